@@ -1,0 +1,7 @@
+"""A cron-job runner that keeps its state in PostgreSQL. Importing it makes configman 1.3.0 usable on today's Python."""
+
+from crontabber import configman_compat
+
+__version__ = "1.0.0"
+
+configman_compat.apply()

@@ -1,0 +1,93 @@
+"""Every named error of crontabber, one sentence each, and the names of the exit codes.
+
+A message says what is wrong, about which value, and what would be right: it is shown to a person as it stands.
+"""
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process tells the shell and cron."""
+
+    DONE = 0
+    FAILED = 1
+    CLAIM_LOST = 2
+    ONGOING_ELSEWHERE = 3
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+class CrontabberError(Exception):
+    """Something that a person has to put right; its text is the whole message."""
+
+
+class JobsSettingError(CrontabberError):
+    """The `jobs` setting is wrong; `faults` has one sentence for each fault found, all of them at once."""
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class JobNotFoundError(JobsSettingError):
+    """An entry of `jobs` names a module or a class that cannot be imported."""
+
+
+class JobDescriptionError(JobsSettingError):
+    """An entry of `jobs` is not of the form module.Class|FREQUENCY|HH:MM, or what it names is no job."""
+
+
+class FrequencyDefinitionError(CrontabberError):
+    """A text is no frequency."""
+
+
+class TimeDefinitionError(CrontabberError):
+    """A text is no time of day, or the frequency beside it allows none."""
+
+
+class CircularDAGError(CrontabberError):
+    """Jobs depend on each other in a circle."""
+
+
+class UnknownJobError(CrontabberError):
+    """`--job` or `--reset-job` names a job that is neither configured nor in the state."""
+
+
+class BrokenJSONError(CrontabberError):
+    """A stored text that should be JSON is not."""
+
+
+class SentryConfigurationError(CrontabberError):
+    """Sentry is asked for, but there is no DSN."""
+
+
+class AppDetailMissingError(CrontabberError):
+    """An application class lacks app_name, app_version or app_description."""
+
+
+class OngoingJobError(CrontabberError):
+    """A job is being run by someone else."""
+
+
+class LostClaimError(CrontabberError):
+    """What we were running has been taken over by someone else; our result must not be stored."""
+
+
+class StateDatabaseError(CrontabberError):
+    """The state database cannot be reached or refuses what we need; the text says which and what to do."""
+
+
+class EmbeddedServerError(CrontabberError):
+    """The embedded PostgreSQL cannot be found, made, started or stopped."""
+
+
+class OwnerDiedError(Exception):
+    """Recorded, never raised: the process that ran a job ended without storing its result."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """SIGINT or SIGTERM arrived; `signum` says which. Raised in the main thread, inside the job that is running."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
