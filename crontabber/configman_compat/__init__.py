@@ -1,0 +1,5 @@
+"""Make configman 1.3.0, which is no longer maintained, usable on Python 3.10 and later: one call of apply()."""
+
+from crontabber.configman_compat.importing import apply
+
+__all__ = ["apply"]

@@ -1,0 +1,75 @@
+"""When is a module of configman covered? As it is imported, by a finder on sys.meta_path; or at once if it is loaded already."""
+
+import importlib.util
+import sys
+from collections.abc import Sequence
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+
+from crontabber.configman_compat import faults, views
+
+COVERED_VERSION = "1.3.0"
+
+
+class CoveringFinder(MetaPathFinder):
+    """Finds modules of configman where any other finder would, and has each of them covered as it is executed."""
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        if not _belongs_to_configman(fullname):
+            return None
+        for finder in sys.meta_path:
+            spec = None if isinstance(finder, CoveringFinder) else finder.find_spec(fullname, path, target)
+            if spec and spec.loader:
+                _cover_when_executed(spec.loader)
+                return spec
+        return None
+
+
+def apply() -> None:
+    """Cover configman now and in every later import of it; a second call changes nothing."""
+    if not any(isinstance(finder, CoveringFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, CoveringFinder())
+    for name, module in list(sys.modules.items()):
+        if _belongs_to_configman(name):
+            views.look_through(module)
+            _cover(module)
+
+
+def _belongs_to_configman(name: str) -> bool:
+    return name == "configman" or name.startswith("configman.")
+
+
+def _cover_when_executed(loader: Loader) -> None:
+    execute = loader.exec_module
+
+    def exec_module(module: ModuleType) -> None:
+        vars(module)["__builtins__"] = views.BUILTINS
+        execute(module)
+        _cover(module)
+
+    loader.exec_module = exec_module  # type: ignore[method-assign]
+
+
+def _cover(module: ModuleType) -> None:
+    """Later versions get no more than the views, which do no harm where they are not needed."""
+    covers = faults.COVERS.get(module.__name__, ())
+    if not covers or _version_of_configman() != COVERED_VERSION:
+        return
+    for cover in covers:
+        try:
+            cover(module)
+        except AttributeError as error:
+            raise ImportError(
+                f"configman at {module.__file__} says that it is version {COVERED_VERSION}, but it is not as published: "
+                f"{error}. Install it anew: pip install --force-reinstall configman=={COVERED_VERSION}"
+            ) from error
+
+
+def _version_of_configman() -> str:
+    spec = importlib.util.find_spec("configman")
+    version_file = Path(spec.origin).with_name("version.txt") if spec and spec.origin else None
+    return version_file.read_text().strip() if version_file and version_file.is_file() else ""
