@@ -30,7 +30,7 @@ class JobsSettingError(CrontabberError):
 
 
 class JobNotFoundError(JobsSettingError):
-    """An entry of `jobs` names a module or a class that cannot be imported."""
+    """An entry of `jobs` cannot be imported, or `--job` or `--reset-job` names what is no job."""
 
 
 class JobDescriptionError(JobsSettingError):
@@ -49,16 +49,16 @@ class CircularDAGError(CrontabberError):
     """Jobs depend on each other in a circle."""
 
 
-class UnknownJobError(CrontabberError):
-    """`--job` or `--reset-job` names a job that is neither configured nor in the state."""
-
-
 class BrokenJSONError(CrontabberError):
     """A stored text that should be JSON is not."""
 
 
 class SentryConfigurationError(CrontabberError):
-    """Sentry is asked for, but there is no DSN."""
+    """Sentry is asked for, but there is no DSN, or what is given is none."""
+
+
+class SentryDeliveryError(CrontabberError):
+    """Sentry cannot be reached, takes too long, or refuses what it is sent."""
 
 
 class AppDetailMissingError(CrontabberError):
