@@ -1,0 +1,409 @@
+"""crontabber's own application: picks one mode, runs it, returns an exit code."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import wraps
+from types import ModuleType
+from typing import Any, TextIO
+
+from configman import RequiredConfig
+
+from crontabber import __version__
+from crontabber.app_options import MODES, asks_for, required_config
+from crontabber.base import convert_frequency, reorder_dag
+from crontabber.datetimeutil import timesince, utc_now
+from crontabber.errors import (
+    BrokenJSONError,
+    CrontabberError,
+    ExitCode,
+    FrequencyDefinitionError,
+    JobDescriptionError,
+    JobNotFoundError,
+    JobsSettingError,
+    OngoingJobError,
+    SentryConfigurationError,
+    StateDatabaseError,
+    TimeDefinitionError,
+)
+from crontabber.failure import failure_of
+from crontabber.generic_app import App
+from crontabber.generic_app import main as generic_main
+from crontabber.job_run import Job, RunSettings
+from crontabber.joblist import (
+    classes_in_namespaces_converter_with_compression,
+    get_extra_as_options,
+    jobs_of,
+    line_splitter,
+    pipe_splitter,
+)
+from crontabber.reports.ghosts import render_ghosts
+from crontabber.reports.job_list import ListedJob, render_job_list
+from crontabber.reports.nagios import Verdict, WatchedJob, critical, judge, unknown
+from crontabber.rules.dependencies import names_in, why_blocked
+from crontabber.rules.job_state import JobState, Outcome, settled
+from crontabber.rules.schedule import (
+    check_time,
+    is_due,
+    next_run_after_failure,
+    next_run_after_success,
+    parse_schedule,
+)
+from crontabber.runner import Runner, Tick
+from crontabber.secret_mask import SecretMask
+from crontabber.sentry import Sentry
+from crontabber.store.claims import RowLevelLockError
+from crontabber.store.state_database import JobStateDatabase
+
+# The host's clock may be this far from the server's before it is worth a warning.
+CLOCK_TOLERANCE = timedelta(minutes=1)
+MOST_FAULTS_TO_COUNT = 125
+
+
+def __getattr__(name: str) -> ModuleType:
+    """`crontabber.app.raven`, imported when it is first asked for: it costs more than a whole idle tick."""
+    if name == "raven":
+        import raven
+
+        return raven  # type: ignore[no-any-return]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+class CronTabberBase(RequiredConfig):
+    """Everything that crontabber does, to be mixed with an App: `class MyTab(CronTabberBase, App)`."""
+
+    app_name = "crontabber"
+    app_version = __version__
+    app_description = "Runs the configured jobs that are due, retries what failed, holds back what depends on it."
+
+    required_config = required_config()
+
+    def __init__(self, config: Any) -> None:
+        self.config = config
+        self._job_state_database: Any = None
+
+    # -- the shell's questions
+
+    @classmethod
+    def before_configuration(cls, arguments: Sequence[str]) -> int | None:
+        """--version needs no configuration, and works with a broken one."""
+        if not asks_for(arguments, "version"):
+            return None
+        print(cls.app_version)
+        return ExitCode.DONE
+
+    @classmethod
+    def report_misuse(cls, error: CrontabberError, arguments: Sequence[str]) -> int:
+        """Nagios gets its one line on stdout, everyone else a few on stderr; --configtest counts the faults."""
+        if asks_for(arguments, "nagios"):
+            verdict = unknown(str(error))
+            print(verdict.line)
+            return verdict.exit_code
+        for line in str(error).splitlines():
+            print(f"{cls.app_name}: {line}", file=sys.stderr)
+        if asks_for(arguments, "configtest") and isinstance(error, JobsSettingError):
+            return min(len(error.faults), MOST_FAULTS_TO_COUNT)
+        return ExitCode.FAILED
+
+    # -- modes
+
+    def main(self) -> int:
+        """Do what the command line asks for; the exit code."""
+        modes: dict[str, Callable[[], int | None]] = {
+            "version": self.print_version,
+            "list-jobs": self.list_jobs,
+            "nagios": self.nagios,
+            "configtest": self._print_faults,
+            "sentrytest": self.sentrytest,
+            "audit-ghosts": self.audit_ghosts,
+            "reset-job": lambda: self.reset_job(self._asked("reset-job")),
+            "job": lambda: self.run_one(self._asked("job"), bool(self._asked("force"))),
+        }
+        act = next((act for mode, act in modes.items() if self._asked(mode)), self.run_all)
+        return act() or ExitCode.DONE
+
+    def print_version(self, stream: TextIO | None = None) -> None:
+        print(self.app_version, file=stream or sys.stdout)
+
+    def run_all(self) -> int:
+        """One tick: run every job that is due; the exit code."""
+        jobs = reorder_dag(self._jobs())
+        if not jobs:
+            self.config.logger.info("No jobs are configured: nothing to do.")
+            return ExitCode.DONE
+        tick = self._run(jobs, jobs)
+        if not tick.anything_due and sys.stderr is not None and sys.stderr.isatty():
+            self._say_what_is_next(jobs, tick)
+        return tick.exit_code()
+
+    def run_one(self, description: str, force: bool = False) -> int:
+        """Run the job of this app_name or module.Class if it is due, or although it is not; the exit code.
+
+        A backfill job is never run this way (manual, 1.4.4): its dates would lose their order.
+        """
+        jobs = self._jobs()
+        job = _described(jobs, description)
+        if job.is_backfill:
+            self.config.logger.warning(
+                "%s is a backfill job: --job and --force do not run it, so that each of its dates runs once", job.app_name
+            )
+            return ExitCode.DONE
+        tick = self._run([job], jobs, force)
+        if not tick.anything_due:
+            self._say_what_is_next([job], tick)
+        return tick.exit_code()
+
+    def list_jobs(self, stream: TextIO | None = None) -> None:
+        listed = [
+            ListedJob(_path(job.job_class), job.app_name, job.config.frequency, job.config.time) for job in self._jobs()
+        ]
+        print(render_job_list(listed, self._states_to_read(), utc_now()), end="", file=stream or sys.stdout)
+
+    def nagios(self, stream: TextIO | None = None) -> int:
+        """Print one line; the exit code that Nagios expects."""
+        verdict = self._verdict()
+        print(verdict.line, file=stream or sys.stdout)
+        return verdict.exit_code
+
+    def reset_job(self, description: str) -> None:
+        """Forget the state of a job, also of one that is configured no longer; the log keeps its runs."""
+        app_name = self._app_name_of(description)
+        if app_name in self.job_state_database:
+            self.config.logger.info("App reset")
+            self.job_state_database.pop(app_name)
+        else:
+            self.config.logger.warning("App already reset")
+
+    def configtest(self) -> bool:
+        """Is every job configured well? Each fault is logged."""
+        faults = self._faults()
+        for fault in faults:
+            try:
+                raise fault
+            except CrontabberError:
+                self.config.logger.critical("Failed to config test a job", exc_info=True)
+        return not faults
+
+    def sentrytest(self) -> None:
+        """Send a test message. SentryConfigurationError if no DSN is configured."""
+        identifier = self._sentry().send_test()
+        print(f"Sentry successful identifier: {identifier}")
+
+    def audit_ghosts(self, stream: TextIO | None = None) -> None:
+        configured = [job.app_name for job in self._jobs()]
+        print(render_ghosts(self._states_to_read(), configured), end="", file=stream or sys.stdout)
+
+    # -- questions that existing applications ask
+
+    @property
+    def job_state_database(self) -> Any:
+        """Built on first use; the attribute `_job_state_database` set to None makes a new one."""
+        if self._job_state_database is None:
+            self._job_state_database = self.config.crontabber.job_state_db_class(self.config.crontabber)
+        return self._job_state_database
+
+    def time_to_run(self, class_: Any, time_: str | None) -> bool:
+        """Is this job due, by its state and the time of day that is configured for it?"""
+        state = self.job_state_database.state(class_.app_name)
+        return is_due(parse_schedule("1d", time_), state, utc_now(), self.job_state_database.zone)
+
+    def check_dependencies(self, class_: Any) -> tuple[bool, str | None]:
+        """(may it run, if not: why)."""
+        depends_on = names_in(getattr(class_, "depends_on", None))
+        reason = why_blocked(depends_on, self.job_state_database.states(), (), utc_now())
+        return reason is None, reason
+
+    def _reorder_class_list(self, class_list: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
+        """`class_list`, pairs of a name and a class, in the order in which they may run."""
+        return reorder_dag(
+            class_list,
+            depends_getter=lambda pair: getattr(pair[1], "depends_on", None),
+            name_getter=lambda pair: pair[1].app_name,
+        )
+
+    def _log_run(
+        self, class_: Any, seconds: float, time_: str | None, last_success: datetime | None, now: datetime,
+        exc_type: type[BaseException] | None, exc_value: Any, exc_tb: Any,
+    ) -> None:  # fmt: skip
+        """Record a run of this job as if it had happened here, without a claim."""
+        database = self.job_state_database
+        before = database.state(class_.app_name)
+        failure = None
+        if exc_type is not None:
+            error = exc_value if isinstance(exc_value, BaseException) else exc_type(exc_value)
+            failure = failure_of(error.with_traceback(exc_tb), SecretMask(self.config))
+        outcome = Outcome(now, now, last_success, failure)
+        next_run = self._next_run(class_, time_, before, outcome)
+        state = settled(before or JobState(class_.app_name), outcome, next_run)
+        state = replace(state, depends_on=names_in(getattr(class_, "depends_on", None)))
+        database.store(state)
+        database.log_run(class_.app_name, timedelta(seconds=seconds), None if failure else last_success, failure)
+
+    # -- private
+
+    def _asked(self, mode: str) -> Any:
+        return self.config.get(mode)
+
+    def _jobs(self) -> list[Job]:
+        return jobs_of(self.config.crontabber.jobs, self.config.crontabber)
+
+    def _run(self, jobs: Sequence[Job], configured: Sequence[Job], force: bool = False) -> Tick:
+        database = self.job_state_database
+        self._warn_about_the_clock(database)
+        # Looked up at each call: test suites patch this module's utc_now.
+        settings = RunSettings(
+            logger=self.config.logger,
+            clock=lambda: utc_now(),
+            retry_after=timedelta(seconds=self.config.crontabber.error_retry_time),
+            report_error=self._sentry().report,
+            mask=SecretMask(self.config),
+        )
+        return Runner(database, settings).run(jobs, [job.app_name for job in configured], force)
+
+    def _next_run(self, class_: Any, time_: str | None, before: JobState | None, outcome: Outcome) -> datetime:
+        options = self.config.crontabber
+        if outcome.failure:
+            return next_run_after_failure(outcome.finished, timedelta(seconds=options.error_retry_time))
+        names = dict((job_class, name) for name, job_class in options.jobs.class_list)
+        schedule = parse_schedule(options[f"class-{names[class_]}"].frequency, time_)
+        zone = self.job_state_database.zone
+        return next_run_after_success(schedule, before, outcome.started, zone, last_success=outcome.last_success)
+
+    def _states_to_read(self) -> dict[str, JobState]:
+        """For reports: nothing is made or changed, so that a role that may only read can ask."""
+        database = self._job_state_database
+        if database is None:
+            database = self.config.crontabber.job_state_db_class(self.config.crontabber, read_only=True)
+        return database.states()  # type: ignore[no-any-return]
+
+    def _verdict(self) -> Verdict:
+        watched = [WatchedJob(job.app_name, job.job_class.__name__, job.is_backfill) for job in self._jobs()]
+        try:
+            return judge(watched, self._states_to_read())
+        except StateDatabaseError as error:
+            return critical(str(error))
+
+    def _faults(self) -> list[CrontabberError]:
+        try:
+            self._jobs()
+        except JobsSettingError as error:
+            return [JobDescriptionError(fault) for fault in error.faults]
+        return []
+
+    def _print_faults(self) -> int:
+        faults = self._faults()
+        for fault in faults:
+            print(f"{self.app_name}: {fault}", file=sys.stderr)
+        if not faults:
+            self._warn_about_unknown_dependencies()
+        return min(len(faults), MOST_FAULTS_TO_COUNT)
+
+    def _warn_about_unknown_dependencies(self) -> None:
+        jobs = self._jobs()
+        configured = {job.app_name for job in jobs}
+        for job in jobs:
+            for name in job.depends_on:
+                if name not in configured:
+                    self.config.logger.warning(
+                        "%s depends on %r, which is not configured here: unless another crontabber on the same database"
+                        " runs it, %s never runs", job.app_name, name, job.app_name,
+                    )  # fmt: skip
+
+    def _app_name_of(self, description: str) -> str:
+        jobs = self._jobs()
+        try:
+            return _described(jobs, description).app_name
+        except JobNotFoundError:
+            if description in self.job_state_database:
+                return description
+            raise
+
+    def _sentry(self) -> Sentry:
+        dsn = None
+        for options in (self.config.get("sentry"), (self.config.get("secrets") or {}).get("sentry")):
+            dsn = dsn or (options or {}).get("dsn")
+        return Sentry(dsn, self.app_version, lambda: sys.modules[__name__].raven, self.config.logger)
+
+    def _warn_about_the_clock(self, database: Any) -> None:
+        server_now = getattr(database, "server_now", None)
+        if server_now is not None and abs(utc_now() - server_now) > CLOCK_TOLERANCE:
+            self.config.logger.warning(
+                "The clock of this host and that of the state database are %s apart: times cannot be trusted",
+                timesince(*sorted((utc_now(), server_now))),
+            )
+
+    def _say_what_is_next(self, jobs: Sequence[Job], tick: Tick) -> None:
+        planned = [
+            (state.next_run, job.app_name)
+            for job in jobs
+            if (state := tick.states.get(job.app_name)) and state.next_run is not None
+        ]
+        if planned:
+            next_run, app_name = min(planned)
+            local = next_run.astimezone(self.job_state_database.zone)
+            self.config.logger.info(
+                "Nothing is due. Next: %s at %s (in %s)", app_name, f"{local:%Y-%m-%d %H:%M}",
+                timesince(utc_now(), next_run),
+            )  # fmt: skip
+        else:
+            self.config.logger.info("Nothing is due yet.")
+
+
+
+class CronTabber(CronTabberBase, App):
+    """The application that the command `crontabber` runs."""
+
+
+def database_transaction(transaction_object_name: str = "transaction_executor") -> Callable[..., Any]:
+    """A decorator for methods that want a connection as their first argument: each call runs in a transaction of the
+    executor that the object has under this name."""
+
+    def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def in_transaction(self: Any, *args: Any, **kwargs: Any) -> Any:
+            def with_connection(connection: Any) -> Any:
+                return method(self, connection, *args, **kwargs)
+
+            return getattr(self, transaction_object_name)(with_connection)
+
+        return in_transaction
+
+    return decorate
+
+
+def main(initial_app: Any = CronTabber, *args: Any, **kwargs: Any) -> int:
+    """Run an application, by default crontabber's own; the exit code. The arguments are those of generic_app.main."""
+    return generic_main(initial_app, *args, **kwargs)
+
+
+def local_main() -> None:
+    """The command `crontabber`."""
+    sys.exit(main())
+
+
+def _path(job_class: type) -> str:
+    return f"{job_class.__module__}.{job_class.__name__}"
+
+
+def _described(jobs: Sequence[Job], description: str) -> Job:
+    """The job of this app_name or module.Class. JobNotFoundError names the nearest ones."""
+    for job in jobs:
+        if description in (job.app_name, _path(job.job_class)):
+            return job
+    from difflib import get_close_matches
+
+    known = [name for job in jobs for name in (job.app_name, _path(job.job_class))]
+    near = get_close_matches(description, known)
+    hint = f"did you mean {' or '.join(near)}?" if near else "--list-jobs shows what is configured"
+    raise JobNotFoundError(f"there is no job {description!r}: {hint}")
+
+
+__all__ = [
+    "MODES", "BrokenJSONError", "CronTabber", "CronTabberBase", "FrequencyDefinitionError", "JobDescriptionError",
+    "JobNotFoundError", "JobStateDatabase", "OngoingJobError", "RowLevelLockError", "SentryConfigurationError",
+    "TimeDefinitionError", "check_time", "classes_in_namespaces_converter_with_compression", "convert_frequency",
+    "database_transaction", "get_extra_as_options", "line_splitter", "local_main", "main", "pipe_splitter",
+    "reorder_dag", "timesince", "utc_now",
+]  # fmt: skip
+

@@ -1,0 +1,60 @@
+"""What can be wrong with configured job classes, each by itself and all together."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from crontabber.errors import CrontabberError
+from crontabber.rules.dependencies import names_in, reorder_dag
+
+ClassList = Sequence[tuple[str, type]]
+
+
+def faults_of_classes(class_list: ClassList) -> list[str]:
+    """A sentence for each fault; none if the classes can be run together."""
+    faults = [fault for _, job_class in class_list for fault in _faults_of_class(job_class)]
+    faults += _repeated(class_list)
+    if not faults:
+        try:
+            reorder_dag([job_class for _, job_class in class_list])
+        except CrontabberError as error:
+            faults.append(f"jobs: {error}")
+    return faults
+
+
+def _faults_of_class(job_class: Any) -> list[str]:
+    path = f"{job_class.__module__}.{job_class.__name__}"
+    app_name, depends_on = getattr(job_class, "app_name", None), getattr(job_class, "depends_on", None)
+    faults = []
+    if not (isinstance(app_name, str) and app_name.strip()):
+        faults.append(f"jobs: {path} has no app_name: set it to a text of its own")
+    if depends_on is not None and not _is_names(depends_on):
+        faults.append(f"jobs: {path}: depends_on is {depends_on!r}: an app_name, or a list or tuple of them")
+    elif app_name and app_name in names_in(depends_on):
+        faults.append(f"jobs: {path}: {app_name!r} depends on itself")
+    return faults
+
+
+def _is_names(depends_on: Any) -> bool:
+    if isinstance(depends_on, str):
+        return True
+    return isinstance(depends_on, (list, tuple)) and all(isinstance(name, str) for name in depends_on)
+
+
+def _repeated(class_list: ClassList) -> list[str]:
+    """One class twice, two classes of one name, two jobs of one app_name."""
+    faults: list[str] = []
+    classes: dict[str, type] = {}
+    app_names: dict[str, type] = {}
+    for name, job_class in class_list:
+        path, app_name = f"{job_class.__module__}.{name}", getattr(job_class, "app_name", None)
+        if name in classes:
+            other = classes[name]
+            faults.append(
+                f"jobs: {path} is there twice" if other is job_class else
+                f"jobs: {other.__module__}.{name} and {path} have one class name, so their options would collide: rename one"
+            )  # fmt: skip
+        elif app_name and app_name in app_names:
+            faults.append(f"jobs: {app_names[app_name].__name__} and {path} have one app_name, {app_name!r}")
+        classes[name] = job_class
+        app_names[app_name] = job_class
+    return faults

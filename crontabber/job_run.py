@@ -1,0 +1,159 @@
+"""One run of one job under a claim: compute the outcome, then store it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from crontabber.errors import LostClaimError, StateDatabaseError
+from crontabber.failure import failure_of
+from crontabber.interruption import INTERRUPTION
+from crontabber.rules.job_state import Failure, JobState, Outcome, settled
+from crontabber.rules.schedule import Schedule, next_run_after_failure, next_run_after_success
+from crontabber.store.claims import Claim
+from crontabber.store.rows import as_mapping
+
+
+@dataclass(frozen=True)
+class Job:
+    """A configured job: its class, the namespace of its options, and what these say."""
+
+    app_name: str
+    job_class: type
+    config: Any
+    schedule: Schedule
+    depends_on: tuple[str, ...] = ()
+
+    @property
+    def is_backfill(self) -> bool:
+        return bool(getattr(self.job_class, "_is_backfill_app", False))
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """What every run needs. `report_error` gets an error and the app_name it came from; `mask` takes secrets out."""
+
+    logger: Any
+    clock: Callable[[], datetime]
+    retry_after: timedelta
+    report_error: Callable[[BaseException, str], None]
+    mask: Callable[[str], str] = str
+
+
+class JobRun:
+    """`seen` is the row that made the job run, None on a first run; `claim.state` the same row as it was claimed."""
+
+    def __init__(
+        self, store: Any, settings: RunSettings, job: Job, claim: Claim, seen: JobState | None, forced: bool
+    ) -> None:
+        self._store = store
+        self._settings = settings
+        self._logger = settings.logger
+        self._job = job
+        self._claim = claim
+        self._seen = seen
+        self._forced = forced
+        # Since when the date that is running now has been running.
+        self._date_started = claim.since
+        # What the job's own transaction has stored already: the date, or the whole new state.
+        self._stored_date: datetime | None = None
+        self._stored_state: JobState | None = None
+
+    def complete(self) -> JobState:
+        """Execute and settle; the new state. LostClaimError if the job was taken over meanwhile."""
+        outcome = self._execute()
+        if self._stored_state is not None and outcome.failure is None:
+            state = self._stored_state
+            self._store.claims.finish(self._claim)
+        else:
+            state = self._state_after(outcome)
+            self._settle(outcome, state)
+        self._tell(outcome, state)
+        return state
+
+    def _execute(self) -> Outcome:
+        """The only place that catches what a job raises."""
+        last_success, failure = None, None
+        try:
+            with INTERRUPTION.allowed():
+                for success in self._instance().main():
+                    last_success = success
+                    with INTERRUPTION.deferred():
+                        self._settle_date(success)
+        except (LostClaimError, StateDatabaseError):
+            raise
+        # BaseException: asyncio's CancelledError and a bare KeyboardInterrupt come from jobs, too.
+        except BaseException as error:
+            if isinstance(error, SystemExit) and error.code in (0, None):
+                last_success = last_success or self._claim.since
+            else:
+                failure = self._failed(error)
+        return Outcome(self._claim.since, self._settings.clock(), last_success, failure)
+
+    def _instance(self) -> Any:
+        info = None if self._seen is None else as_mapping(self._claim.state)
+        instance = self._job.job_class(self._job.config, info)
+        instance._time_zone = self._store.zone
+        instance._before_commit = self._store_within
+        return instance
+
+    def _failed(self, error: BaseException) -> Failure:
+        if isinstance(error, KeyboardInterrupt):
+            INTERRUPTION.note(error)
+        failure = failure_of(error, self._settings.mask)
+        self._settings.report_error(error, self._job.app_name)
+        return failure
+
+    def _state_after(self, outcome: Outcome) -> JobState:
+        job, before = self._job, self._claim.state if self._seen else None
+        if outcome.failure:
+            next_run = next_run_after_failure(outcome.finished, self._settings.retry_after)
+        else:
+            next_run = next_run_after_success(
+                job.schedule, before, outcome.started, self._store.zone, self._forced, outcome.last_success
+            )
+        state = settled(self._claim.state, outcome, next_run)
+        return replace(state, depends_on=job.depends_on)
+
+    def _settle_date(self, date: datetime) -> None:
+        """Each date of a backfill is stored as it succeeds, by us or by the job's own transaction."""
+        now = self._settings.clock()
+        if self._job.is_backfill and self._stored_date != date:
+            self._store.claims.settle_date(self._claim, date, now - self._date_started)
+        self._date_started = now
+
+    def _store_within(self, connection: Any, *args: Any) -> None:
+        """Store the success inside the job's own transaction, if that is on the state's own database: then the job's
+        effects and "this is done" are committed together, or not at all."""
+        if not self._store.claims.is_own_database(connection):
+            return
+        now = self._settings.clock()
+        date, state = self._claim.since, None
+        if self._job.is_backfill:
+            date = self._stored_date = args[0]
+        else:
+            state = self._stored_state = self._state_after(Outcome(self._claim.since, now, date))
+        self._store.claims.settle_within(connection, self._claim, state, now - self._date_started, date)
+
+    def _settle(self, outcome: Outcome, state: JobState) -> None:
+        duration = outcome.finished - (self._date_started if self._job.is_backfill else outcome.started)
+        logged = self._job.is_backfill and outcome.failure is None
+        success = None if outcome.failure else outcome.last_success
+        try:
+            self._store.claims.settle(self._claim, state, duration, success, outcome.failure, logged)
+        except StateDatabaseError:
+            result = outcome.failure.traceback if outcome.failure else "success"
+            self._logger.error("%s: its result could not be stored. It was: %s", self._job.app_name, result)
+            raise
+
+    def _tell(self, outcome: Outcome, state: JobState) -> None:
+        """One line a job, and the traceback of a failed one."""
+        seconds = (outcome.finished - outcome.started).total_seconds()
+        next_run = f"{state.next_run.astimezone(self._store.zone):%Y-%m-%d %H:%M}" if state.next_run else "never"
+        if outcome.failure is None:
+            self._logger.info("%s ran in %.1f s; next run at %s", self._job.app_name, seconds, next_run)
+            return
+        self._logger.error(
+            "%s failed after %.1f s (%d in a row); to be tried again at %s\n%s",
+            self._job.app_name, seconds, state.error_count, next_run, outcome.failure.traceback,
+        )  # fmt: skip

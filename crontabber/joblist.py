@@ -1,0 +1,184 @@
+"""The `jobs` setting: from its text to job classes and the namespaces of their options."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+from configman import Namespace, RequiredConfig
+
+from crontabber.base import BaseCronApp
+from crontabber.errors import CrontabberError, JobDescriptionError, JobNotFoundError, JobsSettingError
+from crontabber.job_faults import faults_of_classes
+from crontabber.job_run import Job
+from crontabber.rules.dependencies import names_in
+from crontabber.rules.schedule import parse_schedule
+
+FORM = "module.Class|FREQUENCY or module.Class|FREQUENCY|HH:MM"
+
+
+def line_splitter(text: str) -> list[str]:
+    """The entries of the setting: separated by newlines, commas or semicolons; lines that begin with # are comments."""
+    lines = [line for line in text.strip().strip("'\"").splitlines() if not line.lstrip().startswith("#")]
+    return [entry.strip() for entry in re.split(r"[\n,;]", "\n".join(lines)) if entry.strip()]
+
+
+def pipe_splitter(entry: str) -> str:
+    """The class of an entry."""
+    return entry.split("|", 1)[0].strip()
+
+
+def get_extra_as_options(entry: str) -> Namespace:
+    """The rest of an entry as the options `frequency` and `time`. JobDescriptionError if it has not that form."""
+    parts = [part.strip() for part in entry.split("|")]
+    if len(parts) < 2 or not parts[1]:
+        raise JobDescriptionError(f"jobs: {entry!r} has no frequency: write {FORM}")
+    if len(parts) > 3:
+        raise JobDescriptionError(f"jobs: {entry!r} has too many parts: write {FORM}")
+    frequency, time = parts[1], parts[2] if len(parts) == 3 else ""
+    if ":" in frequency and not time:
+        frequency, time = "1d", frequency
+    options = Namespace()
+    options.add_option("frequency", default=frequency, from_string_converter=str, doc="how often: Nm, Nh or Nd")
+    options.add_option(
+        "time", default=time, from_string_converter=str,
+        doc="time of day HH:MM, in the time zone of the PostgreSQL server",
+    )  # fmt: skip
+    return options
+
+
+def load_class(path: str) -> type:
+    """The class at `module.Class`. JobNotFoundError says which part of it is missing, or what its module raised."""
+    module_name, _, class_name = path.rpartition(".")
+    if not module_name:
+        raise JobNotFoundError(f"jobs: {path!r} is not of the form module.Class")
+    try:
+        module = import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
+            raise JobNotFoundError(f"jobs: {path}: there is no module {error.name!r}; is PYTHONPATH right?") from error
+        raise _broken_module(path, module_name, error) from error
+    except (Exception, SystemExit) as error:
+        raise _broken_module(path, module_name, error) from error
+    try:
+        return getattr(module, class_name)  # type: ignore[no-any-return]
+    except AttributeError as error:
+        raise JobNotFoundError(f"jobs: {path}: the module {module_name} has no {class_name!r}") from error
+
+
+def classes_in_namespaces_converter_with_compression(
+    reference_namespace: Any = None,
+    template_for_namespace: str = "class-%(name)s",
+    list_splitter_fn: Callable[[str], Sequence[str]] = line_splitter,
+    class_extractor: Callable[[str], str] = pipe_splitter,
+    extra_extractor: Callable[[str], Namespace] = get_extra_as_options,
+) -> Callable[[str], type]:
+    """A configman converter: the text of the setting becomes a class whose required_config has a namespace for each
+    job, with its options, and whose `class_list` is [(NAME, class), ...] in the order of the setting.
+
+    It raises JobNotFoundError or JobDescriptionError with every fault of the setting. `reference_namespace` is
+    accepted for the original's sake: configman itself resolves what options share.
+    """
+
+    def convert(text: str) -> type:
+        return _job_list(list_splitter_fn(text), template_for_namespace, class_extractor, extra_extractor)
+
+    return convert
+
+
+def jobs_of(job_list: Any, config: Any) -> list[Job]:
+    """The jobs of a converted setting, in its order; `config` is the namespace that has theirs. JobDescriptionError
+    with every fault that was not one of form already: frequencies, times, names, dependencies."""
+    jobs, faults = [], faults_of_classes(job_list.class_list)
+    for (_, job_class), namespace in zip(job_list.class_list, job_list.subordinate_namespace_names, strict=True):
+        job_config = config[namespace]
+        try:
+            schedule = parse_schedule(job_config.frequency, job_config.time)
+        except CrontabberError as error:
+            faults.append(f"jobs: {job_class.__module__}.{job_class.__name__}: {error}")
+            continue
+        if not faults:
+            depends_on = names_in(getattr(job_class, "depends_on", None))
+            jobs.append(Job(job_class.app_name, job_class, job_config, schedule, depends_on))  # type: ignore[attr-defined]
+    if faults:
+        raise JobDescriptionError(*faults)
+    return jobs
+
+
+@dataclass
+class _Entries:
+    """What became of the entries: the classes found, their options, and the faults."""
+
+    class_list: list[tuple[str, type]]
+    options: dict[str, Namespace]
+    errors: list[JobsSettingError]
+
+
+def _job_list(
+    entries: Sequence[str], template: str, class_extractor: Callable[[str], str],
+    extra_extractor: Callable[[str], Namespace],
+) -> type:  # fmt: skip
+    loaded = _load(entries, class_extractor, extra_extractor)
+    if loaded.errors:
+        found = [*faults_of_classes(loaded.class_list), *_faults_of_schedules(loaded)]
+        faults = [fault for error in loaded.errors for fault in error.faults]
+        raise type(loaded.errors[0])(*faults, *found)
+
+    class JobList(RequiredConfig):
+        """The classes of the `jobs` setting."""
+
+        required_config = Namespace()
+        class_list = loaded.class_list
+        subordinate_namespace_names = [template % {"name": name} for name, _ in loaded.class_list]
+        original_input = list(entries)
+
+        @classmethod
+        def to_str(cls) -> str:
+            """The setting again, as configman writes it into --help and configuration files."""
+            return ", ".join(cls.original_input)
+
+    for name, job_class in loaded.class_list:
+        namespace = JobList.required_config.namespace(template % {"name": name})
+        namespace.update(job_class.get_required_config())  # type: ignore[attr-defined]
+        namespace.update(loaded.options[name])
+    return JobList
+
+
+def _load(
+    entries: Sequence[str], class_extractor: Callable[[str], str], extra_extractor: Callable[[str], Namespace]
+) -> _Entries:
+    loaded = _Entries([], {}, [])
+    for entry in entries:
+        try:
+            options = extra_extractor(entry)
+            job_class = _as_job_class(class_extractor(entry))
+        except JobsSettingError as error:
+            loaded.errors.append(error)
+            continue
+        loaded.class_list.append((job_class.__name__, job_class))
+        loaded.options[job_class.__name__] = options
+    return loaded
+
+
+def _as_job_class(path: str) -> type:
+    job_class = load_class(path)
+    if not (isinstance(job_class, type) and issubclass(job_class, BaseCronApp)):
+        raise JobDescriptionError(f"jobs: {path} is no job class: derive it from crontabber.base.BaseCronApp")
+    return job_class
+
+
+def _faults_of_schedules(loaded: _Entries) -> list[str]:
+    faults = []
+    for name, job_class in loaded.class_list:
+        options = loaded.options[name]
+        try:
+            parse_schedule(options.frequency.default, options.time.default)
+        except CrontabberError as error:
+            faults.append(f"jobs: {job_class.__module__}.{name}: {error}")
+    return faults
+
+
+def _broken_module(path: str, module_name: str, error: BaseException) -> JobNotFoundError:
+    said = " ".join(str(error).split())
+    return JobNotFoundError(f"jobs: {path}: importing {module_name} raised {type(error).__name__}: {said}")

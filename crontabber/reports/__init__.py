@@ -1,0 +1,1 @@
+"""The reports: states come in, text goes out; the caller prints it."""

@@ -1,0 +1,72 @@
+"""--list-jobs: what is configured, and how each job stands."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from crontabber.datetimeutil import timesince
+from crontabber.rules.job_state import JobState
+
+HEADING = "=== JOB " + "=" * 72
+
+
+@dataclass(frozen=True)
+class ListedJob:
+    """A configured job as the report names it; `frequency` and `time` are the setting's own texts."""
+
+    class_path: str
+    app_name: str
+    frequency: str
+    time: str = ""
+
+
+def render_job_list(jobs: Iterable[ListedJob], states: Mapping[str, JobState], now: datetime) -> str:
+    """The report, a line each; the times as the server gave them."""
+    return "".join(f"{line}\n" for job in jobs for line in _lines(job, states.get(job.app_name), now))
+
+
+def _lines(job: ListedJob, state: JobState | None, now: datetime) -> Iterator[str]:
+    yield HEADING
+    yield _labelled("Class:", job.class_path)
+    yield _labelled("App name:", job.app_name)
+    yield _labelled("Frequency:", f"{job.frequency} @ {job.time}" if job.time else job.frequency)
+    if state is None:
+        yield "*NO PREVIOUS RUN INFO*"
+        return
+    if state.ongoing:
+        yield _labelled("Ongoing now!", f"Started {timesince(state.ongoing, now)} ago")
+    yield _labelled("Last run:", _past(state.last_run, now, "none"))
+    yield _labelled("Last success:", _past(state.last_success, now, "no previous successful run"))
+    yield _labelled("Next run:", _next_run(state.next_run, now))
+    if state.last_error:
+        yield from _error(state)
+    yield ""
+
+
+def _error(state: JobState) -> Iterator[str]:
+    error = state.last_error
+    yield _labelled("Error!!", f"({state.error_count} times)")
+    yield "Traceback (most recent call last):"
+    traceback = str(error.get("traceback", "")).rstrip("\n")
+    if traceback:
+        yield traceback
+    yield f"{error.get('type')}: {error.get('value')}"
+
+
+def _labelled(label: str, value: str) -> str:
+    return f"{label:<15} {value}"
+
+
+def _past(moment: datetime | None, now: datetime, otherwise: str) -> str:
+    return f"{_stamp(moment)} ({timesince(moment, now)} ago)" if moment else otherwise
+
+
+def _next_run(moment: datetime | None, now: datetime) -> str:
+    if moment is None:
+        return "none"
+    when = f"in {timesince(now, moment)}" if moment > now else f"was {timesince(moment, now)} ago"
+    return f"{_stamp(moment)} ({when})"
+
+
+def _stamp(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}".ljust(20)

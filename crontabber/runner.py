@@ -1,0 +1,126 @@
+"""One tick: why_skip -> claim -> execute -> settle, for one job after another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
+from typing import Any
+
+from crontabber.errors import ExitCode, LostClaimError, OngoingJobError
+from crontabber.interruption import INTERRUPTION
+from crontabber.job_run import Job, JobRun, RunSettings
+from crontabber.rules.dependencies import why_blocked
+from crontabber.rules.job_state import JobState
+from crontabber.rules.schedule import is_due
+from crontabber.store.claims import RowLevelLockError
+
+
+@dataclass
+class Tick:
+    """What is known within one tick: the states, what has succeeded, and what was found to be someone else's."""
+
+    states: dict[str, JobState]
+    succeeded: set[str] = field(default_factory=set)
+    ongoing_elsewhere: bool = False
+    claim_lost: bool = False
+    anything_due: bool = False
+
+    def exit_code(self) -> ExitCode:
+        if self.ongoing_elsewhere:
+            return ExitCode.ONGOING_ELSEWHERE
+        return ExitCode.CLAIM_LOST if self.claim_lost else ExitCode.DONE
+
+
+@dataclass(frozen=True)
+class Skip:
+    """Why a job is not run. A job that is not due is no news."""
+
+    reason: str
+    due: bool = True
+    unknown_dependency: bool = False
+
+
+def why_skip(
+    job: Job, tick: Tick, configured: Sequence[str], now: datetime, zone: tzinfo, force: bool = False
+) -> Skip | None:
+    """Why `job` may not run now; None if it may. Forced, a job may always run."""
+    state = tick.states.get(job.app_name)
+    # A row with an owner that is not due is one whose owner died, or is running it by force: the claim will tell.
+    abandoned = state is not None and state.ongoing is not None and state.owner is not None
+    if force:
+        return None
+    if not abandoned and not is_due(job.schedule, state, now, zone):
+        return Skip("it is not due", due=False)
+    reason = why_blocked(job.depends_on, tick.states, tick.succeeded, now)
+    if reason is None:
+        return None
+    unknown = any(name not in configured and name not in tick.states for name in job.depends_on)
+    return Skip(f"its dependency {reason}", unknown_dependency=unknown)
+
+
+class Runner:
+    """Runs jobs against a state database."""
+
+    def __init__(self, store: Any, settings: RunSettings) -> None:
+        self._store = store
+        self._settings = settings
+        self._logger = settings.logger
+        self._clock = settings.clock
+
+    def run(self, jobs: Sequence[Job], configured: Sequence[str], force: bool = False) -> Tick:
+        """Run what is due of `jobs`, which are in order; `configured` has the app_names of all there are.
+
+        Stops before the next job once a signal has asked for it. StateDatabaseError if the state is out of reach.
+        """
+        with INTERRUPTION.deferred():
+            tick = Tick(self._store.states())
+            for job in jobs:
+                if INTERRUPTION.signum or INTERRUPTION.restart:
+                    break
+                self._attend(job, tick, configured, force)
+        return tick
+
+    def _attend(self, job: Job, tick: Tick, configured: Sequence[str], force: bool) -> None:
+        skip = why_skip(job, tick, configured, self._clock(), self._store.zone, force)
+        if skip is None:
+            tick.anything_due = True
+            self._claim_and_run(job, tick, force)
+        elif skip.due:
+            tick.anything_due = True
+            log = self._logger.warning if skip.unknown_dependency else self._logger.info
+            log("%s is held back: %s", job.app_name, skip.reason)
+
+    def _claim_and_run(self, job: Job, tick: Tick, force: bool) -> None:
+        seen = tick.states.get(job.app_name)
+        try:
+            claim = self._store.claims.take(job.app_name, job.depends_on, seen, self._clock())
+        except OngoingJobError as error:
+            self._pass_over(job, tick, error)
+            return
+        except RowLevelLockError as error:
+            tick.claim_lost = True
+            self._logger.info("%s", error)
+            self._reread(job, tick)
+            return
+        if INTERRUPTION.signum:
+            self._store.claims.release(claim)
+            return
+        try:
+            state = JobRun(self._store, self._settings, job, claim, seen, force).complete()
+        except LostClaimError as error:
+            self._logger.warning("%s", error)
+            self._reread(job, tick)
+            return
+        tick.states[job.app_name] = state
+        if not state.error_count:
+            tick.succeeded.add(job.app_name)
+
+    def _pass_over(self, job: Job, tick: Tick, error: OngoingJobError) -> None:
+        """Someone else runs it. Only a job that is due makes that worth an exit code."""
+        if is_due(job.schedule, tick.states.get(job.app_name), self._clock(), self._store.zone):
+            tick.ongoing_elsewhere = True
+            self._logger.info("%s", error)
+
+    def _reread(self, job: Job, tick: Tick) -> None:
+        state = self._store.state(job.app_name)
+        if state is not None:
+            tick.states[job.app_name] = state

@@ -1,0 +1,1 @@
+"""The only tier that knows PostgreSQL."""

@@ -1,0 +1,189 @@
+"""Claims: one runner for a job, and no dead hand.
+
+A claim is a session lock on the state's own connection, which ends with the process however it ends, and the columns
+`ongoing` and `owner` of the job's row, which say who and since when. Taken in one statement, held until settled.
+"""
+
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import psycopg2
+
+from crontabber.errors import LostClaimError, OngoingJobError, OwnerDiedError, StateDatabaseError
+from crontabber.rules.job_state import Failure, JobState
+from crontabber.store import sql
+from crontabber.store.driver_errors import LOST_CONNECTION
+from crontabber.store.rows import as_json, settle_parameters, state_from_row
+from crontabber.store.state_connection import StateConnection
+
+# Seconds between the attempts to store a result: 1 minute in all.
+RETRY_DELAYS = (0, 0.5, 1, 2, 4, 8, 15, 15, 14)
+
+
+class RowLevelLockError(psycopg2.OperationalError):
+    """A claim was lost to a process that read the same state in the same instant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to run a job. `state` is its row as claimed; `died` says whose unfinished run it was, if someone's."""
+
+    app_name: str
+    owner: str
+    since: datetime
+    state: JobState
+    died: str | None = None
+
+    def key(self) -> dict[str, Any]:
+        return {"app_name": self.app_name, "owner": self.owner, "since": self.since}
+
+
+class Claims:
+    """Takes, extends and settles claims for this process."""
+
+    def __init__(
+        self, connection: StateConnection, logger: Any, session_locks: bool = True,
+        max_ongoing_age: timedelta = timedelta(hours=12), sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._connection = connection
+        self._logger = logger
+        self._session_locks = session_locks
+        self._max_ongoing_age = max_ongoing_age
+        self._sleep = sleep
+        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+
+    def take(self, app_name: str, depends_on: Sequence[str], seen: JobState | None, now: datetime) -> Claim:
+        """Claim a job whose row was `seen` (None: there was none).
+
+        OngoingJobError if someone runs it, RowLevelLockError if someone ran it since it was seen.
+        """
+        died = self._obituary(seen, now)
+        statement = sql.CLAIM_NEW if seen is None else sql.CLAIM_FROM_THE_DEAD if died else sql.CLAIM
+        row = self._connection.fetch(statement, self._claim_parameters(app_name, depends_on, seen, now, died))[0]
+        if not row[0]:
+            raise OngoingJobError(f"{app_name!r} is being run by {_who(seen)}")
+        if row[1] is None:
+            self._unlock(app_name)
+            raise RowLevelLockError(f"{app_name!r} was claimed by another crontabber in the same instant")
+        state = state_from_row(row[1:])
+        if died:
+            self._logger.warning("%s: %s. It is run now.", app_name, died)
+        return Claim(app_name, self._owner, now, _as_before(state, seen), died)
+
+    def settle(self, claim: Claim, state: JobState, duration: timedelta, success: datetime | None,
+               failure: Failure | None, logged: bool = False) -> None:
+        """Store how the run ended, and give the claim up. With `logged`, the log has its lines already.
+
+        LostClaimError if the job was taken over meanwhile; StateDatabaseError if the server stays away for a minute.
+        """
+        statement = sql.SETTLE_UNLOGGED if logged else sql.SETTLE
+        self._store(claim, statement, settle_parameters(claim.key(), state, duration, success, failure))
+        self._unlock(claim.app_name)
+
+    def settle_date(self, claim: Claim, date: datetime, duration: timedelta) -> None:
+        """Store that one date of a backfill job has succeeded; the claim goes on. Errors as in `settle`."""
+        self._store(claim, sql.SETTLE_DATE, settle_parameters(claim.key(), claim.state, duration, date, None))
+
+    def settle_within(self, connection: Any, claim: Claim, state: JobState | None, duration: timedelta,
+                      success: datetime) -> None:
+        """Store a success through `connection`, inside its open transaction: the whole run's with a `state`, one
+        date's without. LostClaimError, so that the transaction is rolled back, if the job was taken over meanwhile.
+        """
+        statement = sql.SETTLE if state else sql.SETTLE_DATE
+        with connection.cursor() as cursor:
+            cursor.execute(statement, settle_parameters(claim.key(), state or claim.state, duration, success, None))
+            if not cursor.fetchall():
+                raise _taken_over(claim)
+
+    def release(self, claim: Claim) -> None:
+        """Give back a claim whose job was not started."""
+        self._connection.fetch(sql.RELEASE, claim.key())
+        self._unlock(claim.app_name)
+
+    def finish(self, claim: Claim) -> None:
+        """Give up a claim that `settle_within` has settled."""
+        self._unlock(claim.app_name)
+
+    def is_own_database(self, connection: Any) -> bool:
+        """Is `connection` one to the state's own database, as the same role?"""
+        mine, other = self._connection.raw.info, connection.info
+        return (mine.host, mine.port, mine.dbname, mine.user) == (other.host, other.port, other.dbname, other.user)
+
+    def _claim_parameters(
+        self, app_name: str, depends_on: Sequence[str], seen: JobState | None, now: datetime, died: str | None
+    ) -> dict[str, Any]:
+        obituary = Failure(repr(OwnerDiedError), died or "", "")
+        return {
+            "app_name": app_name,
+            "now": now,
+            "owner": self._owner,
+            "session_locks": self._session_locks,
+            "depends_on": list(depends_on),
+            "next_run": seen and seen.next_run,
+            "seen_ongoing": seen and seen.ongoing,
+            "seen_owner": seen and seen.owner,
+            "last_error": as_json(obituary.as_last_error()),
+            "exc_type": obituary.type,
+            "exc_value": obituary.value,
+        }
+
+    def _obituary(self, seen: JobState | None, now: datetime) -> str | None:
+        """If the lock turns out to be free: whose unfinished run is that? OngoingJobError if only age can tell, and
+        it is too young."""
+        if seen is None or seen.ongoing is None:
+            return None
+        since = f"since {seen.ongoing.isoformat(' ', 'seconds')}"
+        if seen.owner and self._session_locks:
+            host, _, pid = seen.owner.rpartition(":")
+            return f"its owner, process {pid} on {host}, ended without a result; it was ongoing {since}"
+        if now - seen.ongoing < self._max_ongoing_age:
+            raise OngoingJobError(f"{seen.app_name!r} is being run by {_who(seen)}")
+        return f"nobody has finished it {since}, longer than crontabber.max_ongoing_age_hours allows"
+
+    def _store(self, claim: Claim, statement: str, parameters: dict[str, Any]) -> None:
+        for attempt, delay in enumerate(RETRY_DELAYS):
+            self._sleep(delay)
+            try:
+                if attempt and self._session_locks:
+                    self._connection.fetch(sql.LOCK, claim.key())
+                if not self._connection.fetch(statement, parameters):
+                    raise _taken_over(claim)
+                return
+            except StateDatabaseError as error:
+                if not isinstance(error.__cause__, LOST_CONNECTION) or attempt == len(RETRY_DELAYS) - 1:
+                    raise
+                self._logger.warning("%s: its result could not be stored (%s); trying again", claim.app_name, error)
+                self._connection.drop()
+
+    def _unlock(self, app_name: str) -> None:
+        """A lock that cannot be given up has ended with its connection."""
+        if not self._session_locks:
+            return
+        try:
+            self._connection.fetch(sql.UNLOCK, {"app_name": app_name})
+        except StateDatabaseError:
+            self._connection.drop()
+
+
+def _as_before(state: JobState, seen: JobState | None) -> JobState:
+    """The row as the job and the rules should see it: as if nobody had claimed it."""
+    return replace(state, ongoing=None, owner=None, first_run=state.first_run if seen else None)
+
+
+def _who(seen: JobState | None) -> str:
+    if seen is None or seen.ongoing is None:
+        return "another crontabber"
+    return f"{seen.owner or 'another crontabber'} since {seen.ongoing.isoformat(' ', 'seconds')}"
+
+
+def _taken_over(claim: Claim) -> LostClaimError:
+    return LostClaimError(
+        f"{claim.app_name!r} was taken over by another crontabber while this one ran it: this result is not stored"
+    )
+
+

@@ -1,0 +1,72 @@
+"""Rows to states and back."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from crontabber.errors import BrokenJSONError
+from crontabber.rules.job_state import Failure, JobState
+
+# What existing users find in a job's dict, no more and no less.
+PUBLIC_KEYS = (
+    "next_run", "first_run", "last_run", "last_success", "depends_on", "error_count", "last_error", "ongoing",
+)  # fmt: skip
+
+
+def state_from_row(row: Sequence[Any]) -> JobState:
+    """A row of sql.COLUMNS."""
+    app_name, next_run, first_run, last_run, last_success, error_count, depends_on, last_error, ongoing, owner = row
+    return JobState(
+        app_name, next_run, first_run, last_run, last_success, error_count or 0, tuple(depends_on or ()),
+        from_json(last_error), ongoing, owner,
+    )  # fmt: skip
+
+
+def state_from_mapping(app_name: str, info: Mapping[str, Any]) -> JobState:
+    """What a mapping with the public keys says; one that lacks some leaves them empty."""
+    known = {key: info[key] for key in PUBLIC_KEYS if info.get(key) is not None}
+    known["depends_on"] = tuple(known.get("depends_on", ()))
+    known["last_error"] = from_json(known.get("last_error"))
+    return JobState(app_name, owner=info.get("owner"), **known)
+
+
+def as_mapping(state: JobState) -> dict[str, Any]:
+    """The state as existing users know it: the public keys, with a list and a plain dict."""
+    values = {key: getattr(state, key) for key in PUBLIC_KEYS}
+    return values | {"depends_on": list(state.depends_on), "last_error": dict(state.last_error)}
+
+
+def as_json(value: Mapping[str, Any]) -> str:
+    """JSON that PostgreSQL takes: what JSON does not know, such as a type, by its repr; no NUL, no lone surrogate."""
+    return json.dumps(dict(value), default=repr)
+
+
+def from_json(value: Any) -> dict[str, Any]:
+    """What the driver gives for the json column: a dict, None for NULL, or text where its typecaster is switched off."""
+    if isinstance(value, (str, bytes)):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            raise BrokenJSONError(f"last_error holds {value!r}, which is no JSON") from None
+    return dict(value) if isinstance(value, Mapping) else {}
+
+
+def settle_parameters(
+    key: Mapping[str, Any], state: JobState, duration: timedelta, success: datetime | None, failure: Failure | None
+) -> dict[str, Any]:
+    """What the settling statements ask for; `key` is the claim's."""
+    return {
+        **key,
+        "next_run": state.next_run,
+        "first_run": state.first_run,
+        "last_run": state.last_run,
+        "error_count": state.error_count,
+        "depends_on": list(state.depends_on),
+        "last_error": as_json(state.last_error),
+        "duration": duration,
+        "success": success,
+        "exc_type": failure and failure.type,
+        "exc_value": failure and failure.value,
+        "exc_traceback": failure and failure.traceback,
+    }

@@ -1,0 +1,74 @@
+"""The two tables: what of them is missing, and how it is added."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg2
+
+from crontabber.errors import StateDatabaseError
+from crontabber.store import sql
+from crontabber.store.driver_errors import OLDEST_SERVER, explained
+from crontabber.store.state_connection import StateConnection
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What one look at the server tells; `columns` are those of the table crontabber."""
+
+    now: datetime
+    has_table: bool
+    has_log: bool
+    columns: frozenset[str]
+    has_index: bool
+    read_only: bool
+    version: int
+
+    def missing(self) -> list[tuple[str, str]]:
+        """What has to be added: (what it is called, the statement), in order."""
+        steps = [
+            (self.has_table, "crontabber table: crontabber", sql.CREATE_TABLE),
+            (not self.has_table or "ongoing" in self.columns, "crontabber column: ongoing", sql.ADD_ONGOING),
+            (not self.has_table or "owner" in self.columns, "crontabber column: owner", sql.ADD_OWNER),
+            (self.has_index, "crontabber index: crontabber_unique_app_name_idx", sql.CREATE_INDEX),
+            (self.has_log, "crontabber table: crontabber_log", sql.CREATE_LOG),
+        ]
+        return [(name, statement) for present, name, statement in steps if not present]
+
+
+def look(connection: StateConnection) -> ServerFacts:
+    """One statement. StateDatabaseError if the server is older than we can work with."""
+    facts = _facts(connection.fetch(sql.CHECK_SCHEMA)[0])
+    if facts.version < OLDEST_SERVER:
+        raise StateDatabaseError(
+            f"state database: PostgreSQL {facts.version // 10000}.{facts.version // 100 % 100} is too old: 9.5 is needed"
+        )
+    return facts
+
+
+def complete(connection: StateConnection, logger: Any) -> None:
+    """Add what is missing. Safe when several do it at once: they take turns, and the later ones find it done."""
+    raw = connection.raw
+    try:
+        raw.autocommit = False
+        with raw, raw.cursor() as cursor:
+            cursor.execute(sql.LOCK_SCHEMA)
+            cursor.execute(sql.CHECK_SCHEMA)
+            for name, statement in _facts(cursor.fetchone()).missing():
+                logger.info("Creating %s", name)
+                cursor.execute(statement)
+    except psycopg2.errors.UniqueViolation as error:
+        raise StateDatabaseError(
+            "state database: the table crontabber has two rows of one app_name, so that its unique index cannot be made:"
+            f" delete all but one of each ({' '.join(str(error).split())})"
+        ) from error
+    except psycopg2.Error as error:
+        raise explained(error) from error
+    finally:
+        if not raw.closed:
+            raw.autocommit = True
+
+
+def _facts(row: Any) -> ServerFacts:
+    now, has_table, has_log, columns, has_index, read_only, version = row[:7]
+    return ServerFacts(now, has_table, has_log, frozenset(columns), has_index, read_only, version)

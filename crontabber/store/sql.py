@@ -1,0 +1,171 @@
+"""Every statement that crontabber sends to its state database, named."""
+
+# Constant half of the advisory locks: the bytes "cron". The other half is hashtext(app_name).
+LOCK_CLASS = 0x63726F6E
+
+# ---- schema ---------------------------------------------------------------------------------------------------------
+
+# Relations are found as PostgreSQL itself finds them, through search_path: a table of the same name in some other
+# schema is someone else's. `now` lets the host's clock be compared; the keepalive settings let the server notice
+# within about two minutes that the host of a claim's owner has lost power (they mean nothing on a Unix socket).
+CHECK_SCHEMA = """
+SELECT clock_timestamp() AS now,
+       to_regclass('crontabber') IS NOT NULL AS has_table,
+       to_regclass('crontabber_log') IS NOT NULL AS has_log,
+       ARRAY(SELECT attname::text FROM pg_attribute
+             WHERE attrelid = to_regclass('crontabber') AND attnum > 0 AND NOT attisdropped) AS columns,
+       EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+               WHERE i.indrelid = to_regclass('crontabber') AND i.indisunique AND i.indpred IS NULL
+                 AND i.indnatts = 1 AND a.attname = 'app_name') AS has_index,
+       current_setting('transaction_read_only') = 'on' AS read_only,
+       current_setting('server_version_num')::int AS version,
+       set_config('tcp_keepalives_idle', '60', false),
+       set_config('tcp_keepalives_interval', '10', false),
+       set_config('tcp_keepalives_count', '6', false)
+"""
+
+# Held until the transaction ends, so that two first starts at once make the tables one after the other.
+LOCK_SCHEMA = f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, 0)"
+
+CREATE_TABLE = """
+CREATE TABLE crontabber (
+    app_name text NOT NULL,
+    next_run timestamptz,
+    first_run timestamptz,
+    last_run timestamptz,
+    last_success timestamptz,
+    error_count integer DEFAULT 0,
+    depends_on text[],
+    last_error json,
+    ongoing timestamptz,
+    owner text
+)
+"""
+CREATE_LOG = """
+CREATE TABLE crontabber_log (
+    id serial NOT NULL,
+    app_name text NOT NULL,
+    log_time timestamptz DEFAULT now() NOT NULL,
+    duration interval,
+    success timestamptz,
+    exc_type text,
+    exc_value text,
+    exc_traceback text
+)
+"""
+ADD_ONGOING = "ALTER TABLE crontabber ADD COLUMN ongoing timestamptz"
+ADD_OWNER = "ALTER TABLE crontabber ADD COLUMN owner text"
+CREATE_INDEX = "CREATE UNIQUE INDEX crontabber_unique_app_name_idx ON crontabber (app_name)"
+
+# ---- states ---------------------------------------------------------------------------------------------------------
+
+COLUMNS = "app_name, next_run, first_run, last_run, last_success, error_count, depends_on, last_error, ongoing, owner"
+
+SELECT_STATES = f"SELECT {COLUMNS} FROM crontabber"
+SELECT_STATE = f"SELECT {COLUMNS} FROM crontabber WHERE app_name = %s"
+# For a table of the original's, whose reader may not add what is missing.
+SELECT_WHATEVER = "SELECT * FROM crontabber"
+HAS_DATA = "SELECT EXISTS (SELECT FROM crontabber)"
+SELECT_NAMES = "SELECT app_name FROM crontabber ORDER BY app_name"
+DELETE_STATE = "DELETE FROM crontabber WHERE app_name = %s RETURNING app_name"
+
+UPSERT_STATE = """
+INSERT INTO crontabber (app_name, next_run, first_run, last_run, last_success, error_count, depends_on, last_error,
+                        ongoing)
+VALUES (%(app_name)s, %(next_run)s, %(first_run)s, %(last_run)s, %(last_success)s, %(error_count)s, %(depends_on)s,
+        %(last_error)s, %(ongoing)s)
+ON CONFLICT (app_name) DO UPDATE SET
+    next_run = EXCLUDED.next_run, first_run = EXCLUDED.first_run, last_run = EXCLUDED.last_run,
+    last_success = EXCLUDED.last_success, error_count = EXCLUDED.error_count, depends_on = EXCLUDED.depends_on,
+    last_error = EXCLUDED.last_error, ongoing = EXCLUDED.ongoing, owner = NULL
+"""
+
+# ---- claims ---------------------------------------------------------------------------------------------------------
+
+# A claim needs no flush to disk: a server that crashes ends every session, and with it every claim.
+_LOCK = f"""
+lock AS (
+    SELECT CASE WHEN %(session_locks)s THEN pg_try_advisory_lock({LOCK_CLASS}, hashtext(%(app_name)s)) ELSE true END
+           AS taken,
+           set_config('synchronous_commit', 'off', true)
+)"""
+
+# Someone else may have run the job since we read its row: all that made us run it has to be as it was.
+_CLAIMABLE = """
+lock.taken AND app_name = %(app_name)s AND next_run IS NOT DISTINCT FROM %(next_run)s
+      AND ongoing IS NOT DISTINCT FROM %(seen_ongoing)s AND owner IS NOT DISTINCT FROM %(seen_owner)s"""
+
+# The row comes back as it is now, because a dead owner's last commit may have come after our reading.
+_CLAIMED = f"SELECT lock.taken, {COLUMNS} FROM lock LEFT JOIN claimed ON true"
+
+CLAIM = f"""
+WITH {_LOCK},
+claimed AS (
+    UPDATE crontabber SET ongoing = %(now)s, owner = %(owner)s FROM lock WHERE {_CLAIMABLE} RETURNING crontabber.*
+)
+{_CLAIMED}
+"""
+CLAIM_NEW = f"""
+WITH {_LOCK},
+claimed AS (
+    INSERT INTO crontabber (app_name, first_run, depends_on, last_error, ongoing, owner)
+    SELECT %(app_name)s, %(now)s, %(depends_on)s, '{{}}', %(now)s, %(owner)s FROM lock WHERE lock.taken
+    ON CONFLICT (app_name) DO NOTHING
+    RETURNING *
+)
+{_CLAIMED}
+"""
+# The run that a dead owner did not finish is a failed one, in the row and in the log.
+CLAIM_FROM_THE_DEAD = f"""
+WITH {_LOCK},
+claimed AS (
+    UPDATE crontabber SET ongoing = %(now)s, owner = %(owner)s,
+        error_count = COALESCE(error_count, 0) + 1, last_error = %(last_error)s
+    FROM lock WHERE {_CLAIMABLE} RETURNING crontabber.*
+), logged AS (
+    INSERT INTO crontabber_log (app_name, duration, exc_type, exc_value, exc_traceback)
+    SELECT app_name, %(now)s - %(seen_ongoing)s, %(exc_type)s, %(exc_value)s, '' FROM claimed
+)
+{_CLAIMED}
+"""
+LOCK = f"SELECT pg_try_advisory_lock({LOCK_CLASS}, hashtext(%(app_name)s))"
+UNLOCK = f"SELECT pg_advisory_unlock({LOCK_CLASS}, hashtext(%(app_name)s))"
+
+# The fence: whoever was taken over stores nothing.
+_OURS = "app_name = %(app_name)s AND owner = %(owner)s AND ongoing = %(since)s"
+
+# A first run that never started leaves no row behind.
+RELEASE = f"""
+WITH forgotten AS (DELETE FROM crontabber WHERE {_OURS} AND last_run IS NULL AND next_run IS NULL RETURNING app_name)
+UPDATE crontabber SET ongoing = NULL, owner = NULL WHERE {_OURS} AND NOT EXISTS (SELECT FROM forgotten)
+"""
+
+LOG_RUN = """
+INSERT INTO crontabber_log (app_name, log_time, duration, success, exc_type, exc_value, exc_traceback)
+VALUES (%(app_name)s, clock_timestamp(), %(duration)s, %(success)s, %(exc_type)s, %(exc_value)s, %(exc_traceback)s)
+"""
+
+# A row and its line in the log: together, or not at all.
+_LOG_SETTLED = """
+INSERT INTO crontabber_log (app_name, log_time, duration, success, exc_type, exc_value, exc_traceback)
+SELECT app_name, clock_timestamp(), %(duration)s, %(success)s, %(exc_type)s, %(exc_value)s, %(exc_traceback)s
+FROM settled
+RETURNING app_name"""
+
+# One date of a backfill job is done; the job goes on.
+SETTLE_DATE = f"""
+WITH settled AS (UPDATE crontabber SET last_success = %(success)s WHERE {_OURS} RETURNING app_name)
+{_LOG_SETTLED}
+"""
+
+# A success that has been stored before (dates, the job's own transaction) is newer than NULL: keep it.
+_SETTLE = f"""
+UPDATE crontabber SET
+    next_run = %(next_run)s, first_run = COALESCE(first_run, %(first_run)s), last_run = %(last_run)s,
+    last_success = COALESCE(%(success)s, last_success), error_count = %(error_count)s,
+    depends_on = %(depends_on)s, last_error = %(last_error)s, ongoing = NULL, owner = NULL
+WHERE {_OURS}
+RETURNING app_name"""
+SETTLE = f"WITH settled AS ({_SETTLE}) {_LOG_SETTLED}"
+# For the end of a backfill, whose dates have their lines in the log already.
+SETTLE_UNLOGGED = _SETTLE

@@ -1,0 +1,65 @@
+"""The state's own connection: one a process, autocommit, so that no transaction of ours is open while a job runs."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import psycopg2
+
+from crontabber.store.driver_errors import explained
+
+Row = Sequence[Any]
+Parameters = Mapping[str, Any] | Sequence[Any] | None
+
+
+class StateConnection:
+    """Opens itself at the first statement, and again after `drop`. Every error of the driver's comes out explained,
+    with the driver's own as its `__cause__`."""
+
+    def __init__(self, factory: Any) -> None:
+        self._factory = factory
+        self._connection: Any = None
+
+    @property
+    def raw(self) -> Any:
+        """The psycopg2 connection. StateDatabaseError if there is none to be had."""
+        if self._connection is None:
+            try:
+                connection = self._factory.connection()
+                connection.autocommit = True
+            except psycopg2.Error as error:
+                raise explained(error) from error
+            self._connection = connection
+        return self._connection
+
+    def fetch(self, statement: str, parameters: Parameters = None) -> list[Row]:
+        """The rows of one statement, which is a transaction of its own."""
+        return self._execute(statement, parameters)[1]
+
+    def fetch_dicts(self, statement: str, parameters: Parameters = None) -> list[dict[str, Any]]:
+        """The rows by the names of their columns."""
+        names, rows = self._execute(statement, parameters)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def _execute(self, statement: str, parameters: Parameters) -> tuple[list[str], list[Row]]:
+        connection = self.raw
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement, parameters)
+                if cursor.description is None:
+                    return [], []
+                return [column.name for column in cursor.description], cursor.fetchall()
+        except psycopg2.Error as error:
+            raise explained(error) from error
+
+    def parameter(self, name: str) -> str | None:
+        """A parameter that the server reports by itself, such as TimeZone; no query."""
+        return self.raw.get_parameter_status(name)
+
+    def drop(self) -> None:
+        """Forget the connection, dead or alive; the next statement opens a new one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                self._factory.close_connection(connection, force=True)
+            except psycopg2.Error:
+                pass  # It was broken already.

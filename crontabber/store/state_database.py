@@ -1,0 +1,185 @@
+"""JobStateDatabase: the state of every job, as a mapping for people and tests and as states and claims for the engine."""
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from datetime import datetime, timedelta, tzinfo
+from functools import cached_property
+from typing import Any
+
+import psycopg2
+from configman import Namespace, RequiredConfig
+from configman.converters import class_converter
+
+from crontabber.errors import StateDatabaseError
+from crontabber.rules.job_state import JobState
+from crontabber.rules.time_zone import zone_named
+from crontabber.store import schema, sql
+from crontabber.store.claims import Claims
+from crontabber.store.driver_errors import explained, is_missing_relation
+from crontabber.store.rows import as_json, as_mapping, state_from_mapping, state_from_row
+from crontabber.store.state_connection import StateConnection
+
+
+class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg, misc]
+    """A mapping app_name -> dict of next_run, first_run, last_run, last_success, depends_on, error_count, last_error,
+    ongoing. Building one adds what is missing of the two tables.
+    """
+
+    # It has always been found there: ini files, --help and users' code name it so.
+    __module__ = "crontabber.app"
+
+    required_config = Namespace()
+    required_config.add_option(
+        "database_class",
+        default="crontabber.connection_factory.ConnectionFactory",
+        from_string_converter=class_converter,
+        doc="the class that connects to the database",
+        reference_value_from="resource.postgresql",
+    )
+    required_config.add_option(
+        "transaction_executor_class",
+        default="crontabber.transaction_executor.TransactionExecutor",
+        from_string_converter=class_converter,
+        doc="the class that runs the transactions of whoever reads or changes the state as a mapping",
+        reference_value_from="resource.postgresql",
+    )
+    required_config.add_option(
+        "session_locks",
+        default=True,
+        doc="hold an advisory lock of the session for each running job, so that a dead owner is noticed at once; set"
+        " to False behind a proxy that pools transactions, where max_ongoing_age_hours decides alone",
+    )
+
+    def __init__(self, config: Any, read_only: bool = False) -> None:
+        """`config` is the namespace `crontabber`. With `read_only`, nothing is looked for or added, and a reader's
+        privileges are enough. StateDatabaseError if the server cannot be reached or refuses."""
+        self.config = config
+        self.database_connection_factory = config.database_class(config)
+        self.connection = StateConnection(self.database_connection_factory)
+        if not read_only:
+            self._prepare()
+
+    # -- for the engine
+
+    def states(self) -> dict[str, JobState]:
+        """Every row, in one statement. Tables of the original's are read as they are; no table, no states."""
+        try:
+            rows = self.connection.fetch(sql.SELECT_STATES)
+        except StateDatabaseError as error:
+            if not is_missing_relation(error.__cause__):  # type: ignore[arg-type]
+                raise
+            return self._states_of_an_older_table()
+        return {row[0]: state_from_row(row) for row in rows}
+
+    def state(self, app_name: str) -> JobState | None:
+        """The row of one job, as it is now."""
+        rows = self.connection.fetch(sql.SELECT_STATE, (app_name,))
+        return state_from_row(rows[0]) if rows else None
+
+    @cached_property
+    def claims(self) -> Claims:
+        return Claims(
+            self.connection,
+            self.config.logger,
+            session_locks=self.config.session_locks,
+            max_ongoing_age=timedelta(hours=self.config.max_ongoing_age_hours),
+        )
+
+    @cached_property
+    def zone(self) -> tzinfo:
+        """The time zone of the server, as this session has it. It costs no query."""
+        return zone_named(self.connection.parameter("TimeZone") or "UTC")
+
+    def store(self, state: JobState) -> None:
+        """Write a row as it is, without a claim."""
+        self[state.app_name] = as_mapping(state)
+
+    def log_run(self, app_name: str, duration: timedelta, success: datetime | None, failure: Any = None) -> None:
+        """A line in crontabber_log without a claim, for applications that mark jobs by hand."""
+        exc = (failure.type, failure.value, failure.traceback) if failure else (None, None, None)
+        names = ("app_name", "duration", "success", "exc_type", "exc_value", "exc_traceback")
+        self.connection.fetch(sql.LOG_RUN, dict(zip(names, (app_name, duration, success, *exc), strict=True)))
+
+    def close(self) -> None:
+        self.connection.drop()
+
+    # -- the mapping
+
+    def has_data(self) -> bool:
+        return bool(self._query(sql.HAS_DATA)[0][0])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def __len__(self) -> int:
+        return len(self.keys())
+
+    def __contains__(self, app_name: object) -> bool:
+        return app_name in self.keys()
+
+    def __getitem__(self, app_name: str) -> dict[str, Any]:
+        rows = self._query(sql.SELECT_STATE, (app_name,))
+        if not rows:
+            raise KeyError(app_name)
+        return as_mapping(state_from_row(rows[0]))
+
+    def __setitem__(self, app_name: str, value: Mapping[str, Any]) -> None:
+        state = state_from_mapping(app_name, value)
+        parameters = as_mapping(state) | {"app_name": app_name, "last_error": as_json(state.last_error)}
+        self._query(sql.UPSERT_STATE, parameters)
+
+    def __delitem__(self, app_name: str) -> None:
+        if not self._query(sql.DELETE_STATE, (app_name,)):
+            raise KeyError(app_name)
+
+    def keys(self) -> list[str]:  # type: ignore[override]
+        return [row[0] for row in self._query(sql.SELECT_NAMES)]
+
+    def items(self) -> list[tuple[str, dict[str, Any]]]:  # type: ignore[override]
+        """Without `ongoing`, as users of the original know it."""
+        copy = self.copy()
+        for info in copy.values():
+            del info["ongoing"]
+        return list(copy.items())
+
+    def values(self) -> list[dict[str, Any]]:  # type: ignore[override]
+        return [info for _, info in self.items()]
+
+    def copy(self) -> dict[str, dict[str, Any]]:
+        return {row[0]: as_mapping(state_from_row(row)) for row in self._query(sql.SELECT_STATES)}
+
+    # -- private
+
+    @cached_property
+    def transaction_executor(self) -> Any:
+        return self.config.transaction_executor_class(self.config, self.database_connection_factory)
+
+    def _query(self, statement: str, parameters: Any = None) -> list[Any]:
+        try:
+            return list(self.transaction_executor(_fetch, statement, parameters))
+        except psycopg2.Error as error:
+            raise explained(error) from error
+
+    def _prepare(self) -> None:
+        facts = schema.look(self.connection)
+        if facts.read_only:
+            raise StateDatabaseError(
+                "state database: the server is read-only (a standby, or made so): jobs need one that can be written to"
+            )
+        if facts.missing():
+            schema.complete(self.connection, self.config.logger)
+        self.server_now = facts.now
+
+    def _states_of_an_older_table(self) -> dict[str, JobState]:
+        try:
+            rows = self.connection.fetch_dicts(sql.SELECT_WHATEVER)
+        except StateDatabaseError as error:
+            if not is_missing_relation(error.__cause__):  # type: ignore[arg-type]
+                raise
+            return {}
+        return {row["app_name"]: state_from_mapping(row["app_name"], row) for row in rows}
+
+
+def _fetch(connection: Any, statement: str, parameters: Any) -> list[Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return cursor.fetchall() if cursor.description else []
