@@ -1,0 +1,83 @@
+"""A connection factory that brings its own PostgreSQL: set `database_class` to it, name a `data_dir`, and run."""
+
+import atexit
+import logging
+import threading
+from typing import Any
+
+import psycopg2
+from configman import Namespace
+
+from crontabber.connection_factory import ConnectionFactory
+from crontabber.errors import EmbeddedServerError
+from crontabber.store.cluster import DATABASE, SUPERUSER, absolute_folder
+from crontabber.store.embedded_server import EmbeddedServer
+from crontabber.store.socket_path import PORT
+
+_servers: dict[tuple[str, str], EmbeddedServer] = {}
+_servers_mutex = threading.Lock()
+
+
+class EmbeddedConnectionFactory(ConnectionFactory):
+    """Starts the server of `data_dir` at the first connection; at the end of the process it is stopped if unused.
+
+    `host`, `port` and `password` have no meaning here; `user` and `dbname` are made if they are missing.
+    """
+
+    required_config = Namespace()
+    required_config.add_option(
+        "data_dir",
+        default="",
+        doc="folder in which an embedded PostgreSQL keeps its data; it is made if it does not exist",
+        reference_value_from="resource.postgresql",
+    )
+    required_config.add_option(
+        "run_as",
+        default="",
+        doc="the user as whom root runs the embedded PostgreSQL; empty: postgres if there is such a user, else nobody",
+        reference_value_from="resource.postgresql",
+    )
+
+    def __init__(self, config: Any, local_config: Any = None) -> None:
+        settings = local_config or config
+        self.server = server_for(settings.data_dir, settings.run_as)
+        self._role = settings.user or SUPERUSER
+        self._database = settings.dbname or DATABASE
+        local = {
+            "host": self.server.socket_directory,
+            "port": PORT,
+            "dbname": self._database,
+            "user": self._role,
+            "password": "",
+        }
+        super().__init__(config, local)
+
+    def connection(self, name: str | None = None) -> Any:
+        if not self.server.in_use:
+            self.server.start()
+        try:
+            connection = super().connection(name)
+        except psycopg2.OperationalError:
+            # The server has been killed since, or has never heard of this user or this database.
+            self.server.start()
+            self.server.make_missing(self._role, self._database)
+            connection = super().connection(name)
+        self.server.remember(connection)
+        return connection
+
+
+def server_for(data_dir: str, run_as: str | None) -> EmbeddedServer:
+    """The one handle of this process on that folder, shared by the factories of all jobs."""
+    key = absolute_folder(data_dir), run_as or ""
+    with _servers_mutex:
+        if key not in _servers:
+            _servers[key] = EmbeddedServer(data_dir, run_as)
+            atexit.register(_stop_at_exit, _servers[key])
+        return _servers[key]
+
+
+def _stop_at_exit(server: EmbeddedServer) -> None:
+    try:
+        server.stop()
+    except EmbeddedServerError as error:
+        logging.getLogger("crontabber").warning("%s", error)

@@ -1,0 +1,213 @@
+"""A PostgreSQL server on a folder, started by its first user and stopped by its last, however many processes there are.
+
+Three things decide, and none of them outlives a process that is killed: who listens on the socket in the folder, the
+file lock on the gate (held around starting and stopping), and the shared file lock of everyone who uses the server.
+"""
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+from weakref import WeakSet
+
+import psycopg2
+from psycopg2.extensions import make_dsn, quote_ident
+
+from crontabber.errors import EmbeddedServerError
+from crontabber.store import cluster, postmaster
+from crontabber.store.postgres_programs import candidate_folders, check_reach, find_programs, server_account
+from crontabber.store.socket_path import PORT, socket_directory
+
+GATE_PATIENCE_SECONDS = 180
+# A client that has just ended is still listed for some milliseconds.
+FAREWELL_SECONDS = 1.0
+POLL_SECONDS = 0.01
+# After a kill of the postmaster its other processes take a moment to notice.
+RETRY_PAUSES_SECONDS = (0.1, 0.3, 1.0, 3.0)
+
+COUNT_OTHER_CLIENTS = """
+SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()
+"""
+HAS_ROLE = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = %s)"
+HAS_DATABASE = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = %s)"
+
+
+class EmbeddedServer:
+    """A context manager, or start() and stop(); `dsn` and `socket_directory` are known from the outset.
+
+    The server itself belongs to nobody: it goes on while any process uses it, and a process that is killed leaves it
+    for the next one to use.
+    """
+
+    def __init__(self, data_dir: str, run_as: str | None = None) -> None:
+        self.data_dir = cluster.absolute_folder(data_dir)
+        self.account = server_account(run_as or "")
+        with self._errors_named():
+            self.socket_directory = socket_directory(self.data_dir)
+        self.dsn = make_dsn(host=self.socket_directory, port=PORT, user=cluster.SUPERUSER, dbname=cluster.DATABASE)
+        self._mutex = threading.RLock()
+        self._users_lock: int | None = None
+        self._user_pid = 0
+        self._connections: WeakSet[Any] = WeakSet()
+
+    @property
+    def in_use(self) -> bool:
+        """By this process; a child made by fork shares its parent's use."""
+        return self._users_lock is not None
+
+    def __enter__(self) -> "EmbeddedServer":
+        self.start()
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """See to it that the server runs, and stay its user until stop(). May be called again, after a crash say."""
+        with self._mutex, self._errors_named():
+            cluster.prepare_folder(self.data_dir, self.account)
+            with self._gate() as gate:
+                if not postmaster.becomes_ready(self.socket_directory):
+                    self._start_server(gate)
+                self._join()
+
+    def stop(self, force: bool = False) -> None:
+        """End our use, and the server with it if nobody else is connected; with `force` whoever is."""
+        with self._mutex, self._errors_named():
+            if self._users_lock is None or self._user_pid != os.getpid():
+                return
+            for connection in list(self._connections):
+                connection.close()
+            with self._gate():
+                if force or (self._is_last_user() and not self._others_stay_connected()):
+                    postmaster.stop_postmaster(self.data_dir, self.socket_directory)
+                self._leave()
+
+    def remember(self, connection: Any) -> None:
+        """It is this process's own: stop() closes it, and does not leave the server running for its sake."""
+        self._connections.add(connection)
+
+    def make_missing(self, role: str, database: str) -> None:
+        """Whoever gets as far as the socket is superuser if he likes, so a role of another name is superuser too."""
+        with self._mutex, self._errors_named(), self._gate(), self._administrator() as cursor:
+            if not _answer(cursor, HAS_ROLE, role):
+                cursor.execute(f"CREATE ROLE {quote_ident(role, cursor)} SUPERUSER LOGIN")
+            if not _answer(cursor, HAS_DATABASE, database):
+                cursor.execute(f"CREATE DATABASE {quote_ident(database, cursor)}")
+
+    def _start_server(self, gate: int) -> None:
+        programs = find_programs(candidate_folders())
+        check_reach(
+            os.path.join(programs, "pg_ctl"),
+            self.account,
+            "let that user in (chmod o+x), or install crontabber[embedded] where that user gets, or name another in run_as",
+        )
+        if not cluster.has_cluster(self.data_dir):
+            cluster.make_cluster(self.data_dir, programs, self.account, gate)
+        cluster.check_version(self.data_dir, programs, self.account)
+        for pause in RETRY_PAUSES_SECONDS:
+            try:
+                return postmaster.start_postmaster(self.data_dir, programs, self.account)
+            except EmbeddedServerError:
+                # Without a pid file nobody is in the way: it will not go better next time.
+                if not postmaster.left_pid_file(self.data_dir):
+                    raise
+            time.sleep(pause)
+            if postmaster.becomes_ready(self.socket_directory):
+                return None
+        return postmaster.start_postmaster(self.data_dir, programs, self.account)
+
+    def _join(self) -> None:
+        if self._users_lock is None:
+            self._users_lock = self._open_lock(cluster.USERS_FILE)
+            # Never in vain: the exclusive lock is only ever taken behind the gate.
+            fcntl.flock(self._users_lock, fcntl.LOCK_SH)
+            self._user_pid = os.getpid()
+
+    def _leave(self) -> None:
+        if self._users_lock is not None:
+            # A child that a job has forked and left behind would go on holding it.
+            fcntl.flock(self._users_lock, fcntl.LOCK_UN)
+            os.close(self._users_lock)
+            self._users_lock = None
+
+    def _is_last_user(self) -> bool:
+        assert self._users_lock is not None
+        try:
+            fcntl.flock(self._users_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _others_stay_connected(self) -> bool:
+        """Somebody's psql, say. If it cannot be found out, others come first."""
+        deadline = time.monotonic() + FAREWELL_SECONDS
+        try:
+            with self._administrator() as cursor:
+                while _answer(cursor, COUNT_OTHER_CLIENTS):
+                    if time.monotonic() > deadline:
+                        return True
+                    time.sleep(POLL_SECONDS)
+        except psycopg2.Error:
+            return True
+        return False
+
+    @contextmanager
+    def _administrator(self) -> Iterator[Any]:
+        connection = psycopg2.connect(self.dsn, connect_timeout=10)
+        try:
+            connection.autocommit = True
+            yield connection.cursor()
+        finally:
+            connection.close()
+
+    @contextmanager
+    def _gate(self) -> Iterator[int]:
+        """Only one process at a time starts, stops or makes. Closing ends it, unless initdb has inherited it."""
+        gate = self._open_lock(cluster.GATE_FILE)
+        try:
+            self._wait_for(gate)
+            yield gate
+        finally:
+            os.close(gate)
+
+    def _wait_for(self, gate: int) -> None:
+        deadline = time.monotonic() + GATE_PATIENCE_SECONDS
+        while True:
+            try:
+                return fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise EmbeddedServerError(
+                        f"another process has been starting or stopping PostgreSQL in {self.data_dir}"
+                        f" for {GATE_PATIENCE_SECONDS} seconds: end it, then try again"
+                    ) from None
+            time.sleep(POLL_SECONDS)
+
+    def _open_lock(self, name: str) -> int:
+        path = os.path.join(self.data_dir, name)
+        try:
+            made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        except FileExistsError:
+            return os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+        if self.account.switched:
+            os.fchown(made, self.account.uid, self.account.gid)
+        return made
+
+    @contextmanager
+    def _errors_named(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise EmbeddedServerError(f"data_dir={self.data_dir} cannot be used: {error}") from error
+
+
+def _answer(cursor: Any, question: str, *values: str) -> Any:
+    cursor.execute(question, values)
+    return cursor.fetchone()[0]
