@@ -3,31 +3,34 @@
 Nothing is added to the modules themselves: other programs in this process may ask them what they have.
 """
 
+from __future__ import annotations
+
 import builtins
-import collections
-import collections.abc
-import inspect
+from functools import cache
 from types import ModuleType
-from typing import Any
 
-import six  # type: ignore[import-untyped]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
-
-def _view(module: ModuleType, missing: dict[str, Any]) -> ModuleType:
-    """A module of the same name that has all of `module`'s names and the missing ones."""
-    view = ModuleType(module.__name__, f"{module.__name__}, as configman 1.3.0 knows it")
-    vars(view).update(missing | vars(module))
-    return view
-
-
-VIEWS = {
+MISSING_NAMES: dict[str, Callable[[Any], dict[str, Any]]] = {
     # Gone since Python 3.10; configman asks for them while it is imported and later.
-    "collections": _view(collections, {name: getattr(collections.abc, name) for name in collections.abc.__all__}),
+    "collections": lambda module: {name: getattr(module.abc, name) for name in module.abc.__all__},
     # Gone since Python 3.11; used where options are defined by an argparse parser.
-    "inspect": _view(inspect, {"getargspec": inspect.getfullargspec}),
+    "inspect": lambda module: {"getargspec": module.getfullargspec},
     # Never there, a slip for PY3; used to convert the value of an option whose default is of type bytes.
-    "six": _view(six, {"py3": True}),
+    "six": lambda module: {"py3": True},
 }
+
+
+@cache
+def view_of(name: str) -> ModuleType:
+    """A module that has all of the named module's names and the missing ones."""
+    module = builtins.__import__(name)
+    view = ModuleType(name)
+    vars(view).update(vars(module) | MISSING_NAMES[name](module))
+    return view
 
 
 def _import(
@@ -37,7 +40,7 @@ def _import(
     fromlist: tuple[str, ...] | None = (),
     level: int = 0,
 ) -> ModuleType:
-    return VIEWS.get(name) or builtins.__import__(name, globals, locals, fromlist or (), level)
+    return view_of(name) if name in MISSING_NAMES else builtins.__import__(name, globals, locals, fromlist or (), level)
 
 
 # A module whose globals have these as __builtins__ when it is executed imports the views, now and in its functions.
@@ -46,6 +49,6 @@ BUILTINS = vars(builtins) | {"__import__": _import}
 
 def look_through(module: ModuleType) -> None:
     """Give a module that is loaded already the views in place of the modules that it has imported."""
-    for name, view in VIEWS.items():
+    for name in MISSING_NAMES:
         if isinstance(getattr(module, name, None), ModuleType):
-            setattr(module, name, view)
+            setattr(module, name, view_of(name))
