@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import quote, quote_plus
 
-MASK = "********"
+MASK = "****"
 
 # A shorter secret is masked as a whole word alone: "a" must not turn every text into asterisks.
 SHORT = 6
@@ -23,7 +23,7 @@ _NAMED = re.compile(
 
 
 def masker(secrets: Iterable[str]) -> Callable[[str], str]:
-    """A function that takes `secrets` out of a text, also quoted for a URL or as a literal, and passwords by their look."""
+    """A function that takes `secrets` out of a text, however they are quoted there, and passwords by their look."""
     spellings = {spelling for secret in secrets if secret.strip() for spelling in _spellings(secret)}
     longest_first = sorted(spellings, key=lambda spelling: (-len(spelling), spelling))
     known = re.compile("|".join(map(_pattern, longest_first)) or r"(?!)")

@@ -1,0 +1,221 @@
+"""Sends errors to a Sentry server: the only module that knows raven, and whether there is a DSN to send to.
+
+Whatever Sentry, raven or the error itself do, a tick goes on: within a few seconds, in silence on stderr.
+"""
+
+import logging
+import os
+import re
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+from crontabber.error_copy import both_ends, harmless_copy
+from crontabber.errors import SentryConfigurationError, SentryDeliveryError
+from crontabber.failure import storable
+from crontabber.interruption import INTERRUPTION
+from crontabber.rules.masking import masker, secrets_in
+from crontabber.sentry_transport import Transport
+
+# Seconds by which all reports of one process together may hold its jobs back. One that is delivered counts only for
+# what it took beyond USUAL_SECONDS: many failing jobs are no reason to give up a Sentry that works.
+PATIENCE_SECONDS = 5.0
+USUAL_SECONDS = 0.5
+# Someone who sends SIGTERM waits less; and how often to look whether someone did.
+SECONDS_AFTER_SIGNAL = 0.4
+POLL_SECONDS = 0.05
+
+# What is kept of a text, half of it from each end.
+CHARACTERS = 8 * 1024
+
+_DSN = re.compile(
+    r"(?:\w+\+)?https?://[^\s:/@?#]+(?::[^\s/@?#]*)?@(?P<host>\[[0-9a-f:.]+\]|[^\s:/@?#]+)"
+    r"(?::\d{1,5})?(?:/[^\s/?#]+)*/[^\s/?#]+(?:\?[^\s#]*)?",
+    re.ASCII | re.IGNORECASE,
+)
+
+Clean = Callable[[str], str]
+
+
+class Sentry:
+    """Where errors are reported to. `load_raven` is called when there is something to send, for importing it takes as
+    long as a whole tick; `mask` takes the configuration's secrets out of a text."""
+
+    def __init__(
+        self, dsn: str | None, release: str, load_raven: Callable[[], ModuleType], logger: Any,
+        mask: Callable[[str], str] = str, patience: float = PATIENCE_SECONDS,
+    ) -> None:
+        self._dsn = (dsn or "").strip()
+        self._release = release
+        self._load_raven = load_raven
+        self._logger = logger
+        self._mask = mask
+        self._patience = patience  # fmt: skip
+
+    def report(self, error: BaseException, app_name: str) -> None:
+        """Send what the job `app_name` raised, and log the reference. Raises nothing but what a signal raises."""
+        if not self._dsn or self._patience <= 0:
+            return
+        try:
+            reference = self._send(error, app_name)
+        except SentryConfigurationError as fault:
+            self._patience = 0
+            self._logger.warning("%s; errors are not sent to Sentry", fault)
+            self._logger.debug("Failed to capture and send error to Sentry", exc_info=True)
+        except Exception:
+            self._logger.debug("Failed to capture and send error to Sentry", exc_info=True)
+        else:
+            self._logger.info(f"Error captured in Sentry. Reference: {reference}")
+
+    def send_test(self) -> str:
+        """Send an error that only says that it is a test, log its identifier and return it.
+
+        SentryConfigurationError without a usable DSN, SentryDeliveryError if it cannot be delivered.
+        """
+        if not self._dsn:
+            raise SentryConfigurationError("there is no Sentry to test: sentry.dsn is not set")
+        try:
+            raise SentryTest("crontabber was asked to test its connection to Sentry")
+        except SentryTest as error:
+            identifier = self._send(error, "sentrytest")
+        self._logger.info("Sentry successful identifier: %s", identifier)
+        return identifier
+
+    def _send(self, error: BaseException, app_name: str) -> str:
+        """The reference of the delivered report. The errors as in `send_test`; none holds a secret."""
+        clean = self._cleaner()
+        errand = _Errand(lambda: self._capture(error, app_name, clean), lambda failure: harmless_copy(failure, clean))
+        started = time.monotonic()
+        with _raven_kept_quiet(self._logger, clean):
+            errand.run_for(self._patience)
+            seconds = time.monotonic() - started
+            self._lose_patience(seconds - USUAL_SECONDS if errand.delivered else seconds)
+            if errand.delivered:
+                # Not part of the errand: it warns, which an errand given up must not do when nobody listens any more.
+                client, captured = errand.result
+                return str(client.get_ident(captured))
+        dsn = _DSN.fullmatch(self._dsn)
+        if dsn is None or not self._dsn.isascii():
+            raise SentryConfigurationError("sentry.dsn is no DSN: write https://KEY@HOST/PROJECT") from None
+        raise SentryDeliveryError(f"Sentry at {dsn['host']} took no report: {errand.why()}") from errand.failure
+
+    def _capture(self, error: BaseException, app_name: str, clean: Clean) -> tuple[Any, Any]:
+        """The client, and what it says of the event that it has delivered."""
+        copy = harmless_copy(error, clean)
+        client = self._load_raven().Client(
+            dsn=self._dsn,
+            release=self._release,
+            tags={"app_name": app_name},
+            transport=partial(Transport, clean, self._patience),
+            raise_send_errors=True,
+            # What raven would otherwise do to the whole process.
+            install_sys_hook=False,
+            install_logging_hook=False,
+            hook_libraries=(),
+            enable_breadcrumbs=False,
+            # No list of names can tell which local variable holds a secret; and their repr() is code of the job's.
+            capture_locals=False,
+            processors=("raven.processors.RemoveStackLocalsProcessor", "raven.processors.SanitizePasswordsProcessor"),
+            # By default it is sys.argv, passwords included.
+            context={},
+        )
+        return client, client.captureException((type(copy), copy, copy.__traceback__))
+
+    def _cleaner(self) -> Clean:
+        keys = re.split("[:/]+", self._dsn.rpartition("@")[0])[1:]
+        mask = masker([self._dsn, *keys, *secrets_in(os.environ)])
+
+        def clean(text: str) -> str:
+            # Shortened to much more than is kept before, and to what is kept after: no half of a secret remains.
+            text = both_ends(text, 8 * CHARACTERS)
+            return both_ends(storable(mask(self._mask(text))), CHARACTERS)
+
+        return clean
+
+    def _lose_patience(self, seconds: float) -> None:
+        self._patience -= max(seconds, 0)
+        if self._patience <= 0:
+            self._logger.warning("Sentry has held the jobs back for too long: it gets no more errors in this run")
+
+
+class SentryTest(Exception):
+    """What `--sentrytest` sends."""
+
+
+class _Errand(threading.Thread):
+    """Runs `act` apart, so that nobody has to wait for its end: neither a look-up of a name nor a str() of the job's
+    can be given a time limit otherwise. A failure is kept as what `explain` makes of it."""
+
+    def __init__(self, act: Callable[[], Any], explain: Callable[[BaseException], BaseException]) -> None:
+        super().__init__(name="crontabber-sentry", daemon=True)
+        self._act = act
+        self._explain = explain
+        self._done = threading.Event()
+        self.delivered = False
+        self.result: Any = None
+        self.failure: BaseException | None = None
+
+    def run(self) -> None:
+        # BaseException: the job's own code runs in here, and what a thread raises goes to stderr.
+        with suppress(BaseException):
+            try:
+                self.result = self._act()
+                self.delivered = True
+            except BaseException as failure:
+                self.failure = self._explain(failure)
+        self._done.set()
+
+    def run_for(self, seconds: float) -> None:
+        """Return when it is done, after `seconds`, or shortly after a signal."""
+        try:
+            self.start()
+        except RuntimeError as failure:  # The system gives us no thread.
+            self.failure = self._explain(failure)
+            return
+        deadline = time.monotonic() + seconds
+        while not self._done.wait(POLL_SECONDS) and time.monotonic() < deadline:
+            if INTERRUPTION.signum is not None:
+                deadline = min(deadline, time.monotonic() + SECONDS_AFTER_SIGNAL)
+
+    def why(self) -> str:
+        """Why it was not delivered, on one line."""
+        if self.failure is None:
+            return "it takes too long"
+        text = f"{type(self.failure).__name__}: {self.failure}"
+        return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+
+
+class _ToDebug(logging.Handler):
+    """What raven has to say about itself, for our log at DEBUG."""
+
+    def __init__(self, logger: Any, clean: Clean) -> None:
+        super().__init__()
+        self._logger = logger
+        self._clean = clean
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._logger.debug("%s: %s", record.name, self._clean(record.getMessage()))
+
+
+@contextmanager
+def _raven_kept_quiet(logger: Any, clean: Clean) -> Iterator[None]:
+    """Within, what raven warns of and logs does not reach stderr."""
+    handler = _ToDebug(logger, clean)
+    loggers = [logging.getLogger(name) for name in ("raven", "sentry.errors")]
+    propagated = [each.propagate for each in loggers]
+    for each in loggers:
+        each.addHandler(handler)
+        each.propagate = False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for each, propagate in zip(loggers, propagated, strict=True):
+            each.removeHandler(handler)
+            each.propagate = propagate

@@ -1,0 +1,72 @@
+import time
+import unittest
+
+from crontabber.rules.masking import masker, secrets_in
+
+
+class TestMasking(unittest.TestCase):
+    def test_it_takes_out_what_looks_like_a_secret(self) -> None:
+        cases = [
+            ("host=db password=hunter2 user=me", "host=db password=**** user=me"),
+            ("password = 'it\\'s me' port=1", "password = **** port=1"),
+            ("PGPASSWORD=x DB_PASSWD=y", "PGPASSWORD=**** DB_PASSWD=****"),
+            ("{'password': 'x', 'n': 1}", "{'password': ****, 'n': 1}"),
+            ('{"api_key": "x"}', '{"api_key": ****}'),
+            ("the password: hunter2", "the password: ****"),
+            ("connect(dsn=DSN, timeout=3)", "connect(dsn=****, timeout=3)"),
+            ("?token=abc&page=2", "?token=****&page=2"),
+            ("postgres://me:p@ss@db/x", "postgres://****@db/x"),
+            ("https://0f6a@sentry.example/14", "https://****@sentry.example/14"),
+        ]
+        mask = masker([])
+        for text, expected in cases:
+            with self.subTest(text=text):
+                self.assertEqual(mask(text), expected)
+
+    def test_it_leaves_alone_what_is_no_secret(self) -> None:
+        for text in (
+            'FATAL: password authentication failed for user "me"',
+            "unexpected token: }",
+            "if password == other:",
+            "see https://example.org/a and write to me@example.org",
+        ):
+            with self.subTest(text=text):
+                self.assertEqual(masker([])(text), text)
+
+    def test_it_takes_out_known_secrets_however_they_are_quoted(self) -> None:
+        cases = [
+            ("hunter2!", "xhunter2!x", "x****x"),
+            ("a b/c:d", "a b/c:d a%20b%2Fc%3Ad a+b%2Fc%3Ad", "**** **** ****"),
+            ("a\nb\\c'd\"e", repr("a\nb\\c'd\"e"), "'****'"),
+            ("abc", "abc abcd xabc (abc)", "**** abcd xabc (****)"),
+            ("", "nothing", "nothing"),
+            (" ", "a b", "a b"),
+        ]
+        for secret, text, expected in cases:
+            with self.subTest(secret=secret):
+                self.assertEqual(masker([secret])(text), expected)
+
+    def test_the_longer_of_two_secrets_goes_first(self) -> None:
+        self.assertEqual(masker(["hunter", "hunter2000"])("hunter2000 hunter"), "**** ****")
+
+    def test_the_environment_has_secrets_where_a_name_says_so(self) -> None:
+        environment = {
+            "PGPASSWORD": "x",
+            "crontabber.database.password": "hunter2",
+            "SENTRY_DSN": "https://a@b/1",
+            "GITHUB_TOKEN": "0123456",
+            "TOKENIZERS_PARALLELISM": "false",
+            "PATH": "/usr/bin",
+        }
+        self.assertEqual(secrets_in(environment), ["x", "hunter2", "https://a@b/1", "0123456"])
+
+    def test_no_text_takes_it_long(self) -> None:
+        mask = masker(["hunter2"])
+        for piece in ("password", "password=", 'password="', "'password'", "://", "://a:b", "@", "\\", "password\\"):
+            with self.subTest(piece=piece):
+                started = time.perf_counter()
+
+                mask(piece * (64_000 // len(piece)))
+                mask("password" + piece * (64_000 // len(piece)))
+
+                self.assertLess(time.perf_counter() - started, 1)
