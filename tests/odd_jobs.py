@@ -1,0 +1,50 @@
+"""Job classes that are configured to see what happens."""
+
+from configman import Namespace
+
+from crontabber.base import BaseCronApp
+
+
+class ConfiguredJob(BaseCronApp):
+    app_name = "configured"
+    required_config = Namespace()
+    required_config.add_option("greeting", default="Hello", doc="what to say")
+    required_config.add_option("shout", default=False, doc="how to say it")
+
+    def run(self):
+        self.config.logger.info(self.config.greeting)
+
+
+class NamelessJob(BaseCronApp):
+    pass
+
+
+class SelfishJob(BaseCronApp):
+    app_name = "selfish"
+    depends_on = "selfish"
+
+
+class ConfusedJob(BaseCronApp):
+    app_name = "confused"
+    depends_on = 17
+
+
+class HenJob(BaseCronApp):
+    app_name = "hen"
+    depends_on = ("egg",)
+
+
+class EggJob(BaseCronApp):
+    app_name = "egg"
+    depends_on = ("hen",)
+
+
+class FooJob(BaseCronApp):
+    app_name = "other-foo"
+
+
+class OtherFooJob(BaseCronApp):
+    app_name = "foo"
+
+
+not_a_class = 17

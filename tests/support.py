@@ -1,0 +1,124 @@
+"""What integration tests share: a server, a clean database, an ini file, real crontabber processes."""
+
+import atexit
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+import unittest
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+from configobj import ConfigObj
+
+import crontabber  # noqa: F401  (makes configman importable)
+
+ROOT = Path(__file__).resolve().parent.parent
+OWN_SERVER = ROOT / "test-crontabber.ini"
+OPTIONS = ("host", "port", "dbname", "user", "password")
+
+
+@cache
+def connection_options() -> dict[str, str]:
+    """How to reach the test database: the server of test-crontabber.ini, else an embedded one that ends with us."""
+    if OWN_SERVER.exists():
+        section = ConfigObj(str(OWN_SERVER))["resource"]["postgresql"]
+        return {name: section[name] for name in OPTIONS if section.get(name)}
+    from crontabber.store.embedded_server import EmbeddedServer
+
+    folder = Path(tempfile.mkdtemp(prefix="crontabber-tests-"))
+    folder.chmod(0o755)
+    server = EmbeddedServer(folder / "data")
+    server.start()
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    atexit.register(server.stop)
+    return server.connection_options()
+
+
+def connect(**options: str) -> Any:
+    """A connection of the test's own, in autocommit."""
+    connection = psycopg2.connect(**(connection_options() | options))
+    connection.autocommit = True
+    return connection
+
+
+class DatabaseTestCase(unittest.TestCase):
+    """Each test starts with an empty database and a folder of its own, in which its jobs and its ini file live."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.folder = Path(tempfile.mkdtemp(prefix="crontabber-test-"))
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
+        self.connection = connect()
+        self.addCleanup(self.connection.close)
+        self.empty_the_database()
+
+    def empty_the_database(self) -> None:
+        tables = self.sql("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = current_schema()")
+        for (name,) in tables:
+            self.sql(f"DROP TABLE {name} CASCADE")
+
+    def sql(self, statement: str, parameters: Any = None) -> list[Any]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    def row(self, app_name: str, *columns: str) -> Any:
+        """Some columns of a job's state; the value itself if it is one column, None if there is no row."""
+        rows = self.sql(f"SELECT {', '.join(columns)} FROM crontabber WHERE app_name = %s", (app_name,))
+        if not rows:
+            return None
+        return rows[0][0] if len(columns) == 1 else rows[0]
+
+    def due(self, *app_names: str) -> None:
+        """Make these jobs due now."""
+        self.sql("UPDATE crontabber SET next_run = now() - interval '1 second' WHERE app_name = ANY(%s)", (list(app_names),))
+
+    def write_module(self, name: str, source: str) -> None:
+        (self.folder / f"{name}.py").write_text(textwrap.dedent(source))
+
+    def ini(self, jobs: str = "", extra: str = "", name: str = "crontabber.ini", **crontabber_options: Any) -> Path:
+        """An ini file for these jobs on the test database; `extra` goes to its end as it is."""
+        lines = ["[resource]", "[[postgresql]]"]
+        lines += [f'{key}="{value}"' for key, value in connection_options().items()]
+        lines += ["[crontabber]", f"jobs='''{jobs}'''"]
+        lines += [f"{key}={value}" for key, value in crontabber_options.items()]
+        path = self.folder / name
+        path.write_text("\n".join([*lines, textwrap.dedent(extra), ""]))
+        return path
+
+    def environment(self, **env: str) -> dict[str, str]:
+        """The machine's, without what would lead libpq elsewhere, plus the paths of the checkout and the jobs."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("PG") and not k.startswith("crontabber")}
+        return inherited | {"PYTHONPATH": os.pathsep.join([str(self.folder), str(ROOT)])} | env
+
+    def command(self, *arguments: str, ini: str = "crontabber.ini") -> list[str]:
+        return [sys.executable, "-m", "crontabber", f"--admin.conf={self.folder / ini}", *arguments]
+
+    def crontabber(
+        self, *arguments: str, ini: str = "crontabber.ini", timeout: float = 60, **env: str
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run the real command to its end, with the ini file that `ini` wrote."""
+        return subprocess.run(
+            self.command(*arguments, ini=ini), env=self.environment(**env), cwd=self.folder, text=True,
+            stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False,
+        )  # fmt: skip
+
+    def start(self, *arguments: str, ini: str = "crontabber.ini", **env: str) -> "subprocess.Popen[str]":
+        """Start the real command, which is killed at the end of the test if it still runs."""
+        process = subprocess.Popen(
+            self.command(*arguments, ini=ini), env=self.environment(**env), cwd=self.folder, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        self.addCleanup(_end, process)
+        return process
+
+
+def _end(process: "subprocess.Popen[str]") -> None:
+    if process.poll() is None:
+        process.kill()
+    process.communicate()

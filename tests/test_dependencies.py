@@ -1,0 +1,98 @@
+"""In which order jobs run, and what holds one back."""
+
+import unittest
+from collections import namedtuple
+from datetime import datetime, timedelta, timezone
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from crontabber.errors import CircularDAGError
+from crontabber.rules.dependencies import reorder_dag, toposort, toposort_flatten, why_blocked
+from crontabber.rules.job_state import JobState
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
+Item = namedtuple("Item", "app_name depends_on")
+
+
+def names(items):
+    return [item.app_name for item in items]
+
+
+class TestOrder(unittest.TestCase):
+    def test_it_puts_parents_first_and_sorts_each_level_by_name(self):
+        items = [Item("d", ("b", "c")), Item("c", ("a",)), Item("b", "a"), Item("a", None), Item("aa", [])]
+
+        self.assertEqual(names(reorder_dag(items)), ["a", "aa", "b", "c", "d"])
+
+    def test_it_passes_over_names_that_are_not_in_the_sequence(self):
+        self.assertEqual(names(reorder_dag([Item("b", "elsewhere"), Item("a", "b")])), ["b", "a"])
+
+    def test_it_asks_the_getters_that_it_is_given(self):
+        pairs = [("x", {"needs": "y"}), ("y", {})]
+
+        ordered = reorder_dag(pairs, lambda pair: pair[1].get("needs"), lambda pair: pair[0])
+
+        self.assertEqual([name for name, _ in ordered], ["y", "x"])
+
+    def test_an_empty_sequence_gives_an_empty_list(self):
+        self.assertEqual(reorder_dag([]), [])
+
+    def test_it_names_a_circle_in_its_order(self):
+        cases = [
+            ([Item("a", "a")], "a -> a"),
+            ([Item("a", "b"), Item("b", "a")], "a -> b -> a"),
+            ([Item("a", "b"), Item("b", "c"), Item("c", "a"), Item("d", None)], "a -> b -> c -> a"),
+        ]
+        for items, circle in cases:
+            with self.subTest(circle), self.assertRaises(CircularDAGError) as caught:
+                reorder_dag(items)
+            # A circle has no beginning: any turn of it will do.
+            told = str(caught.exception).rpartition(": ")[2].split(" -> ")
+            wanted = circle.split(" -> ")[:-1]
+            self.assertIn(told[:-1], [wanted[i:] + wanted[:i] for i in range(len(wanted))])
+            self.assertEqual(told[0], told[-1])
+
+    def test_toposort_gives_levels(self):
+        graph = {"c": {"a", "b"}, "b": {"a"}, "z": ()}
+
+        self.assertEqual(list(toposort(graph)), [{"a", "z"}, {"b"}, {"c"}])
+        self.assertEqual(toposort_flatten(graph), ["a", "z", "b", "c"])
+
+    @given(st.data())
+    def test_whatever_the_graph_every_item_comes_once_and_after_what_it_depends_on(self, data):
+        size = data.draw(st.integers(0, 12))
+        labels = [f"job{i}" for i in range(size)]
+        items = [Item(label, data.draw(st.lists(st.sampled_from(labels[:i]), max_size=4)) if i else None)
+                 for i, label in enumerate(labels)]
+        shuffled = data.draw(st.permutations(items))
+
+        order = names(reorder_dag(shuffled))
+
+        self.assertEqual(sorted(order), sorted(labels))
+        for item in items:
+            for parent in item.depends_on or ():
+                self.assertLess(order.index(parent), order.index(item.app_name))
+        self.assertEqual(order, names(reorder_dag(items)), "the order must not depend on that of the setting")
+
+
+class TestWhyBlocked(unittest.TestCase):
+    def test_each_reason(self):
+        ran = JobState("parent", last_run=NOW, last_success=NOW, next_run=NOW + timedelta(hours=1))
+        cases = [
+            ({}, (), "'parent' has not run yet", "it is not in the state at all"),
+            ({"parent": JobState("parent", first_run=NOW)}, (), "'parent' has not run yet", "it is in its first run"),
+            ({"parent": JobState("parent", last_run=NOW, error_count=1, next_run=NOW + timedelta(hours=1))}, (),
+             "'parent' errored last time", "a retry in the future is no recent run"),
+            ({"parent": JobState("parent", last_run=NOW, next_run=NOW)}, (), "'parent' has not recently run",
+             "it is due itself"),
+            ({"parent": ran}, (), None, "its next run is ahead"),
+            ({"parent": JobState("parent", last_run=NOW, next_run=NOW - timedelta(days=1))}, {"parent"}, None,
+             "it has succeeded within this tick, whatever the clock says by now"),
+        ]  # fmt: skip
+        for states, succeeded, reason, why in cases:
+            with self.subTest(why):
+                self.assertEqual(why_blocked(("parent",), states, succeeded, NOW), reason)
+
+    def test_nothing_holds_back_a_job_without_dependencies(self):
+        self.assertIsNone(why_blocked((), {}, (), NOW))

@@ -1,0 +1,154 @@
+"""The `jobs` setting: from text to classes, with every fault said at once."""
+
+import unittest
+
+from configman import ConfigurationManager, Namespace
+
+from crontabber.errors import JobDescriptionError, JobNotFoundError, JobsSettingError
+from crontabber.joblist import (
+    classes_in_namespaces_converter_with_compression,
+    get_extra_as_options,
+    jobs_of,
+    line_splitter,
+    pipe_splitter,
+)
+from tests import jobs, odd_jobs
+
+convert = classes_in_namespaces_converter_with_compression()
+
+
+def configured(text, **overrides):
+    """The namespace `crontabber` of a configuration with this setting."""
+    definition = Namespace()
+    definition.namespace("crontabber")
+    definition.crontabber.add_option("jobs", default="", from_string_converter=convert)
+    sources = [{"crontabber": {"jobs": text, **overrides}}]
+    manager = ConfigurationManager(definition, values_source_list=sources, argv_source=[], use_admin_controls=False,
+                                   use_auto_help=False)  # fmt: skip
+    return manager.get_config().crontabber
+
+
+class TestSplitting(unittest.TestCase):
+    def test_entries_are_separated_by_newlines_commas_and_semicolons(self):
+        text = "\n  a.B|5m ,c.D|1d|03:00;\n\n# e.F|1d, g.H|2d\n  # i.J|1m\n k.L|1h\n"
+
+        self.assertEqual(line_splitter(text), ["a.B|5m", "c.D|1d|03:00", "k.L|1h"])
+
+    def test_the_class_is_what_stands_before_the_first_bar(self):
+        self.assertEqual(pipe_splitter(" a.B | 5m"), "a.B")
+
+    def test_the_rest_becomes_options(self):
+        cases = {
+            "a.B|5m": ("5m", ""),
+            "a.B | 7d | 03:00": ("7d", "03:00"),
+            "a.B|03:00": ("1d", "03:00"),
+        }
+        for entry, wanted in cases.items():
+            with self.subTest(entry):
+                options = get_extra_as_options(entry)
+                self.assertEqual((options.frequency.default, options.time.default), wanted)
+
+    def test_what_has_not_that_form_is_refused(self):
+        for entry in ("a.B", "a.B|", "a.B| |03:00", "a.B|1d|03:00|x"):
+            with self.subTest(entry), self.assertRaises(JobDescriptionError) as caught:
+                get_extra_as_options(entry)
+            self.assertIn(repr(entry), str(caught.exception))
+
+
+class TestConverting(unittest.TestCase):
+    def test_the_jobs_come_in_the_order_of_the_setting_with_their_options(self):
+        options = configured("tests.jobs.BarJob|1h\ntests.jobs.FooJob|2d|03:00")
+
+        found = jobs_of(options.jobs, options)
+
+        self.assertEqual([job.job_class for job in found], [jobs.BarJob, jobs.FooJob])
+        self.assertEqual([job.depends_on for job in found], [("foo",), ()])
+        self.assertEqual([(job.config.frequency, job.config.time) for job in found], [("1h", ""), ("2d", "03:00")])
+        self.assertEqual(options.jobs.class_list, [("BarJob", jobs.BarJob), ("FooJob", jobs.FooJob)])
+
+    def test_frequency_and_options_of_a_job_can_be_set_like_any_other(self):
+        overrides = {"class-ConfiguredJob": {"frequency": "3h", "greeting": "Hei"}}
+
+        options = configured("tests.odd_jobs.ConfiguredJob|1h", **overrides)
+
+        (job,) = jobs_of(options.jobs, options)
+        self.assertEqual((job.config.frequency, job.config.greeting, job.config.shout), ("3h", "Hei", False))
+
+    def test_one_jobs_options_do_not_leak_into_the_next(self):
+        options = configured("tests.odd_jobs.ConfiguredJob|1h, tests.jobs.FooJob|1h")
+
+        self.assertNotIn("greeting", options["class-FooJob"].keys())
+
+    def test_it_is_written_out_as_a_setting_that_means_the_same(self):
+        text = convert("# one\ntests.jobs.FooJob|1h\n\ntests.jobs.BarJob|1d|03:00").to_str()
+
+        self.assertEqual(text, "tests.jobs.FooJob|1h, tests.jobs.BarJob|1d|03:00")
+        self.assertEqual(convert(text).class_list, [("FooJob", jobs.FooJob), ("BarJob", jobs.BarJob)])
+
+    def test_no_setting_no_jobs(self):
+        self.assertEqual(convert("").class_list, [])
+
+
+class TestFaults(unittest.TestCase):
+    maxDiff = None
+
+    def faults(self, text):
+        """Every fault of the setting, whether found while it is read or afterwards."""
+        with self.assertRaises(JobsSettingError) as caught:
+            options = configured(text)
+            jobs_of(options.jobs, options)
+        return list(caught.exception.faults)
+
+    def test_each_fault_has_its_sentence(self):
+        odd = "tests.odd_jobs"
+        cases = [
+            ("tests.nowhere.Foo|1d", "jobs: tests.nowhere.Foo: there is no module 'tests.nowhere'; is PYTHONPATH right?"),
+            ("tests.jobs.Nothing|1d", "jobs: tests.jobs.Nothing: the module tests.jobs has no 'Nothing'"),
+            ("Lonely|1d", "jobs: 'Lonely' is not of the form module.Class"),
+            ("tests.broken_jobs.Any|1d",
+             "jobs: tests.broken_jobs.Any: importing tests.broken_jobs raised RuntimeError: broken while loading"),
+            ("tests.jobs.FooJob", "jobs: 'tests.jobs.FooJob' has no frequency: write module.Class|FREQUENCY or"
+             " module.Class|FREQUENCY|HH:MM"),
+            (f"{odd}.not_a_class|1d",
+             f"jobs: {odd}.not_a_class is no job class: derive it from crontabber.base.BaseCronApp"),
+            (f"{odd}.NamelessJob|1d", f"jobs: {odd}.NamelessJob has no app_name: set it to a text of its own"),
+            (f"{odd}.SelfishJob|1d", f"jobs: {odd}.SelfishJob: 'selfish' depends on itself"),
+            (f"{odd}.ConfusedJob|1d",
+             f"jobs: {odd}.ConfusedJob: depends_on is 17: an app_name, or a list or tuple of them"),
+            (f"{odd}.HenJob|1d,{odd}.EggJob|1d", "jobs: jobs depend on each other in a circle: egg -> hen -> egg"),
+            ("tests.jobs.FooJob|1d,tests.jobs.FooJob|2d", "jobs: tests.jobs.FooJob is there twice"),
+            (f"tests.jobs.FooJob|1d,{odd}.FooJob|2d", f"jobs: tests.jobs.FooJob and {odd}.FooJob have one class name,"
+             " so their options would collide: rename one"),
+            (f"tests.jobs.FooJob|1d,{odd}.OtherFooJob|2d",
+             f"jobs: FooJob and {odd}.OtherFooJob have one app_name, 'foo'"),
+        ]  # fmt: skip
+        for text, fault in cases:
+            with self.subTest(text):
+                self.assertEqual(self.faults(text), [fault])
+
+    def test_all_faults_are_said_at_once(self):
+        found = self.faults("tests.nowhere.Foo|1d\ntests.jobs.FooJob|3e\ntests.odd_jobs.NamelessJob|1d\nLonely|1d")
+
+        self.assertEqual(len(found), 4)
+        for word in ("tests.nowhere", "'3e'", "NamelessJob", "'Lonely'"):
+            self.assertEqual(sum(word in fault for fault in found), 1, word)
+
+    def test_a_bad_frequency_leaves_the_configuration_readable(self):
+        options = configured("tests.jobs.FooJob|3e, tests.jobs.BarJob|1h|03:00")
+
+        with self.assertRaises(JobDescriptionError) as caught:
+            jobs_of(options.jobs, options)
+
+        self.assertEqual([fault.split(": ")[1] for fault in caught.exception.faults],
+                         ["tests.jobs.FooJob", "tests.jobs.BarJob"])  # fmt: skip
+
+    def test_the_first_fault_decides_the_type(self):
+        with self.assertRaises(JobNotFoundError):
+            convert("tests.nowhere.Foo|1d, tests.jobs.FooJob")
+        with self.assertRaises(JobDescriptionError):
+            convert("tests.jobs.FooJob, tests.nowhere.Foo|1d")
+
+    def test_a_module_that_exits_when_it_is_imported_is_a_fault(self):
+        (fault,) = self.faults("tests.exiting_jobs.Any|1d")
+
+        self.assertEqual(fault, "jobs: tests.exiting_jobs.Any: importing tests.exiting_jobs raised SystemExit: 3")

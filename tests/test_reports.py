@@ -1,0 +1,128 @@
+"""--list-jobs, --nagios and --audit-ghosts, compared as whole texts."""
+
+import unittest
+from datetime import datetime, timedelta, timezone
+
+from crontabber.reports.ghosts import render_ghosts
+from crontabber.reports.job_list import ListedJob, render_job_list
+from crontabber.reports.nagios import Verdict, WatchedJob, critical, judge, unknown
+from crontabber.rules.job_state import JobState
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
+ERROR = {"type": "<class 'ValueError'>", "value": "No more tissues", "traceback": '  File "jobs.py", line 3, in run\n'}
+
+
+class TestJobList(unittest.TestCase):
+    maxDiff = None
+
+    def test_a_job_without_a_row(self):
+        text = render_job_list([ListedJob("jobs.Foo", "foo", "7d", "03:00")], {}, NOW)
+
+        self.assertEqual(
+            text,
+            "=== JOB ========================================================================\n"
+            "Class:          jobs.Foo\n"
+            "App name:       foo\n"
+            "Frequency:      7d @ 03:00\n"
+            "*NO PREVIOUS RUN INFO*\n",
+        )
+
+    def test_a_job_that_failed_twice_and_is_ongoing(self):
+        state = JobState(
+            "foo", next_run=NOW - timedelta(minutes=2), last_run=NOW - timedelta(minutes=5), error_count=2,
+            last_error=ERROR, ongoing=NOW - timedelta(minutes=3),
+        )  # fmt: skip
+
+        text = render_job_list([ListedJob("jobs.Foo", "foo", "5m")], {"foo": state}, NOW)
+
+        self.assertEqual(
+            text,
+            "=== JOB ========================================================================\n"
+            "Class:          jobs.Foo\n"
+            "App name:       foo\n"
+            "Frequency:      5m\n"
+            "Ongoing now!    Started 3 minutes ago\n"
+            "Last run:       2026-03-01 11:55:00  (5 minutes ago)\n"
+            "Last success:   no previous successful run\n"
+            "Next run:       2026-03-01 11:58:00  (was 2 minutes ago)\n"
+            "Error!!         (2 times)\n"
+            "Traceback (most recent call last):\n"
+            '  File "jobs.py", line 3, in run\n'
+            "<class 'ValueError'>: No more tissues\n"
+            "\n",
+        )
+
+    def test_a_job_that_is_well(self):
+        state = JobState("foo", next_run=NOW + timedelta(seconds=3599), last_run=NOW - timedelta(minutes=5),
+                         last_success=NOW - timedelta(minutes=5))  # fmt: skip
+
+        text = render_job_list([ListedJob("jobs.Foo", "foo", "1h")], {"foo": state}, NOW)
+
+        self.assertEqual(
+            text.splitlines()[4:],
+            [
+                "Last run:       2026-03-01 11:55:00  (5 minutes ago)",
+                "Last success:   2026-03-01 11:55:00  (5 minutes ago)",
+                "Next run:       2026-03-01 12:59:59  (in 59 minutes, 59 seconds)",
+                "",
+            ],
+        )
+
+    def test_a_row_that_somebody_has_emptied(self):
+        text = render_job_list([ListedJob("jobs.Foo", "foo", "1h")], {"foo": JobState("foo")}, NOW)
+
+        self.assertEqual(
+            text.splitlines()[4:],
+            ["Last run:       none", "Last success:   no previous successful run", "Next run:       none", ""],
+        )
+
+
+class TestNagios(unittest.TestCase):
+    FOO = WatchedJob("foo", "FooJob", is_backfill=False)
+    BACKFILL = WatchedJob("back", "BackJob", is_backfill=True)
+
+    def test_the_verdicts(self):
+        foo = "foo (FooJob) | <class 'ValueError'> | No more tissues"
+        back = "back (BackJob) | <class 'ValueError'> | No more tissues"
+        cases = [
+            ({}, Verdict(0, "OK - All systems nominal"), "nothing has run yet"),
+            ({"foo": 0, "back": 0}, Verdict(0, "OK - All systems nominal"), "all is well"),
+            ({"foo": 1}, Verdict(2, f"CRITICAL - {foo}"), "any error of an ordinary job"),
+            ({"back": 1}, Verdict(1, f"WARNING - {back}"), "the first error of a backfill job"),
+            ({"back": 2}, Verdict(2, f"CRITICAL - {back}"), "its second"),
+            ({"foo": 3, "back": 1}, Verdict(2, f"CRITICAL - {foo}; {back}"), "both, the worse first"),
+            ({"ghost": 9}, Verdict(0, "OK - All systems nominal"), "what is not configured does not count"),
+        ]
+        for errors, verdict, why in cases:
+            states = {n: JobState(n, error_count=e, last_error=ERROR if e else {}) for n, e in errors.items()}
+            with self.subTest(why):
+                self.assertEqual(judge([self.BACKFILL, self.FOO], states), verdict)
+
+    def test_it_is_one_line_whatever_the_error_text_holds(self):
+        error = {"type": "T", "value": "a|b\nc\x1b[31m\x00  d\u2028e"}
+
+        verdict = judge([self.FOO], {"foo": JobState("foo", error_count=1, last_error=error)})
+
+        self.assertEqual(verdict.line, "CRITICAL - foo (FooJob) | T | a|b c [31m d e")
+
+    def test_a_job_gets_at_most_1000_characters(self):
+        error = {"type": "T", "value": "x" * 1_000_000}
+
+        verdict = judge([self.FOO], {"foo": JobState("foo", error_count=1, last_error=error)})
+
+        start = "foo (FooJob) | T | "
+        self.assertEqual(verdict.line, f"CRITICAL - {start}{'x' * (999 - len(start))}…")
+
+    def test_what_cannot_be_checked(self):
+        self.assertEqual(critical("no\nserver"), Verdict(2, "CRITICAL - no server"))
+        self.assertEqual(unknown("bad\nsetting"), Verdict(3, "UNKNOWN - bad setting"))
+
+
+class TestGhosts(unittest.TestCase):
+    def test_nothing_where_there_are_none(self):
+        self.assertEqual(render_ghosts(["a"], ["a", "b"]), "")
+
+    def test_a_heading_and_a_line_each(self):
+        self.assertEqual(
+            render_ghosts(["b", "a", "c"], ["c"]), "Ghosts: in the state database, but not configured here\n\ta\n\tb\n"
+        )
