@@ -4,15 +4,15 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import wraps
 from types import ModuleType
 from typing import Any, TextIO
 
 from configman import RequiredConfig
 
 from crontabber import __version__
-from crontabber.app_options import MODES, asks_for, required_config
+from crontabber.app_options import asks_for, required_config
 from crontabber.base import convert_frequency, reorder_dag
+from crontabber.configured import described, faults_of, listed, path_of, sentry_dsn, warn_about_unknown_dependencies, watched
 from crontabber.datetimeutil import timesince, utc_now
 from crontabber.errors import (
     BrokenJSONError,
@@ -30,7 +30,7 @@ from crontabber.errors import (
 from crontabber.failure import failure_of
 from crontabber.generic_app import App
 from crontabber.generic_app import main as generic_main
-from crontabber.job_run import Job, RunSettings
+from crontabber.job_run import Job, RunSettings, state_after
 from crontabber.joblist import (
     classes_in_namespaces_converter_with_compression,
     get_extra_as_options,
@@ -39,22 +39,17 @@ from crontabber.joblist import (
     pipe_splitter,
 )
 from crontabber.reports.ghosts import render_ghosts
-from crontabber.reports.job_list import ListedJob, render_job_list
-from crontabber.reports.nagios import Verdict, WatchedJob, critical, judge, unknown
+from crontabber.reports.job_list import render_job_list
+from crontabber.reports.nagios import critical, judge, unknown
 from crontabber.rules.dependencies import names_in, why_blocked
-from crontabber.rules.job_state import JobState, Outcome, settled
-from crontabber.rules.schedule import (
-    check_time,
-    is_due,
-    next_run_after_failure,
-    next_run_after_success,
-    parse_schedule,
-)
+from crontabber.rules.job_state import JobState, Outcome
+from crontabber.rules.schedule import check_time, is_due, parse_schedule, parse_time
 from crontabber.runner import Runner, Tick
 from crontabber.secret_mask import SecretMask
 from crontabber.sentry import Sentry
 from crontabber.store.claims import RowLevelLockError
 from crontabber.store.state_database import JobStateDatabase
+from crontabber.transaction_executor import database_transaction
 
 # The host's clock may be this far from the server's before it is worth a warning.
 CLOCK_TOLERANCE = timedelta(minutes=1)
@@ -143,7 +138,7 @@ class CronTabberBase(RequiredConfig):
         A backfill job is never run this way (manual, 1.4.4): its dates would lose their order.
         """
         jobs = self._jobs()
-        job = _described(jobs, description)
+        job = described(jobs, description)
         if job.is_backfill:
             self.config.logger.warning(
                 "%s is a backfill job: --job and --force do not run it, so that each of its dates runs once", job.app_name
@@ -155,14 +150,16 @@ class CronTabberBase(RequiredConfig):
         return tick.exit_code()
 
     def list_jobs(self, stream: TextIO | None = None) -> None:
-        listed = [
-            ListedJob(_path(job.job_class), job.app_name, job.config.frequency, job.config.time) for job in self._jobs()
-        ]
-        print(render_job_list(listed, self._states_to_read(), utc_now()), end="", file=stream or sys.stdout)
+        text = render_job_list(listed(self._jobs()), self._states_to_read(), utc_now())
+        print(text, end="", file=stream or sys.stdout)
 
     def nagios(self, stream: TextIO | None = None) -> int:
         """Print one line; the exit code that Nagios expects."""
-        verdict = self._verdict()
+        jobs = watched(self._jobs())
+        try:
+            verdict = judge(jobs, self._states_to_read())
+        except StateDatabaseError as error:
+            verdict = critical(str(error))
         print(verdict.line, file=stream or sys.stdout)
         return verdict.exit_code
 
@@ -177,7 +174,7 @@ class CronTabberBase(RequiredConfig):
 
     def configtest(self) -> bool:
         """Is every job configured well? Each fault is logged."""
-        faults = self._faults()
+        faults = faults_of(self.config.crontabber)
         for fault in faults:
             try:
                 raise fault
@@ -233,10 +230,9 @@ class CronTabberBase(RequiredConfig):
         if exc_type is not None:
             error = exc_value if isinstance(exc_value, BaseException) else exc_type(exc_value)
             failure = failure_of(error.with_traceback(exc_tb), SecretMask(self.config))
+        job = self._job_of(class_, time_)
         outcome = Outcome(now, now, last_success, failure)
-        next_run = self._next_run(class_, time_, before, outcome)
-        state = settled(before or JobState(class_.app_name), outcome, next_run)
-        state = replace(state, depends_on=names_in(getattr(class_, "depends_on", None)))
+        state = state_after(job, before, outcome, database.zone, self._retry_after())
         database.store(state)
         database.log_run(class_.app_name, timedelta(seconds=seconds), None if failure else last_success, failure)
 
@@ -255,75 +251,47 @@ class CronTabberBase(RequiredConfig):
         settings = RunSettings(
             logger=self.config.logger,
             clock=lambda: utc_now(),
-            retry_after=timedelta(seconds=self.config.crontabber.error_retry_time),
+            retry_after=self._retry_after(),
             report_error=self._sentry().report,
             mask=SecretMask(self.config),
         )
         return Runner(database, settings).run(jobs, [job.app_name for job in configured], force)
 
-    def _next_run(self, class_: Any, time_: str | None, before: JobState | None, outcome: Outcome) -> datetime:
-        options = self.config.crontabber
-        if outcome.failure:
-            return next_run_after_failure(outcome.finished, timedelta(seconds=options.error_retry_time))
-        names = dict((job_class, name) for name, job_class in options.jobs.class_list)
-        schedule = parse_schedule(options[f"class-{names[class_]}"].frequency, time_)
-        zone = self.job_state_database.zone
-        return next_run_after_success(schedule, before, outcome.started, zone, last_success=outcome.last_success)
+    def _retry_after(self) -> timedelta:
+        return timedelta(seconds=self.config.crontabber.error_retry_time)
+
+    def _job_of(self, class_: Any, time_: str | None) -> Job:
+        """The configured job of this class, at this time of day."""
+        job = described(self._jobs(), path_of(class_))
+        return replace(job, schedule=replace(job.schedule, at=parse_time(time_) if time_ else None))
 
     def _states_to_read(self) -> dict[str, JobState]:
         """For reports: nothing is made or changed, so that a role that may only read can ask."""
         database = self._job_state_database
         if database is None:
-            database = self.config.crontabber.job_state_db_class(self.config.crontabber, read_only=True)
+            options = self.config.crontabber
+            database = getattr(options.job_state_db_class, "for_reading", options.job_state_db_class)(options)
         return database.states()  # type: ignore[no-any-return]
 
-    def _verdict(self) -> Verdict:
-        watched = [WatchedJob(job.app_name, job.job_class.__name__, job.is_backfill) for job in self._jobs()]
-        try:
-            return judge(watched, self._states_to_read())
-        except StateDatabaseError as error:
-            return critical(str(error))
-
-    def _faults(self) -> list[CrontabberError]:
-        try:
-            self._jobs()
-        except JobsSettingError as error:
-            return [JobDescriptionError(fault) for fault in error.faults]
-        return []
-
     def _print_faults(self) -> int:
-        faults = self._faults()
+        faults = faults_of(self.config.crontabber)
         for fault in faults:
             print(f"{self.app_name}: {fault}", file=sys.stderr)
         if not faults:
-            self._warn_about_unknown_dependencies()
+            warn_about_unknown_dependencies(self._jobs(), self.config.logger.warning)
         return min(len(faults), MOST_FAULTS_TO_COUNT)
-
-    def _warn_about_unknown_dependencies(self) -> None:
-        jobs = self._jobs()
-        configured = {job.app_name for job in jobs}
-        for job in jobs:
-            for name in job.depends_on:
-                if name not in configured:
-                    self.config.logger.warning(
-                        "%s depends on %r, which is not configured here: unless another crontabber on the same database"
-                        " runs it, %s never runs", job.app_name, name, job.app_name,
-                    )  # fmt: skip
 
     def _app_name_of(self, description: str) -> str:
         jobs = self._jobs()
         try:
-            return _described(jobs, description).app_name
+            return described(jobs, description).app_name
         except JobNotFoundError:
             if description in self.job_state_database:
                 return description
             raise
 
     def _sentry(self) -> Sentry:
-        dsn = None
-        for options in (self.config.get("sentry"), (self.config.get("secrets") or {}).get("sentry")):
-            dsn = dsn or (options or {}).get("dsn")
-        return Sentry(dsn, self.app_version, lambda: sys.modules[__name__].raven, self.config.logger)
+        return Sentry(sentry_dsn(self.config), self.app_version, lambda: sys.modules[__name__].raven, self.config.logger)
 
     def _warn_about_the_clock(self, database: Any) -> None:
         server_now = getattr(database, "server_now", None)
@@ -355,23 +323,6 @@ class CronTabber(CronTabberBase, App):
     """The application that the command `crontabber` runs."""
 
 
-def database_transaction(transaction_object_name: str = "transaction_executor") -> Callable[..., Any]:
-    """A decorator for methods that want a connection as their first argument: each call runs in a transaction of the
-    executor that the object has under this name."""
-
-    def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
-        @wraps(method)
-        def in_transaction(self: Any, *args: Any, **kwargs: Any) -> Any:
-            def with_connection(connection: Any) -> Any:
-                return method(self, connection, *args, **kwargs)
-
-            return getattr(self, transaction_object_name)(with_connection)
-
-        return in_transaction
-
-    return decorate
-
-
 def main(initial_app: Any = CronTabber, *args: Any, **kwargs: Any) -> int:
     """Run an application, by default crontabber's own; the exit code. The arguments are those of generic_app.main."""
     return generic_main(initial_app, *args, **kwargs)
@@ -382,25 +333,8 @@ def local_main() -> None:
     sys.exit(main())
 
 
-def _path(job_class: type) -> str:
-    return f"{job_class.__module__}.{job_class.__name__}"
-
-
-def _described(jobs: Sequence[Job], description: str) -> Job:
-    """The job of this app_name or module.Class. JobNotFoundError names the nearest ones."""
-    for job in jobs:
-        if description in (job.app_name, _path(job.job_class)):
-            return job
-    from difflib import get_close_matches
-
-    known = [name for job in jobs for name in (job.app_name, _path(job.job_class))]
-    near = get_close_matches(description, known)
-    hint = f"did you mean {' or '.join(near)}?" if near else "--list-jobs shows what is configured"
-    raise JobNotFoundError(f"there is no job {description!r}: {hint}")
-
-
 __all__ = [
-    "MODES", "BrokenJSONError", "CronTabber", "CronTabberBase", "FrequencyDefinitionError", "JobDescriptionError",
+    "BrokenJSONError", "CronTabber", "CronTabberBase", "FrequencyDefinitionError", "JobDescriptionError",
     "JobNotFoundError", "JobStateDatabase", "OngoingJobError", "RowLevelLockError", "SentryConfigurationError",
     "TimeDefinitionError", "check_time", "classes_in_namespaces_converter_with_compression", "convert_frequency",
     "database_transaction", "get_extra_as_options", "line_splitter", "local_main", "main", "pipe_splitter",

@@ -1,9 +1,13 @@
 """What a job raised, as text that can always be stored: whatever the exception does to whoever looks at it."""
 
+import os
 import traceback
 from collections.abc import Callable
+from types import TracebackType
 
 from crontabber.rules.job_state import Failure
+
+OURS = os.path.dirname(__file__) + os.sep
 
 # Characters of a traceback or a message that are kept: half of them from each end.
 LIMIT = 64 * 1024
@@ -19,13 +23,18 @@ def failure_of(error: BaseException, mask: Callable[[str], str] = str) -> Failur
     )
 
 
+def as_text(failure: Failure) -> str:
+    """The failure as Python itself would show it."""
+    return f"Traceback (most recent call last):\n{failure.traceback}\n{failure.type}: {failure.value}"
+
+
 def storable(text: str) -> str:
     """`text` without what PostgreSQL refuses (NUL, lone surrogates), which is escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\x00", "\\x00")
 
 
 def _storable(text: str, mask: Callable[[str], str]) -> str:
-    return storable(mask(_both_ends(text)))
+    return storable(_both_ends(mask(text)))
 
 
 def _both_ends(text: str) -> str:
@@ -36,7 +45,19 @@ def _both_ends(text: str) -> str:
 
 
 def _formatted(error: BaseException) -> str:
-    return "".join(traceback.format_exception(type(error), error, error.__traceback__)).rstrip("\n")
+    """The traceback as --list-jobs shows it, between the heading and the exception that it prints itself."""
+    whole = traceback.TracebackException(type(error), error, _from_the_job_on(error.__traceback__))
+    text = "".join(whole.format())
+    text = text.removeprefix("Traceback (most recent call last):\n")
+    return text.removesuffix("".join(whole.format_exception_only())).rstrip("\n")
+
+
+def _from_the_job_on(frames: TracebackType | None) -> TracebackType | None:
+    """Our own frames, which are the same for every job, are left out before the first one of someone else's."""
+    frame = frames
+    while frame is not None and frame.tb_frame.f_code.co_filename.startswith(OURS):
+        frame = frame.tb_next
+    return frame or frames
 
 
 def _attempt(describe: Callable[[], str], otherwise: str) -> str:

@@ -2,11 +2,11 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from crontabber.errors import LostClaimError, StateDatabaseError
-from crontabber.failure import failure_of
+from crontabber.failure import as_text, failure_of
 from crontabber.interruption import INTERRUPTION
 from crontabber.rules.job_state import Failure, JobState, Outcome, settled
 from crontabber.rules.schedule import Schedule, next_run_after_failure, next_run_after_success
@@ -38,6 +38,20 @@ class RunSettings:
     retry_after: timedelta
     report_error: Callable[[BaseException, str], None]
     mask: Callable[[str], str] = str
+
+
+def state_after(
+    job: Job, before: JobState | None, outcome: Outcome, zone: tzinfo, retry_after: timedelta, forced: bool = False
+) -> JobState:
+    """The state of a job after a run, with its next run; `before` is the state it began with, None on a first run."""
+    if outcome.failure:
+        next_run = next_run_after_failure(outcome.finished, retry_after)
+    else:
+        next_run = next_run_after_success(
+            job.schedule, before, outcome.started, zone, forced, outcome.last_success
+        )
+    state = settled(before or JobState(job.app_name), outcome, next_run)
+    return replace(state, depends_on=job.depends_on)
 
 
 class JobRun:
@@ -105,15 +119,9 @@ class JobRun:
         return failure
 
     def _state_after(self, outcome: Outcome) -> JobState:
-        job, before = self._job, self._claim.state if self._seen else None
-        if outcome.failure:
-            next_run = next_run_after_failure(outcome.finished, self._settings.retry_after)
-        else:
-            next_run = next_run_after_success(
-                job.schedule, before, outcome.started, self._store.zone, self._forced, outcome.last_success
-            )
-        state = settled(self._claim.state, outcome, next_run)
-        return replace(state, depends_on=job.depends_on)
+        before = self._claim.state if self._seen else None
+        zone, retry_after = self._store.zone, self._settings.retry_after
+        return state_after(self._job, before, outcome, zone, retry_after, self._forced)
 
     def _settle_date(self, date: datetime) -> None:
         """Each date of a backfill is stored as it succeeds, by us or by the job's own transaction."""
@@ -142,7 +150,7 @@ class JobRun:
         try:
             self._store.claims.settle(self._claim, state, duration, success, outcome.failure, logged)
         except StateDatabaseError:
-            result = outcome.failure.traceback if outcome.failure else "success"
+            result = as_text(outcome.failure) if outcome.failure else "success"
             self._logger.error("%s: its result could not be stored. It was: %s", self._job.app_name, result)
             raise
 
@@ -155,5 +163,5 @@ class JobRun:
             return
         self._logger.error(
             "%s failed after %.1f s (%d in a row); to be tried again at %s\n%s",
-            self._job.app_name, seconds, state.error_count, next_run, outcome.failure.traceback,
+            self._job.app_name, seconds, state.error_count, next_run, as_text(outcome.failure),
         )  # fmt: skip

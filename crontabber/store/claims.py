@@ -47,11 +47,12 @@ class Claims:
     """Takes, extends and settles claims for this process."""
 
     def __init__(
-        self, connection: StateConnection, logger: Any, session_locks: bool = True,
+        self, connection: StateConnection, logger: Any, schema: str = "", session_locks: bool = True,
         max_ongoing_age: timedelta = timedelta(hours=12), sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self._connection = connection
         self._logger = logger
+        self._schema = schema
         self._session_locks = session_locks
         self._max_ongoing_age = max_ongoing_age
         self._sleep = sleep
@@ -81,20 +82,24 @@ class Claims:
 
         LostClaimError if the job was taken over meanwhile; StateDatabaseError if the server stays away for a minute.
         """
-        statement = sql.SETTLE_UNLOGGED if logged else sql.SETTLE
-        self._store(claim, statement, settle_parameters(claim.key(), state, duration, success, failure))
+        statement = sql.settle_unlogged() if logged else sql.settle()
+        parameters = settle_parameters(claim.key(), state, duration, success, failure)
+        if not self._stored(claim, statement, parameters) and not self._connection.fetch(sql.WAS_SETTLED, parameters):
+            raise _taken_over(claim)
         self._unlock(claim.app_name)
 
     def settle_date(self, claim: Claim, date: datetime, duration: timedelta) -> None:
         """Store that one date of a backfill job has succeeded; the claim goes on. Errors as in `settle`."""
-        self._store(claim, sql.SETTLE_DATE, settle_parameters(claim.key(), claim.state, duration, date, None))
+        parameters = settle_parameters(claim.key(), claim.state, duration, date, None)
+        if not self._stored(claim, sql.settle_date(), parameters):
+            raise _taken_over(claim)
 
     def settle_within(self, connection: Any, claim: Claim, state: JobState | None, duration: timedelta,
                       success: datetime) -> None:
         """Store a success through `connection`, inside its open transaction: the whole run's with a `state`, one
         date's without. LostClaimError, so that the transaction is rolled back, if the job was taken over meanwhile.
         """
-        statement = sql.SETTLE if state else sql.SETTLE_DATE
+        statement = sql.settle(self._schema) if state else sql.settle_date(self._schema)
         with connection.cursor() as cursor:
             cursor.execute(statement, settle_parameters(claim.key(), state or claim.state, duration, success, None))
             if not cursor.fetchall():
@@ -111,8 +116,7 @@ class Claims:
 
     def is_own_database(self, connection: Any) -> bool:
         """Is `connection` one to the state's own database, as the same role?"""
-        mine, other = self._connection.raw.info, connection.info
-        return (mine.host, mine.port, mine.dbname, mine.user) == (other.host, other.port, other.dbname, other.user)
+        return self._connection.leads_where(connection)
 
     def _claim_parameters(
         self, app_name: str, depends_on: Sequence[str], seen: JobState | None, now: datetime, died: str | None
@@ -145,20 +149,20 @@ class Claims:
             raise OngoingJobError(f"{seen.app_name!r} is being run by {_who(seen)}")
         return f"nobody has finished it {since}, longer than crontabber.max_ongoing_age_hours allows"
 
-    def _store(self, claim: Claim, statement: str, parameters: dict[str, Any]) -> None:
+    def _stored(self, claim: Claim, statement: str, parameters: dict[str, Any]) -> bool:
+        """Send a settling statement, for a minute if need be; False if the row was no longer ours."""
         for attempt, delay in enumerate(RETRY_DELAYS):
             self._sleep(delay)
             try:
                 if attempt and self._session_locks:
                     self._connection.fetch(sql.LOCK, claim.key())
-                if not self._connection.fetch(statement, parameters):
-                    raise _taken_over(claim)
-                return
+                return bool(self._connection.fetch(statement, parameters))
             except StateDatabaseError as error:
                 if not isinstance(error.__cause__, LOST_CONNECTION) or attempt == len(RETRY_DELAYS) - 1:
                     raise
-                self._logger.warning("%s: its result could not be stored (%s); trying again", claim.app_name, error)
+                self._logger.warning("%s: its result could not be stored, trying again: %s", claim.app_name, error)
                 self._connection.drop()
+        raise AssertionError("the last attempt returns or raises")
 
     def _unlock(self, app_name: str) -> None:
         """A lock that cannot be given up has ended with its connection."""
@@ -183,7 +187,8 @@ def _who(seen: JobState | None) -> str:
 
 def _taken_over(claim: Claim) -> LostClaimError:
     return LostClaimError(
-        f"{claim.app_name!r} was taken over by another crontabber while this one ran it: this result is not stored"
+        f"{claim.app_name!r} is no longer ours (another crontabber took it over, or it was reset, while it ran here):"
+        " this result is not stored"
     )
 
 

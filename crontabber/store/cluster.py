@@ -47,11 +47,11 @@ def absolute_folder(data_dir: str) -> str:
 
 def prepare_folder(folder: str, account: ServerAccount) -> None:
     """The folder is there, private, and holds a cluster or nothing. Only a folder that is new is given away."""
-    check_reach(
-        os.path.dirname(folder),
-        account,
-        "let that user in (chmod o+x), or choose another data_dir, or another user in run_as",
-    )
+    parent = os.path.dirname(folder)
+    if not os.path.isdir(parent):
+        raise EmbeddedServerError(f"data_dir={folder}: there is no folder {parent}, make it first")
+    way_out = "let that user in (chmod o+x), or choose another data_dir, or another user in run_as"
+    check_reach(parent, account, way_out)
     if not os.path.lexists(folder):
         _make_private_folder(folder, account)
     _check_folder(folder, account)
@@ -103,8 +103,6 @@ def _make_private_folder(folder: str, account: ServerAccount) -> None:
     parent = os.path.dirname(folder)
     try:
         made = tempfile.mkdtemp(prefix=".crontabber-", dir=parent)
-    except FileNotFoundError as error:
-        raise EmbeddedServerError(f"data_dir={folder}: the folder {parent} does not exist, make it first") from error
     except OSError as error:
         raise EmbeddedServerError(f"data_dir={folder} cannot be made in {parent}: {error.strerror}") from error
     if account.switched:

@@ -14,7 +14,8 @@ from crontabber.store.state_connection import StateConnection
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What one look at the server tells; `columns` are those of the table crontabber."""
+    """What one look at the server tells; `columns` are those of the table crontabber, `schema` is where
+    it lies, quoted."""
 
     now: datetime
     has_table: bool
@@ -23,6 +24,7 @@ class ServerFacts:
     has_index: bool
     read_only: bool
     version: int
+    schema: str | None
 
     def missing(self) -> list[tuple[str, str]]:
         """What has to be added: (what it is called, the statement), in order."""
@@ -46,7 +48,7 @@ def look(connection: StateConnection) -> ServerFacts:
     return facts
 
 
-def complete(connection: StateConnection, logger: Any) -> None:
+def complete(connection: StateConnection, logger: Any) -> ServerFacts:
     """Add what is missing. Safe when several do it at once: they take turns, and the later ones find it done."""
     raw = connection.raw
     try:
@@ -57,6 +59,8 @@ def complete(connection: StateConnection, logger: Any) -> None:
             for name, statement in _facts(cursor.fetchone()).missing():
                 logger.info("Creating %s", name)
                 cursor.execute(statement)
+            cursor.execute(sql.CHECK_SCHEMA)
+            return _facts(cursor.fetchone())
     except psycopg2.errors.UniqueViolation as error:
         raise StateDatabaseError(
             "state database: the table crontabber has two rows of one app_name, so that its unique index cannot be made:"
@@ -70,5 +74,5 @@ def complete(connection: StateConnection, logger: Any) -> None:
 
 
 def _facts(row: Any) -> ServerFacts:
-    now, has_table, has_log, columns, has_index, read_only, version = row[:7]
-    return ServerFacts(now, has_table, has_log, frozenset(columns), has_index, read_only, version)
+    now, has_table, has_log, columns, has_index, read_only, version, schema = row[:8]
+    return ServerFacts(now, has_table, has_log, frozenset(columns), has_index, read_only, version, schema)

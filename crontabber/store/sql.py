@@ -19,6 +19,8 @@ SELECT clock_timestamp() AS now,
                  AND i.indnatts = 1 AND a.attname = 'app_name') AS has_index,
        current_setting('transaction_read_only') = 'on' AS read_only,
        current_setting('server_version_num')::int AS version,
+       (SELECT quote_ident(nspname) FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid
+        WHERE c.oid = to_regclass('crontabber')) AS schema,
        set_config('tcp_keepalives_idle', '60', false),
        set_config('tcp_keepalives_interval', '10', false),
        set_config('tcp_keepalives_count', '6', false)
@@ -145,27 +147,48 @@ INSERT INTO crontabber_log (app_name, log_time, duration, success, exc_type, exc
 VALUES (%(app_name)s, clock_timestamp(), %(duration)s, %(success)s, %(exc_type)s, %(exc_value)s, %(exc_traceback)s)
 """
 
-# A row and its line in the log: together, or not at all.
-_LOG_SETTLED = """
-INSERT INTO crontabber_log (app_name, log_time, duration, success, exc_type, exc_value, exc_traceback)
-SELECT app_name, clock_timestamp(), %(duration)s, %(success)s, %(exc_type)s, %(exc_value)s, %(exc_traceback)s
-FROM settled
-RETURNING app_name"""
+# Inside a job's own transaction, which may have another search_path, the tables' schema is named.
 
-# One date of a backfill job is done; the job goes on.
-SETTLE_DATE = f"""
-WITH settled AS (UPDATE crontabber SET last_success = %(success)s WHERE {_OURS} RETURNING app_name)
-{_LOG_SETTLED}
-"""
 
-# A success that has been stored before (dates, the job's own transaction) is newer than NULL: keep it.
-_SETTLE = f"""
-UPDATE crontabber SET
+def settle_date(schema: str = "") -> str:
+    """One date of a backfill job is done, and the job goes on; the row and its line in the log."""
+    return f"""
+WITH settled AS (UPDATE {_in(schema)}crontabber SET last_success = %(success)s WHERE {_OURS} RETURNING app_name)
+{_log_settled(schema)}"""
+
+
+def settle(schema: str = "") -> str:
+    """The run is over; the row and its line in the log: together, or not at all."""
+    return f"WITH settled AS ({settle_unlogged(schema)}) {_log_settled(schema)}"
+
+
+def settle_unlogged(schema: str = "") -> str:
+    """For the end of a backfill, whose dates have their lines in the log already. A success that has been stored
+    before (dates, the job's own transaction) is newer than NULL: keep it."""
+    return f"""
+UPDATE {_in(schema)}crontabber SET
     next_run = %(next_run)s, first_run = COALESCE(first_run, %(first_run)s), last_run = %(last_run)s,
     last_success = COALESCE(%(success)s, last_success), error_count = %(error_count)s,
     depends_on = %(depends_on)s, last_error = %(last_error)s, ongoing = NULL, owner = NULL
 WHERE {_OURS}
 RETURNING app_name"""
-SETTLE = f"WITH settled AS ({_SETTLE}) {_LOG_SETTLED}"
-# For the end of a backfill, whose dates have their lines in the log already.
-SETTLE_UNLOGGED = _SETTLE
+
+
+# Did a settling whose answer was lost with the connection arrive all the same?
+WAS_SETTLED = """
+SELECT app_name FROM crontabber
+WHERE app_name = %(app_name)s AND owner IS NULL AND last_run = %(last_run)s AND next_run = %(next_run)s
+"""
+
+
+def _log_settled(schema: str) -> str:
+    return f"""
+INSERT INTO {_in(schema)}crontabber_log (app_name, log_time, duration, success, exc_type, exc_value, exc_traceback)
+SELECT app_name, clock_timestamp(), %(duration)s, %(success)s, %(exc_type)s, %(exc_value)s, %(exc_traceback)s
+FROM settled
+RETURNING app_name"""
+
+
+def _in(schema: str) -> str:
+    """`schema` is an identifier, quoted as PostgreSQL wants it; the driver wants its percent signs doubled."""
+    return schema.replace("%", "%%") + "." if schema else ""

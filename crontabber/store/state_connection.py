@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import psycopg2
+import psycopg2.extensions
 
 from crontabber.store.driver_errors import explained
 
@@ -18,6 +19,7 @@ class StateConnection:
     def __init__(self, factory: Any) -> None:
         self._factory = factory
         self._connection: Any = None
+        self._destination: tuple[Any, ...] = ()
 
     @property
     def raw(self) -> Any:
@@ -29,6 +31,7 @@ class StateConnection:
             except psycopg2.Error as error:
                 raise explained(error) from error
             self._connection = connection
+            self._destination = _destination(connection)
         return self._connection
 
     def fetch(self, statement: str, parameters: Parameters = None) -> list[Row]:
@@ -55,6 +58,10 @@ class StateConnection:
         """A parameter that the server reports by itself, such as TimeZone; no query."""
         return self.raw.get_parameter_status(name)
 
+    def leads_where(self, other: Any) -> bool:
+        """Is `other` a psycopg2 connection to the same database as the same role?"""
+        return isinstance(other, psycopg2.extensions.connection) and _destination(other) == self._destination
+
     def drop(self) -> None:
         """Forget the connection, dead or alive; the next statement opens a new one."""
         connection, self._connection = self._connection, None
@@ -63,3 +70,8 @@ class StateConnection:
                 self._factory.close_connection(connection, force=True)
             except psycopg2.Error:
                 pass  # It was broken already.
+
+
+def _destination(connection: Any) -> tuple[Any, ...]:
+    info = connection.info
+    return info.host, info.port, info.dbname, info.user

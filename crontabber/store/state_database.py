@@ -49,14 +49,18 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
         " to False behind a proxy that pools transactions, where max_ongoing_age_hours decides alone",
     )
 
-    def __init__(self, config: Any, read_only: bool = False) -> None:
-        """`config` is the namespace `crontabber`. With `read_only`, nothing is looked for or added, and a reader's
-        privileges are enough. StateDatabaseError if the server cannot be reached or refuses."""
+    def __init__(self, config: Any) -> None:
+        """`config` is the namespace `crontabber`. StateDatabaseError if the server cannot be reached or refuses."""
         self.config = config
         self.database_connection_factory = config.database_class(config)
         self.connection = StateConnection(self.database_connection_factory)
-        if not read_only:
-            self._prepare()
+        self._prepare()
+
+    @classmethod
+    def for_reading(cls, config: Any) -> Any:
+        """One that looks for nothing and adds nothing, so that a role that may only SELECT is enough."""
+        reader = type(cls.__name__, (cls,), {"_prepare": lambda self: None})
+        return reader(config)
 
     # -- for the engine
 
@@ -80,6 +84,7 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
         return Claims(
             self.connection,
             self.config.logger,
+            schema=self._schema,
             session_locks=self.config.session_locks,
             max_ongoing_age=timedelta(hours=self.config.max_ongoing_age_hours),
         )
@@ -166,8 +171,9 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
                 "state database: the server is read-only (a standby, or made so): jobs need one that can be written to"
             )
         if facts.missing():
-            schema.complete(self.connection, self.config.logger)
+            facts = schema.complete(self.connection, self.config.logger)
         self.server_now = facts.now
+        self._schema = facts.schema or ""
 
     def _states_of_an_older_table(self) -> dict[str, JobState]:
         try:
