@@ -1,0 +1,199 @@
+"""Connections to PostgreSQL through psycopg2, made from options that leave to libpq what they do not say."""
+
+import gc
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, ClassVar
+
+import psycopg2
+from configman import Namespace, RequiredConfig
+from psycopg2.extensions import TRANSACTION_STATUS_ACTIVE, QueryCanceledError, make_dsn, parse_dsn
+
+OPTIONS = ("host", "port", "dbname", "user", "password")
+
+CONNECT_TIMEOUT_SECONDS = 10
+# A peer that vanished without a word is noticed after two minutes, not after the two hours of most systems.
+KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 6}
+
+# Errors of a class that says nothing, by which libpq tells of a connection that broke; they have no SQLSTATE.
+LOST_CONNECTION_TEXTS = (
+    "SSL SYSCALL error",
+    "SSL connection has been closed",
+    "server closed the connection",
+    "could not receive data from server",
+    "could not send data to server",
+    "lost synchronization with server",
+    "terminating connection",
+)
+# The server ends a session that idles inside a transaction, and calls it an error of class 25.
+LOST_CONNECTION_CODES = ("25P03", "25P04")
+
+# An SSLRequest, which every server answers with one byte.
+_KNOCK = bytes.fromhex("0000000804d2162f")
+_KNOCK_TIMEOUT_SECONDS = 0.5
+
+
+class Dsn(str):
+    """A connection string for libpq, which does not show its password in logs, messages and tracebacks."""
+
+    def __repr__(self) -> str:
+        shown: dict[str, Any] = parse_dsn(self)
+        if "password" in shown:
+            shown["password"] = "xxx"
+        return make_dsn(**shown)
+
+    __str__ = __repr__
+
+    def __format__(self, spec: str) -> str:
+        return format(str(self), spec)
+
+
+class ConnectionFactory(RequiredConfig):
+    """Call it for a connection that is closed at the end of the block: `with factory() as connection:`.
+
+    An option that is empty is left out, so that libpq's own defaults apply: PGHOST and the like, .pgpass, a service.
+    """
+
+    required_config = Namespace()
+    required_config.add_option(
+        "host",
+        default="",
+        doc="host name of the PostgreSQL server, or the directory of its socket; empty: PGHOST, else this machine",
+        reference_value_from="resource.postgresql",
+    )
+    required_config.add_option(
+        "port",
+        default="",
+        doc="port of the PostgreSQL server; empty: PGPORT, else 5432",
+        reference_value_from="resource.postgresql",
+    )
+    required_config.add_option(
+        "dbname",
+        default="",
+        doc="name of the database; empty: PGDATABASE, else the name of the user",
+        reference_value_from="resource.postgresql",
+    )
+    required_config.add_option(
+        "user",
+        default="",
+        doc="name of the database user; empty: PGUSER, else the user of the operating system",
+        reference_value_from="resource.postgresql",
+    )
+    required_config.add_option(
+        "password",
+        default="",
+        doc="password of the database user; empty: PGPASSWORD, else as ~/.pgpass says",
+        secret=True,
+        reference_value_from="resource.postgresql",
+    )
+
+    IntegrityError: ClassVar[type[Exception]] = psycopg2.IntegrityError
+    # The connection is at fault, or the server's condition: the same may work on a new connection, or later.
+    operational_exceptions: ClassVar[tuple[type[Exception], ...]] = (
+        psycopg2.OperationalError,
+        psycopg2.InterfaceError,
+        TimeoutError,
+    )
+    # Operational only if they tell of a lost connection.
+    conditional_exceptions: ClassVar[tuple[type[Exception], ...]] = (psycopg2.DatabaseError,)
+
+    def __init__(self, config: Any, local_config: Any = None) -> None:
+        """`local_config`, a mapping, takes the place of `config` where a subclass knows the options better."""
+        self.config = config
+        self.dsn = _dsn(config if local_config is None else local_config)
+        self.pool: dict[str, Any] = {}
+
+    @contextmanager
+    def __call__(self, name: str | None = None) -> Iterator[Any]:
+        """A connection that is closed at the end of the block, however it ends; what is not committed is lost."""
+        connection = self.connection(name)
+        try:
+            yield connection
+        finally:
+            self.close_connection(connection)
+
+    def connection(self, name: str | None = None) -> Any:
+        """A new connection, to be closed by whoever asked; with a name, the one of that name while it is open."""
+        if name is None:
+            return psycopg2.connect(self.dsn)
+        if name not in self.pool or self.pool[name].closed:
+            self.pool[name] = psycopg2.connect(self.dsn)
+        return self.pool[name]
+
+    def close_connection(self, connection: Any, force: bool = False) -> None:
+        """Close it. A subclass may keep it for the next one who asks, unless `force` says that it is broken."""
+        for name in [name for name, pooled in self.pool.items() if pooled is connection]:
+            del self.pool[name]
+        connection.close()
+
+    def close(self) -> None:
+        """Close the connections that have a name."""
+        for connection in list(self.pool.values()):
+            self.close_connection(connection, force=True)
+
+    def force_reconnect(self) -> None:
+        """Whoever asks from now on gets a new connection."""
+        self.close()
+
+    def is_operational_exception(self, error: BaseException) -> bool:
+        """Might the same work on a new connection, or later? Not if somebody had the statement cancelled."""
+        if isinstance(error, QueryCanceledError):
+            return False
+        if isinstance(error, self.operational_exceptions):
+            return True
+        return isinstance(error, self.conditional_exceptions) and _tells_of_lost_connection(error)
+
+
+def cancel_running_statements() -> None:
+    """End what every psycopg2 connection of this process is executing, whoever made it; idle ones are left alone.
+
+    For another thread than the one that waits inside libpq. It raises nothing.
+    """
+    for connection in gc.get_objects():
+        # Not isinstance: that asks proxies, which may do anything.
+        if issubclass(type(connection), psycopg2.extensions.connection):
+            with suppress(psycopg2.Error, OSError):
+                if connection.get_transaction_status() == TRANSACTION_STATUS_ACTIVE:
+                    _cancel(connection)
+
+
+def _dsn(options: Any) -> Dsn:
+    """libpq lets PGAPPNAME go before the fallback by itself, but what is in the string go before PGCONNECT_TIMEOUT."""
+    given: dict[str, Any] = {name: value for name in OPTIONS if (value := options.get(name)) not in (None, "")}
+    if "PGCONNECT_TIMEOUT" not in os.environ:
+        given["connect_timeout"] = CONNECT_TIMEOUT_SECONDS
+    return Dsn(make_dsn(fallback_application_name="crontabber", **given, **KEEPALIVES))
+
+
+def _tells_of_lost_connection(error: Any) -> bool:
+    if error.pgcode is not None:
+        return error.pgcode in LOST_CONNECTION_CODES
+    return any(text in str(error) for text in LOST_CONNECTION_TEXTS)
+
+
+def _cancel(connection: Any) -> None:
+    """Have the server end the statement. If the server does not answer, end the connection instead.
+
+    `cancel` waits for the server without letting any other thread go on, so it must not be asked of a silent one.
+    """
+    import socket
+
+    with socket.socket(fileno=os.dup(connection.fileno())) as to_server:
+        if _answers(to_server.getpeername(), to_server.family):
+            connection.cancel()
+        else:
+            to_server.shutdown(socket.SHUT_RDWR)
+
+
+def _answers(address: Any, family: int) -> bool:
+    import socket
+
+    try:
+        with socket.socket(family, socket.SOCK_STREAM) as knock:
+            knock.settimeout(_KNOCK_TIMEOUT_SECONDS)
+            knock.connect(address)
+            knock.sendall(_KNOCK)
+            return bool(knock.recv(1))
+    except OSError:
+        return False
