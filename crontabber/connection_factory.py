@@ -41,7 +41,7 @@ class Dsn(str):
         shown: dict[str, Any] = parse_dsn(self)
         if "password" in shown:
             shown["password"] = "xxx"
-        return make_dsn(**shown)
+        return make_dsn(None, **shown)
 
     __str__ = __repr__
 
@@ -160,10 +160,10 @@ def cancel_running_statements() -> None:
 
 def _dsn(options: Any) -> Dsn:
     """libpq lets PGAPPNAME go before the fallback by itself, but what is in the string go before PGCONNECT_TIMEOUT."""
-    given: dict[str, Any] = {name: value for name in OPTIONS if (value := options.get(name)) not in (None, "")}
+    parts: dict[str, Any] = {name: value for name in OPTIONS if (value := options.get(name)) not in (None, "")}
     if "PGCONNECT_TIMEOUT" not in os.environ:
-        given["connect_timeout"] = CONNECT_TIMEOUT_SECONDS
-    return Dsn(make_dsn(fallback_application_name="crontabber", **given, **KEEPALIVES))
+        parts["connect_timeout"] = CONNECT_TIMEOUT_SECONDS
+    return Dsn(make_dsn(None, fallback_application_name="crontabber", **parts, **KEEPALIVES))
 
 
 def _tells_of_lost_connection(error: Any) -> bool:

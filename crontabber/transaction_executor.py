@@ -1,0 +1,146 @@
+"""Run a function in a transaction: committed if it returns, undone whatever it raises, tried again where that helps.
+
+A connection source is called for a context that gives a connection, and has `close_connection(connection, force)` and
+`is_operational_exception(error)`, which alone decides whether an error may go away on a new connection.
+"""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import chain, repeat
+from typing import Any
+
+from configman import Namespace, RequiredConfig
+from psycopg2.extensions import TRANSACTION_STATUS_INERROR
+
+from crontabber.dbapi2_util import DBApiUtilNonFatalBaseException
+from crontabber.errors import CrontabberError
+
+
+def string_to_list_of_ints(text: str) -> list[int]:
+    """ "10, 30" -> [10, 30]; at least one, none below zero. CrontabberError otherwise."""
+    try:
+        numbers = [int(part) for part in text.strip("[] ").split(",")]
+    except ValueError:
+        numbers = []
+    if not numbers or min(numbers) < 0:
+        raise CrontabberError(f"backoff_delays: {text!r} is no list of seconds: write them as in 10, 30, 60")
+    return numbers
+
+
+class TransactionExecutor(RequiredConfig):
+    """`executor(function, *args)` is `function(connection, *args)` in a transaction of its own; tried once."""
+
+    required_config = Namespace()
+
+    def __init__(
+        self, config: Any, connection_source: Any, quit_check_callback: Callable[[], Any] | None = None
+    ) -> None:
+        """`quit_check_callback` is called once a second while it waits to try again; what it raises ends the wait."""
+        self.config = config
+        self.connection_source = connection_source
+        self.quit_check = quit_check_callback or _go_on
+
+    def __call__(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """What the function returns. An error of the commit is never tried again: it may have come after the fact."""
+        delays = iter(self._delays())
+        while True:
+            with ExitStack() as context:
+                try:
+                    connection = context.enter_context(self.connection_source())
+                    with self._undone_on_error(connection):
+                        result = function(connection, *args, **kwargs)
+                except Exception as error:
+                    delay = next(delays, None) if self._is_operational(error) else None
+                    if delay is None:
+                        raise
+                    self.config.logger.warning("%s; trying again in %d s", _in_one_line(error), delay)
+                else:
+                    self._commit(connection)
+                    return result
+            self._wait(delay)
+
+    def _delays(self) -> Iterable[int]:
+        """Seconds to wait after each attempt that an operational error ended, as long as there is to be another."""
+        return ()
+
+    def _commit(self, connection: Any) -> None:
+        if _has_failed(connection):
+            self.config.logger.warning("an error in this transaction was passed over: all of the transaction is undone")
+        with self._undone_on_error(connection):
+            connection.commit()
+
+    @contextmanager
+    def _undone_on_error(self, connection: Any) -> Iterator[None]:
+        """A connection that is at fault, or that cannot even roll back, is not used again."""
+        try:
+            yield
+        except BaseException as error:
+            if self._is_operational(error) or not _rolled_back(connection):
+                self.connection_source.close_connection(connection, force=True)
+            raise
+
+    def _is_operational(self, error: BaseException) -> bool:
+        if not isinstance(error, Exception) or isinstance(error, DBApiUtilNonFatalBaseException):
+            return False
+        return bool(self.connection_source.is_operational_exception(error))
+
+    def _wait(self, seconds: int) -> None:
+        interval = self.config.wait_log_interval
+        for second in range(seconds):
+            if interval and second and second % interval == 0:
+                self.config.logger.info("waiting for the database: %d of %d s", second, seconds)
+            self.quit_check()
+            time.sleep(1)
+
+
+class TransactionExecutorWithInfiniteBackoff(TransactionExecutor):
+    """Tries again and again, with the delays as they are listed and then the last of them, until it works."""
+
+    required_config = Namespace()
+    required_config.add_option(
+        "backoff_delays",
+        default="10, 30, 60, 120, 300",
+        from_string_converter=string_to_list_of_ints,
+        doc="seconds to wait before each new attempt after the database was lost",
+        reference_value_from="resource.postgresql",
+    )
+    required_config.add_option(
+        "wait_log_interval",
+        default=10,
+        doc="seconds between the log's lines while it waits; 0: none",
+        reference_value_from="resource.postgresql",
+    )
+
+    def _delays(self) -> Iterable[int]:
+        delays = self.config.backoff_delays
+        return chain(delays, repeat(delays[-1]))
+
+
+class TransactionExecutorWithLimitedBackoff(TransactionExecutorWithInfiniteBackoff):
+    """Tries again after each of the delays, and then raises the database's own error."""
+
+    def _delays(self) -> Iterable[int]:
+        return self.config.backoff_delays  # type: ignore[no-any-return]
+
+
+def _go_on() -> None:
+    """For those who have no quit check."""
+
+
+def _has_failed(connection: Any) -> bool:
+    """PostgreSQL answers the commit of a failed transaction with a rollback, which psycopg2 does not mention."""
+    status = getattr(connection, "get_transaction_status", None)
+    return status is not None and not connection.closed and status() == TRANSACTION_STATUS_INERROR
+
+
+def _rolled_back(connection: Any) -> bool:
+    try:
+        connection.rollback()
+    except Exception:
+        return False
+    return True
+
+
+def _in_one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
