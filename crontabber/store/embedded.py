@@ -10,9 +10,8 @@ from configman import Namespace
 
 from crontabber.connection_factory import ConnectionFactory
 from crontabber.errors import EmbeddedServerError
-from crontabber.store.cluster import DATABASE, SUPERUSER, absolute_folder
+from crontabber.store.cluster import absolute_folder
 from crontabber.store.embedded_server import EmbeddedServer
-from crontabber.store.socket_path import PORT
 
 _servers: dict[tuple[str, str], EmbeddedServer] = {}
 _servers_mutex = threading.Lock()
@@ -39,18 +38,12 @@ class EmbeddedConnectionFactory(ConnectionFactory):
     )
 
     def __init__(self, config: Any, local_config: Any = None) -> None:
-        settings = local_config or config
-        self.server = server_for(settings.data_dir, settings.run_as)
-        self._role = settings.user or SUPERUSER
-        self._database = settings.dbname or DATABASE
-        local = {
-            "host": self.server.socket_directory,
-            "port": PORT,
-            "dbname": self._database,
-            "user": self._role,
-            "password": "",
-        }
-        super().__init__(config, local)
+        """`local_config`, a mapping, takes the place of `config` where a subclass knows the options better."""
+        settings = config if local_config is None else local_config
+        self.server = server_for(settings.get("data_dir"), settings.get("run_as"))
+        asked = {name: settings.get(name) for name in ("user", "dbname")}
+        self._options = self.server.connection_options() | {name: value for name, value in asked.items() if value}
+        super().__init__(config, self._options)
 
     def connection(self, name: str | None = None) -> Any:
         if not self.server.in_use:
@@ -60,18 +53,18 @@ class EmbeddedConnectionFactory(ConnectionFactory):
         except psycopg2.OperationalError:
             # The server has been killed since, or has never heard of this user or this database.
             self.server.start()
-            self.server.make_missing(self._role, self._database)
+            self.server.make_missing(self._options["user"], self._options["dbname"])
             connection = super().connection(name)
         self.server.remember(connection)
         return connection
 
 
-def server_for(data_dir: str, run_as: str | None) -> EmbeddedServer:
+def server_for(data_dir: str | None, run_as: str | None) -> EmbeddedServer:
     """The one handle of this process on that folder, shared by the factories of all jobs."""
-    key = absolute_folder(data_dir), run_as or ""
+    key = absolute_folder(data_dir or ""), run_as or ""
     with _servers_mutex:
         if key not in _servers:
-            _servers[key] = EmbeddedServer(data_dir, run_as)
+            _servers[key] = EmbeddedServer(key[0], run_as)
             atexit.register(_stop_at_exit, _servers[key])
         return _servers[key]
 

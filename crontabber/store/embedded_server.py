@@ -24,7 +24,7 @@ from crontabber.store.socket_path import PORT, socket_directory
 
 GATE_PATIENCE_SECONDS = 180
 # A client that has just ended is still listed for some milliseconds.
-FAREWELL_SECONDS = 1.0
+FAREWELL_SECONDS = 0.5
 POLL_SECONDS = 0.01
 # After a kill of the postmaster its other processes take a moment to notice.
 RETRY_PAUSES_SECONDS = (0.1, 0.3, 1.0, 3.0)
@@ -37,22 +37,34 @@ HAS_DATABASE = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = %s)"
 
 
 class EmbeddedServer:
-    """A context manager, or start() and stop(); `dsn` and `socket_directory` are known from the outset.
+    """A context manager, or start() and stop(); how to connect is known from the outset.
 
     The server itself belongs to nobody: it goes on while any process uses it, and a process that is killed leaves it
     for the next one to use.
     """
 
-    def __init__(self, data_dir: str, run_as: str | None = None) -> None:
-        self.data_dir = cluster.absolute_folder(data_dir)
+    def __init__(self, data_dir: str | os.PathLike[str], run_as: str | None = None) -> None:
+        self.data_dir = cluster.absolute_folder(os.fspath(data_dir))
         self.account = server_account(run_as or "")
         with self._errors_named():
             self.socket_directory = socket_directory(self.data_dir)
-        self.dsn = make_dsn(host=self.socket_directory, port=PORT, user=cluster.SUPERUSER, dbname=cluster.DATABASE)
         self._mutex = threading.RLock()
         self._users_lock: int | None = None
         self._user_pid = 0
         self._connections: WeakSet[Any] = WeakSet()
+
+    def connection_options(self) -> dict[str, str]:
+        """The options of a plain ConnectionFactory that lead here, for as long as the server is in use."""
+        return {
+            "host": self.socket_directory,
+            "port": str(PORT),
+            "dbname": cluster.DATABASE,
+            "user": cluster.SUPERUSER,
+        }
+
+    @property
+    def dsn(self) -> str:
+        return str(make_dsn(**self.connection_options()))
 
     @property
     def in_use(self) -> bool:

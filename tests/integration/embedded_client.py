@@ -1,0 +1,94 @@
+"""A crontabber in miniature for test_embedded: connects through the factory, notes its visit, and ends in many ways.
+
+`embedded_client.py DATA_DIR [ENDING] [OPTION=VALUE ...]`: says "connected", the postmaster's process id, the number of
+visits on this occasion (a variable of its environment) and the time zone; then the ending decides.
+"""
+
+import os
+import sys
+import time
+
+from crontabber.errors import EmbeddedServerError
+from crontabber.store.embedded import EmbeddedConnectionFactory
+
+VISIT = """
+SELECT pg_advisory_xact_lock(1);
+CREATE TABLE IF NOT EXISTS visits (occasion text);
+INSERT INTO visits VALUES (%(occasion)s);
+SELECT count(*), current_setting('TimeZone') FROM visits WHERE occasion = %(occasion)s
+"""
+
+
+def main(data_dir: str, ending: str = "exit", *options: str) -> None:
+    from configman.dotdict import DotDict  # can be imported once crontabber has been
+
+    settings = {"host": "", "port": "", "dbname": "", "user": "", "password": "", "data_dir": data_dir, "run_as": ""}
+    for option in options:
+        name, _, settings[name] = option.partition("=")
+    factory = EmbeddedConnectionFactory(DotDict(settings))
+    try:
+        visit(factory)
+    except EmbeddedServerError as error:
+        sys.exit(f"crontabber: {error}")
+    ENDINGS[ending](factory)
+
+
+def visit(factory: EmbeddedConnectionFactory) -> None:
+    with factory() as connection:
+        cursor = connection.cursor()
+        cursor.execute(VISIT, {"occasion": os.environ["OCCASION"]})
+        count, zone = cursor.fetchone()
+        connection.commit()
+    with open(os.path.join(factory.server.data_dir, "postmaster.pid")) as file:
+        print("connected", int(file.readline()), count, zone, flush=True)
+
+
+def exit_normally(factory: EmbeddedConnectionFactory) -> None:
+    """The end of main: Python's own way out."""
+
+
+def exit_with_open_connection(factory: EmbeddedConnectionFactory) -> None:
+    factory.connection("left open").cursor().execute("SELECT 1")
+
+
+def stay(factory: EmbeddedConnectionFactory) -> None:
+    sys.stdin.readline()
+
+
+def stay_and_visit_again(factory: EmbeddedConnectionFactory) -> None:
+    sys.stdin.readline()
+    visit(factory)
+
+
+def vanish(factory: EmbeddedConnectionFactory) -> None:
+    os._exit(0)
+
+
+def fork(factory: EmbeddedConnectionFactory) -> None:
+    """A job's child leaves by Python's own way out while the job goes on."""
+    if os.fork() == 0:
+        sys.exit()
+    os.wait()
+    visit(factory)
+
+
+def linger(factory: EmbeddedConnectionFactory) -> None:
+    """A job's child lives on, without its parent's pipes."""
+    if os.fork() == 0:
+        os.closerange(0, 3)
+        time.sleep(5)
+        os._exit(0)
+
+
+ENDINGS = {
+    "exit": exit_normally,
+    "open": exit_with_open_connection,
+    "stay": stay,
+    "again": stay_and_visit_again,
+    "vanish": vanish,
+    "fork": fork,
+    "linger": linger,
+}
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

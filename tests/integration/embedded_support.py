@@ -1,0 +1,175 @@
+"""What the tests of the embedded PostgreSQL share: clients to start, processes to find, disks and users to try."""
+
+import multiprocessing
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+
+from crontabber.errors import EmbeddedServerError
+from crontabber.store.embedded_server import EmbeddedServer
+from crontabber.store.postgres_programs import candidate_folders, find_programs
+
+PROJECT = Path(__file__).resolve().parents[2]
+CLIENT = Path(__file__).with_name("embedded_client.py")
+PATIENCE_SECONDS = 30
+AS_ROOT = unittest.skipUnless(os.geteuid() == 0, "needs root, who can be several users")
+
+Process = subprocess.Popen[str]
+
+
+class EmbeddedTestCase(unittest.TestCase):
+    """A `root` that the server's user reaches, in it a `data_dir` that is in use already; no server outlives a test."""
+
+    root: Path
+    data_dir: Path
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        try:
+            find_programs(candidate_folders())
+        except EmbeddedServerError as error:
+            raise unittest.SkipTest(str(error)) from error
+        if not os.path.exists("/proc/self/cwd"):
+            raise unittest.SkipTest("needs /proc, to see which servers run")
+        cls.root = Path(tempfile.mkdtemp(prefix="embedded-"))
+        cls.addClassCleanup(shutil.rmtree, cls.root)
+        cls.root.chmod(0o755)
+        cls.data_dir = cls.root / "data"
+        with EmbeddedServer(str(cls.data_dir)):
+            pass
+
+    def tearDown(self) -> None:
+        left = servers_under(self.root, wait=True)
+        for pid in left:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.assertEqual([], left, "a server is left running")
+
+    def new(self) -> Path:
+        """A data_dir that does not exist yet."""
+        return self.root / self._testMethodName
+
+    def start(
+        self,
+        *arguments: str,
+        at: Path | None = None,
+        occasion: str = "",
+        env: Mapping[str, str] = os.environ,
+        **more: Any,
+    ) -> Process:
+        return subprocess.Popen(
+            [sys.executable, CLIENT, at or self.data_dir, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**env, "PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1", "OCCASION": self.id() + occasion},
+            **more,
+        )
+
+    def client(self, *arguments: str, **more: Any) -> tuple[int, str, str]:
+        """A client's whole life: its exit code, what it said, and what it complained of."""
+        with self.start(*arguments, **more) as process:
+            out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        return process.returncode, out, err
+
+    def visit(self, *arguments: str, **more: Any) -> tuple[int, int]:
+        """A client that succeeds: the postmaster's process id and the number of visits in this test."""
+        code, out, err = self.client(*arguments, **more)
+        self.assertEqual((0, ""), (code, err))
+        return words(out)
+
+    @contextmanager
+    def staying(self, ending: str = "stay", **more: Any) -> Iterator[tuple[Process, int, int]]:
+        """A client that has connected and not left yet; the postmaster's process id and the number of visits."""
+        with self.start(ending, **more) as process:
+            assert process.stdout
+            try:
+                yield process, *words(process.stdout.readline())
+            finally:
+                if process.poll() is None:
+                    process.communicate("\n", timeout=PATIENCE_SECONDS)
+
+    def assertRefused(self, result: tuple[int, str, str], *lines: str) -> None:
+        self.assertEqual((1, "", [f"crontabber: {lines[0]}", *lines[1:]]), (*result[:2], result[2].splitlines()))
+
+
+def words(line: str) -> tuple[int, int]:
+    _, pid, visits, *_ = line.split()
+    return int(pid), int(visits)
+
+
+def as_user(name: str, act: Callable[[], str]) -> str:
+    """What `act` returns, or the error that it raises, in a process of that user.
+
+    A fork, because that user may not be allowed to reach the interpreter.
+    """
+    user = pwd.getpwnam(name)
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    child = os.fork()
+    if child == 0:
+        os.chdir("/")
+        os.setgroups([])
+        os.setgid(user.pw_gid)
+        os.setuid(user.pw_uid)
+        try:
+            sender.send(act())
+        except (psycopg2.Error, EmbeddedServerError, OSError) as error:
+            sender.send(repr(error))
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    return str(receiver.recv())
+
+
+def processes_under(folder: Path) -> list[int]:
+    """Those that work in the folder or below it."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdecimal():
+            with suppress(OSError):
+                if Path(os.readlink(entry / "cwd")).is_relative_to(folder):
+                    found.append(int(entry.name))
+    return found
+
+
+def servers_under(folder: Path, wait: bool = False) -> list[int]:
+    """PostgreSQL's processes on data folders below that folder; with `wait` those that have not gone in a while."""
+    deadline = time.monotonic() + (5 if wait else 0)
+    while True:
+        found = [pid for pid in processes_under(folder) if is_server(pid)]
+        if not found or time.monotonic() > deadline:
+            return found
+        time.sleep(0.05)
+
+
+def is_server(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip() == "postgres"
+    return False
+
+
+def open_files(pid: int) -> set[str]:
+    with suppress(OSError):
+        return {os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()}
+    return set()
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not happened():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.005)

@@ -1,0 +1,205 @@
+"""PostgreSQL in a folder, with real processes that come, go, crowd and get killed."""
+
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import psycopg2
+
+from crontabber.store import cluster, postmaster
+from crontabber.store.embedded_server import EmbeddedServer
+from crontabber.store.postgres_programs import server_account
+from tests.integration.embedded_support import (
+    PATIENCE_SECONDS,
+    EmbeddedTestCase,
+    processes_under,
+    servers_under,
+    wait_until,
+    words,
+)
+
+
+class TestComingAndGoing(EmbeddedTestCase):
+    def test_nothing_is_made_before_the_first_connection(self) -> None:
+        EmbeddedServer(str(self.new()))
+
+        self.assertFalse(self.new().exists())
+
+    def test_the_first_connection_starts_it_and_the_end_of_the_process_stops_it(self) -> None:
+        first = self.visit()
+        self.assertEqual([], servers_under(self.root, wait=True))
+        second = self.visit()
+
+        self.assertEqual((1, 2), (first[1], second[1]))
+        self.assertNotEqual(first[0], second[0])
+
+    def test_a_connection_that_the_process_itself_left_open_does_not_keep_it_running(self) -> None:
+        self.visit("open")
+
+        self.assertEqual([], servers_under(self.root, wait=True))
+
+    def test_the_first_of_two_users_to_leave_leaves_it_to_the_other(self) -> None:
+        with self.staying() as (_, pid, _):
+            self.assertEqual((pid, 2), self.visit())
+            self.assertEqual((pid, 3), self.visit())
+
+    def test_a_stranger_who_is_connected_keeps_it_running_until_the_next_tick(self) -> None:
+        server = EmbeddedServer(str(self.data_dir))
+        server.start()
+        stranger = psycopg2.connect(server.dsn)
+
+        server.stop()
+
+        with stranger.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        stranger.close()
+        self.visit()
+
+    def test_force_stops_it_whoever_is_connected(self) -> None:
+        server = EmbeddedServer(str(self.data_dir))
+        server.start()
+        stranger = psycopg2.connect(server.dsn)
+
+        server.stop(force=True)
+
+        with self.assertRaises(psycopg2.OperationalError):
+            stranger.cursor().execute("SELECT 1")
+
+    def test_threads_of_one_process_share_one_use(self) -> None:
+        with EmbeddedServer(str(self.data_dir)) as server, ThreadPoolExecutor(4) as threads:
+            for use in [threads.submit(server.start) for _ in range(8)]:
+                use.result()
+
+    def test_a_child_that_a_job_forks_does_not_stop_it_for_its_parent(self) -> None:
+        code, out, err = self.client("fork")
+
+        self.assertEqual((0, ""), (code, err))
+        before, after = map(words, out.splitlines())
+        self.assertEqual((before[0], 1, 2), (after[0], before[1], after[1]))
+
+    def test_a_child_that_a_job_leaves_behind_does_not_keep_it_running(self) -> None:
+        self.visit("linger")
+
+        self.assertEqual([], servers_under(self.root, wait=True))
+
+    def test_a_user_and_a_database_of_other_names_are_made(self) -> None:
+        names = ('dbname=it\'s "mine"', "user=Zoë")
+
+        first = self.visit("exit", *names, "host=elsewhere", "port=1", "password=none")
+        second = self.visit("exit", *names)
+
+        self.assertEqual((1, 2), (first[1], second[1]))
+
+    def test_eight_at_once_make_one_cluster(self) -> None:
+        self.crowd(8, at=self.new())
+
+        self.assertEqual(9, self.visit(at=self.new())[1])
+
+    def test_two_and_eight_who_come_and_go_at_once_never_lose_their_server(self) -> None:
+        for number in (2, 8, 8):
+            self.crowd(number)
+
+        self.assertEqual(19, self.visit()[1])
+
+    def crowd(self, number: int, at: Path | None = None) -> None:
+        running = [self.start(at=at) for _ in range(number)]
+        ends = [(process.communicate(timeout=PATIENCE_SECONDS)[1], process.returncode) for process in running]
+        self.assertEqual([("", 0)] * number, ends)
+
+
+class TestKills(EmbeddedTestCase):
+    def test_after_kill_9_of_a_client_the_next_one_uses_its_server_and_stops_it(self) -> None:
+        with self.staying() as (process, pid, _):
+            process.kill()
+            process.wait()
+
+        self.assertEqual((pid, 2), self.visit())
+
+    def test_after_an_abrupt_exit_the_next_one_uses_its_server_and_stops_it(self) -> None:
+        self.assertEqual(self.visit("vanish")[0], self.visit()[0])
+
+    def test_after_kill_9_of_the_postmaster_the_next_tick_works_and_nothing_is_lost(self) -> None:
+        for visits in range(1, 7, 2):
+            pid, seen = self.visit("vanish")
+            os.kill(pid, signal.SIGKILL)
+
+            self.assertEqual((visits, visits + 1), (seen, self.visit()[1]))
+
+    def test_after_kill_9_of_the_postmaster_the_same_process_goes_on(self) -> None:
+        with self.staying("again") as (process, pid, _):
+            os.kill(pid, signal.SIGKILL)
+            out, err = process.communicate("\n", timeout=PATIENCE_SECONDS)
+
+        self.assertEqual(("", 2), (err, words(out)[1]))
+
+    def test_after_kill_9_of_both_the_next_tick_works(self) -> None:
+        with self.staying() as (process, pid, _):
+            os.kill(pid, signal.SIGKILL)
+            process.kill()
+            process.wait()
+
+        self.assertEqual(2, self.visit()[1])
+
+    def test_a_pid_file_that_names_no_postmaster_is_not_believed(self) -> None:
+        pid_file = self.data_dir / postmaster.PID_FILE
+        with as_server_user("sleep", "60") as stranger, as_server_user("true") as zombie:
+            os.waitid(os.P_PID, zombie, os.WEXITED | os.WNOWAIT)
+            cases = (
+                ("a living process of the same user", f"{stranger}\n{self.data_dir}\n1\n5432\n.\n\n\nready\n"),
+                ("a zombie of the same user", f"{zombie}\n{self.data_dir}\n1\n5432\n.\n\n\nready\n"),
+                ("nothing, after a power cut", ""),
+            )
+            for reason, text in cases:
+                with self.subTest(reason):
+                    for file in (pid_file, self.data_dir / ".s.PGSQL.5432.lock"):
+                        file.write_text(text)
+                        file.chmod(0o644)
+                    self.visit()
+
+    def test_a_killed_initdb_is_begun_again(self) -> None:
+        unfinished = self.new() / cluster.UNFINISHED
+        process = self.start(at=self.new())
+        wait_until((unfinished / "PG_VERSION").exists)
+        for pid in [process.pid, *processes_under(self.new())]:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.communicate()
+        self.assertTrue(unfinished.exists())
+
+        self.assertEqual(1, self.visit(at=self.new())[1])
+        self.assertFalse(unfinished.exists())
+
+    def test_an_initdb_whose_starter_was_killed_is_waited_for(self) -> None:
+        process = self.start(at=self.new())
+        wait_until((self.new() / cluster.UNFINISHED / "PG_VERSION").exists)
+        process.kill()
+        process.communicate()
+
+        self.assertEqual(1, self.visit(at=self.new())[1])
+
+    def test_a_new_cluster_that_was_half_moved_into_its_place_is_moved_on(self) -> None:
+        made = self.data_dir / cluster.FINISHED
+        made.mkdir()
+        shutil.chown(made, self.data_dir.stat().st_uid)
+        for name in ("PG_VERSION", "base", "global", "pg_wal", "postgresql.conf"):
+            (self.data_dir / name).rename(made / name)
+
+        self.assertEqual(1, self.visit()[1])
+        self.assertFalse(made.exists())
+
+
+@contextmanager
+def as_server_user(*command: str) -> Iterator[int]:
+    """The id of a process that is not waited for before the end."""
+    account = server_account()
+    process = subprocess.Popen(command, user=account.uid if account.switched else None, cwd="/")
+    try:
+        yield process.pid
+    finally:
+        process.kill()
+        process.wait()

