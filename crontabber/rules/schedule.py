@@ -1,0 +1,233 @@
+"""When does a job run next, and which dates has a backfill job to run? Pure: states and times come in, times go out.
+
+A *slot* is the local time of day of a schedule on one of its dates. Instants are added up in UTC: in a zone of its own
+Python would add to the clock on the wall.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, tzinfo
+
+from crontabber.errors import FrequencyDefinitionError, TimeDefinitionError
+from crontabber.rules.job_state import JobState
+from crontabber.rules.local_time import DAY, UTC, exists, last_day, local_date, moment_on
+
+UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": DAY}
+
+# A job whose time is just before midnight may meet its first tick just after it. Without this it would never start.
+FIRST_RUN_GRACE = timedelta(minutes=15)
+
+# What lies beyond datetime's end. The last two days of it are beyond in some zone, and so cannot be read back.
+NEVER = datetime(9999, 12, 30, tzinfo=UTC)
+
+_FREQUENCY = re.compile(r"([0-9]+)([mhd])")
+_TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How often a job runs: whole minutes; with `at`, whole days, at that local time of the server's zone."""
+
+    every: timedelta
+    at: time | None = None
+
+
+def parse_frequency(text: str) -> timedelta:
+    """`3m`, `12h`, `10d`; at least one minute. FrequencyDefinitionError otherwise."""
+    match = _FREQUENCY.fullmatch(text)
+    try:
+        every = int(match[1]) * UNITS[match[2]] if match else timedelta(0)
+    except (OverflowError, ValueError):
+        raise FrequencyDefinitionError(f"{_shown(text)} is too long for a frequency: at most 999999999d") from None
+    if not every:
+        raise FrequencyDefinitionError(
+            f"{_shown(text)} is no frequency: write a whole number, 1 or more, and m, h or d, such as 5m, 12h or 7d"
+        )
+    return every
+
+
+def convert_frequency(text: str) -> int:
+    """The same in seconds."""
+    return parse_frequency(text) // timedelta(seconds=1)
+
+
+def parse_time(text: str) -> time:
+    """`03:00`, `3:00`, `21:45`. TimeDefinitionError otherwise."""
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise TimeDefinitionError(f"{_shown(text)} is no time of day: write HH:MM, 00:00 to 23:59")
+    return time(int(match[1]), int(match[2]))
+
+
+def check_time(text: str) -> None:
+    """TimeDefinitionError if `text` is no time of day."""
+    parse_time(text)
+
+
+def parse_schedule(frequency: str, time: str | None) -> Schedule:
+    """Of the two texts of a job's entry; no time is None or the empty text."""
+    every = parse_frequency(frequency)
+    if not time:
+        return Schedule(every)
+    at = parse_time(time)
+    if every % DAY:
+        raise TimeDefinitionError(f"{frequency} with the time {time}: a time of day needs whole days, such as 1d or 7d")
+    return Schedule(every, at)
+
+
+def is_due(schedule: Schedule, state: JobState | None, now: datetime, zone: tzinfo) -> bool:
+    """Has the next run come? A first run comes at once, or at the first tick at or after its time of day."""
+    if state is not None and state.next_run is not None:
+        return now >= state.next_run
+    return schedule.at is None or _day_begun(schedule.at, now, zone) is not None
+
+
+def next_run_after_success(
+    schedule: Schedule,
+    state: JobState | None,
+    started: datetime,
+    zone: tzinfo,
+    forced: bool = False,
+    last_success: datetime | None = None,
+    tick_started: datetime | None = None,
+) -> datetime:
+    """`state` is the row as it was claimed, `started` when that was, `tick_started` when its tick read the states.
+
+    `last_success` is the last date of a backfill job, and None for any other job: the next run of a backfill job is its
+    next date exactly, so that it is due when, and only when, it has a date to run.
+    """
+    if last_success is not None:
+        return _date_after(schedule, last_success, zone)
+    try:
+        if schedule.at is None:
+            due = None if state is None else state.next_run
+            return _next_phase(schedule.every, due, started, tick_started or started)
+        return _next_slot(schedule, state, started, zone, forced)
+    except OverflowError:
+        return NEVER
+
+
+def next_run_after_failure(failed_at: datetime, retry_after: timedelta) -> datetime:
+    """The minute of a moment later, whatever the schedule."""
+    try:
+        return _minute(failed_at.astimezone(UTC) + retry_after)
+    except OverflowError:
+        return NEVER
+
+
+def slot_to_remember(
+    schedule: Schedule, state: JobState | None, started: datetime, zone: tzinfo, forced: bool = False
+) -> datetime | None:
+    """The slot that a success stood for, if its own start would tell of another date; store it as `last_success`.
+
+    A retry's time replaces `next_run`. So after a failure `last_success` alone knows on which dates the slots lie.
+    """
+    if schedule.at is None or schedule.every == DAY:
+        return None
+    day = _day_served(schedule, state, started, zone, forced)
+    return None if day == _day_of(schedule.at, started, zone) else moment_on(day, schedule.at, zone)
+
+
+def backfill_dates(schedule: Schedule, state: JobState | None, now: datetime, zone: tzinfo) -> Iterator[datetime]:
+    """The dates up to and with `now` that are still to run, in order, each as it is asked for; aware, in `zone`."""
+    moment = _first_date(schedule, state, now, zone)
+    while moment <= now:
+        yield moment.astimezone(zone)
+        moment = _date_after(schedule, moment, zone)
+
+
+def count_backfill_dates(schedule: Schedule, state: JobState | None, now: datetime, zone: tzinfo) -> int:
+    """How many dates that is."""
+    if schedule.at is not None:
+        return sum(1 for _ in backfill_dates(schedule, state, now, zone))
+    first = _first_date(schedule, state, now, zone)
+    return max(0, (now - first) // schedule.every + 1)
+
+
+def _shown(text: str) -> str:
+    return repr(text) if len(text) <= 40 else f"{text[:40]!r}..."
+
+
+def _minute(moment: datetime) -> datetime:
+    return moment.replace(second=0, microsecond=0)
+
+
+def _next_phase(every: timedelta, due: datetime | None, started: datetime, tick_started: datetime) -> datetime:
+    """Without a time of day: cron starts each tick a little differently late, and earlier jobs take their time. Who
+    is late by less than half an interval keeps the phase; the phase of others is that of the tick they ran in."""
+    for nominal in (due, tick_started):
+        if nominal is not None and timedelta(0) <= started - nominal < every / 2:
+            return _minute(nominal.astimezone(UTC) + every)
+    return _minute(started.astimezone(UTC) + every)
+
+
+def _next_slot(schedule: Schedule, state: JobState | None, started: datetime, zone: tzinfo, forced: bool) -> datetime:
+    planned = None if forced else _planned_slot(state)
+    # Whose owner died in a forced run is run again, due or not.
+    if planned is not None and started < planned:
+        return planned
+    return _slot_after(schedule, _day_served(schedule, state, started, zone, forced), zone)
+
+
+def _planned_slot(state: JobState | None) -> datetime | None:
+    """After a failure `next_run` is no slot, but the time to try again."""
+    return None if state is None or state.error_count else state.next_run
+
+
+def _day_served(schedule: Schedule, state: JobState | None, started: datetime, zone: tzinfo, forced: bool) -> date:
+    """The date whose slot a run stands for: the latest that has come, of those that the schedule has."""
+    assert schedule.at is not None
+    latest = last_day(started, schedule.at, zone)
+    if schedule.every == DAY:
+        return latest
+    anchor = _day_of(schedule.at, _anchor(state, started, forced), zone)
+    return anchor + max(0, (latest - anchor) // schedule.every) * schedule.every
+
+
+def _anchor(state: JobState | None, started: datetime, forced: bool) -> datetime:
+    """A moment on one of the dates that the schedule has."""
+    if forced or state is None or state.next_run is None:
+        return started
+    return _planned_slot(state) or state.last_success or state.first_run or started
+
+
+def _day_of(at: time, moment: datetime, zone: tzinfo) -> date:
+    """The date that a run at `moment` belongs to: its own, or that of a slot just before midnight."""
+    return _day_begun(at, moment, zone) or local_date(moment, zone)
+
+
+def _day_begun(at: time, moment: datetime, zone: tzinfo) -> date | None:
+    """The date whose slot has come lately: earlier on the same date, or just before its midnight."""
+    day = last_day(moment, at, zone)
+    if day >= local_date(moment, zone) or moment - moment_on(day, at, zone) < FIRST_RUN_GRACE:
+        return day
+    return None
+
+
+def _slot_after(schedule: Schedule, day: date, zone: tzinfo) -> datetime:
+    """The slot one interval after that of `day`. A date that never was is no date to a daily job, whose next slot may
+    lie on the same day; any other job runs where the clocks went on."""
+    assert schedule.at is not None
+    following = day + schedule.every
+    if schedule.every == DAY and not exists(following, zone):
+        following += DAY
+    return moment_on(following, schedule.at, zone)
+
+
+def _first_date(schedule: Schedule, state: JobState | None, now: datetime, zone: tzinfo) -> datetime:
+    """Where the dates begin. The first one of all, if it failed, is the time of the first run."""
+    if state is not None and state.last_success is not None:
+        return _date_after(schedule, state.last_success, zone)
+    if state is not None and state.first_run is not None and (state.error_count or state.last_error):
+        return state.first_run
+    return now
+
+
+def _date_after(schedule: Schedule, moment: datetime, zone: tzinfo) -> datetime:
+    try:
+        if schedule.at is None:
+            return moment.astimezone(UTC) + schedule.every
+        return _slot_after(schedule, _day_of(schedule.at, moment, zone), zone)
+    except OverflowError:
+        return NEVER
