@@ -30,7 +30,7 @@ from crontabber.errors import (
 from crontabber.failure import failure_of
 from crontabber.generic_app import App
 from crontabber.generic_app import main as generic_main
-from crontabber.job_run import Job, RunSettings, state_after
+from crontabber.job_run import Job, Occasion, RunSettings, state_after
 from crontabber.joblist import (
     classes_in_namespaces_converter_with_compression,
     get_extra_as_options,
@@ -232,7 +232,7 @@ class CronTabberBase(RequiredConfig):
             failure = failure_of(error.with_traceback(exc_tb), SecretMask(self.config))
         job = self._job_of(class_, time_)
         outcome = Outcome(now, now, last_success, failure)
-        state = state_after(job, before, outcome, database.zone, self._retry_after())
+        state = state_after(job, Occasion(before, now), outcome, database.zone, self._retry_after())
         database.store(state)
         database.log_run(class_.app_name, timedelta(seconds=seconds), None if failure else last_success, failure)
 

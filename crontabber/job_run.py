@@ -9,7 +9,7 @@ from crontabber.errors import LostClaimError, StateDatabaseError
 from crontabber.failure import as_text, failure_of
 from crontabber.interruption import INTERRUPTION
 from crontabber.rules.job_state import Failure, JobState, Outcome, settled
-from crontabber.rules.schedule import Schedule, next_run_after_failure, next_run_after_success
+from crontabber.rules.schedule import Schedule, next_run_after_failure, next_run_after_success, slot_to_remember
 from crontabber.store.claims import Claim
 from crontabber.store.rows import as_mapping
 
@@ -40,33 +40,40 @@ class RunSettings:
     mask: Callable[[str], str] = str
 
 
-def state_after(
-    job: Job, before: JobState | None, outcome: Outcome, zone: tzinfo, retry_after: timedelta, forced: bool = False
-) -> JobState:
-    """The state of a job after a run, with its next run; `before` is the state it began with, None on a first run."""
+@dataclass(frozen=True)
+class Occasion:
+    """Why and when a job runs: the row as claimed, None on a first run; when its tick began; is it by force?"""
+
+    before: JobState | None
+    tick_started: datetime
+    forced: bool = False
+
+
+def state_after(job: Job, occasion: Occasion, outcome: Outcome, zone: tzinfo, retry_after: timedelta) -> JobState:
+    """The state of a job after a run, with its next run."""
+    before, started, forced = occasion.before, outcome.started, occasion.forced
     if outcome.failure:
         next_run = next_run_after_failure(outcome.finished, retry_after)
     else:
+        last_date = (outcome.last_success or (before and before.last_success)) if job.is_backfill else None
         next_run = next_run_after_success(
-            job.schedule, before, outcome.started, zone, forced, outcome.last_success
+            job.schedule, before, started, zone, forced, last_date, occasion.tick_started
         )
-    state = settled(before or JobState(job.app_name), outcome, next_run)
-    return replace(state, depends_on=job.depends_on)
+        slot = None if job.is_backfill else slot_to_remember(job.schedule, before, started, zone, forced)
+        outcome = replace(outcome, last_success=slot or outcome.last_success)
+    return replace(settled(before or JobState(job.app_name), outcome, next_run), depends_on=job.depends_on)
 
 
 class JobRun:
-    """`seen` is the row that made the job run, None on a first run; `claim.state` the same row as it was claimed."""
+    """Computes the outcome, then stores it."""
 
-    def __init__(
-        self, store: Any, settings: RunSettings, job: Job, claim: Claim, seen: JobState | None, forced: bool
-    ) -> None:
+    def __init__(self, store: Any, settings: RunSettings, job: Job, claim: Claim, occasion: Occasion) -> None:
         self._store = store
         self._settings = settings
         self._logger = settings.logger
         self._job = job
         self._claim = claim
-        self._seen = seen
-        self._forced = forced
+        self._occasion = occasion
         # Since when the date that is running now has been running.
         self._date_started = claim.since
         # What the job's own transaction has stored already: the date, or the whole new state.
@@ -105,7 +112,8 @@ class JobRun:
         return Outcome(self._claim.since, self._settings.clock(), last_success, failure)
 
     def _instance(self) -> Any:
-        info = None if self._seen is None else as_mapping(self._claim.state)
+        before = self._occasion.before
+        info = None if before is None else as_mapping(before)
         instance = self._job.job_class(self._job.config, info)
         instance._time_zone = self._store.zone
         instance._before_commit = self._store_within
@@ -119,9 +127,7 @@ class JobRun:
         return failure
 
     def _state_after(self, outcome: Outcome) -> JobState:
-        before = self._claim.state if self._seen else None
-        zone, retry_after = self._store.zone, self._settings.retry_after
-        return state_after(self._job, before, outcome, zone, retry_after, self._forced)
+        return state_after(self._job, self._occasion, outcome, self._store.zone, self._settings.retry_after)
 
     def _settle_date(self, date: datetime) -> None:
         """Each date of a backfill is stored as it succeeds, by us or by the job's own transaction."""
@@ -136,17 +142,18 @@ class JobRun:
         if not self._store.claims.is_own_database(connection):
             return
         now = self._settings.clock()
-        date, state = self._claim.since, None
+        success, state = self._claim.since, None
         if self._job.is_backfill:
-            date = self._stored_date = args[0]
+            success = self._stored_date = args[0]
         else:
-            state = self._stored_state = self._state_after(Outcome(self._claim.since, now, date))
-        self._store.claims.settle_within(connection, self._claim, state, now - self._date_started, date)
+            state = self._stored_state = self._state_after(Outcome(self._claim.since, now, success))
+            success = state.last_success or success
+        self._store.claims.settle_within(connection, self._claim, state, now - self._date_started, success)
 
     def _settle(self, outcome: Outcome, state: JobState) -> None:
         duration = outcome.finished - (self._date_started if self._job.is_backfill else outcome.started)
         logged = self._job.is_backfill and outcome.failure is None
-        success = None if outcome.failure else outcome.last_success
+        success = None if outcome.failure else state.last_success
         try:
             self._store.claims.settle(self._claim, state, duration, success, outcome.failure, logged)
         except StateDatabaseError:

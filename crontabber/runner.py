@@ -7,7 +7,7 @@ from typing import Any
 
 from crontabber.errors import ExitCode, LostClaimError, OngoingJobError
 from crontabber.interruption import INTERRUPTION
-from crontabber.job_run import Job, JobRun, RunSettings
+from crontabber.job_run import Job, JobRun, Occasion, RunSettings
 from crontabber.rules.dependencies import why_blocked
 from crontabber.rules.job_state import JobState
 from crontabber.rules.schedule import is_due
@@ -16,8 +16,9 @@ from crontabber.store.claims import RowLevelLockError
 
 @dataclass
 class Tick:
-    """What is known within one tick: the states, what has succeeded, and what was found to be someone else's."""
+    """What is known within one tick: its start, the states, what has succeeded, and what was found to be someone else's."""
 
+    started: datetime
     states: dict[str, JobState]
     succeeded: set[str] = field(default_factory=set)
     ongoing_elsewhere: bool = False
@@ -72,7 +73,7 @@ class Runner:
         Stops before the next job once a signal has asked for it. StateDatabaseError if the state is out of reach.
         """
         with INTERRUPTION.deferred():
-            tick = Tick(self._store.states())
+            tick = Tick(self._clock(), self._store.states())
             for job in jobs:
                 if INTERRUPTION.signum or INTERRUPTION.restart:
                     break
@@ -105,7 +106,8 @@ class Runner:
             self._store.claims.release(claim)
             return
         try:
-            state = JobRun(self._store, self._settings, job, claim, seen, force).complete()
+            occasion = Occasion(claim.state if seen else None, tick.started, force)
+            state = JobRun(self._store, self._settings, job, claim, occasion).complete()
         except LostClaimError as error:
             self._logger.warning("%s", error)
             self._reread(job, tick)

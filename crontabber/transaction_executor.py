@@ -7,6 +7,7 @@ A connection source is called for a context that gives a connection, and has `cl
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import wraps
 from itertools import chain, repeat
 from typing import Any
 
@@ -122,6 +123,23 @@ class TransactionExecutorWithLimitedBackoff(TransactionExecutorWithInfiniteBacko
 
     def _delays(self) -> Iterable[int]:
         return self.config.backoff_delays  # type: ignore[no-any-return]
+
+
+def database_transaction(transaction_object_name: str = "transaction_executor") -> Callable[..., Any]:
+    """A decorator for methods that want a connection as their first argument: each call runs in a transaction of the
+    executor that the object has under this name."""
+
+    def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(method)
+        def in_transaction(self: Any, *args: Any, **kwargs: Any) -> Any:
+            def with_connection(connection: Any) -> Any:
+                return method(self, connection, *args, **kwargs)
+
+            return getattr(self, transaction_object_name)(with_connection)
+
+        return in_transaction
+
+    return decorate
 
 
 def _go_on() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg2
 from configobj import ConfigObj
+from psycopg2.extensions import parse_dsn
 
 import crontabber  # noqa: F401  (makes configman importable)
 
@@ -32,11 +33,11 @@ def connection_options() -> dict[str, str]:
 
     folder = Path(tempfile.mkdtemp(prefix="crontabber-tests-"))
     folder.chmod(0o755)
-    server = EmbeddedServer(folder / "data")
+    server = EmbeddedServer(str(folder / "data"))
     server.start()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     atexit.register(server.stop)
-    return server.connection_options()
+    return {name: value for name, value in parse_dsn(server.dsn).items() if name in OPTIONS}
 
 
 def connect(**options: str) -> Any:
@@ -81,10 +82,13 @@ class DatabaseTestCase(unittest.TestCase):
     def write_module(self, name: str, source: str) -> None:
         (self.folder / f"{name}.py").write_text(textwrap.dedent(source))
 
-    def ini(self, jobs: str = "", extra: str = "", name: str = "crontabber.ini", **crontabber_options: Any) -> Path:
-        """An ini file for these jobs on the test database; `extra` goes to its end as it is."""
+    def ini(
+        self, jobs: str = "", extra: str = "", name: str = "crontabber.ini",
+        connection: dict[str, str] | None = None, **crontabber_options: Any,
+    ) -> Path:  # fmt: skip
+        """An ini file for these jobs on the test database; `extra` goes to its end, into the section crontabber."""
         lines = ["[resource]", "[[postgresql]]"]
-        lines += [f'{key}="{value}"' for key, value in connection_options().items()]
+        lines += [f'{key}="{value}"' for key, value in (connection or connection_options()).items()]
         lines += ["[crontabber]", f"jobs='''{jobs}'''"]
         lines += [f"{key}={value}" for key, value in crontabber_options.items()]
         path = self.folder / name
