@@ -104,13 +104,9 @@ class TransactionExecutorWithInfiniteBackoff(TransactionExecutor):
         default="10, 30, 60, 120, 300",
         from_string_converter=string_to_list_of_ints,
         doc="seconds to wait before each new attempt after the database was lost",
-        reference_value_from="resource.postgresql",
     )
     required_config.add_option(
-        "wait_log_interval",
-        default=10,
-        doc="seconds between the log's lines while it waits; 0: none",
-        reference_value_from="resource.postgresql",
+        "wait_log_interval", default=10, doc="seconds between the log's lines while it waits; 0: none"
     )
 
     def _delays(self) -> Iterable[int]:
