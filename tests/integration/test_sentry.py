@@ -1,4 +1,3 @@
-import http.client
 import io
 import logging
 import os
@@ -153,22 +152,6 @@ class TestSentry(unittest.TestCase):
         line = "INFO Error captured in Sentry. Reference: reference of id at a fake DSN\n"
         self.assertEqual(self.log.text(), line)
 
-    def test_it_leaves_the_hooks_of_the_process_alone(self) -> None:
-        def hooks() -> list[Any]:
-            connection = http.client.HTTPConnection
-            loggers = [logging.getLogger(name) for name in ("raven", "sentry.errors")]
-            return [
-                sys.excepthook, logging.Logger.error, logging.Logger.log, connection.putrequest, connection.getresponse,
-                *((each.handlers[:], each.propagate) for each in loggers),
-            ]  # fmt: skip
-
-        load_raven()
-        before = hooks()
-        self.sentry(self.receiver().dsn()).report(raised(ValueError()), "foo-app")
-        self.sentry(self.receiver(500).dsn()).report(raised(ValueError()), "foo-app")
-
-        self.assertEqual(hooks(), before)
-
     # Secrets
 
     def test_no_secret_is_sent_or_logged(self) -> None:
@@ -196,6 +179,7 @@ class TestSentry(unittest.TestCase):
         receivers = [self.receiver(), self.receiver(403, {"X-Sentry-Error": f"key {KEY} unknown"})]
 
         def job(password: str) -> None:
+            _ = "host=db password=gAmMa11Source"
             raise ValueError(text + receivers[0].dsn())
 
         with mock.patch.dict(os.environ, environment), mock.patch("sys.argv", ["crontabber", f"--x={values[1]}"]):
@@ -309,14 +293,35 @@ class TestSentry(unittest.TestCase):
 
         self.assertEqual(self.log.lines("DEBUG Failed"), [NOT_SENT] * 2)
 
+    def test_a_system_without_threads_to_spare_fails_nothing(self) -> None:
+        sentry = self.sentry(self.receiver().dsn())
+        with mock.patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread")):
+            sentry.report(raised(ValueError()), "foo-app")
+
+        self.assertEqual(self.log.lines("DEBUG Failed", "INFO", "WARNING"), [NOT_SENT])
+
+    def test_a_mask_that_fails_lets_nothing_out_and_fails_nothing(self) -> None:
+        def mask(text: str) -> str:
+            raise MemoryError
+
+        receiver = self.receiver()
+        self.sentry(receiver.dsn(), mask=mask).report(raised(ValueError()), "foo-app")
+
+        self.assertEqual(receiver.received, [])
+        self.assertEqual(self.log.lines("DEBUG Failed", "INFO", "WARNING"), [NOT_SENT])
+
     def test_what_raven_logs_about_itself_becomes_a_line_at_debug(self) -> None:
         def load() -> ModuleType:
             logging.getLogger("sentry.errors.uncaught").error("cannot send with %s", KEY)
             return load_raven()
 
+        handler = logging.StreamHandler(elsewhere := io.StringIO())
+        logging.getLogger().addHandler(handler)
+        self.addCleanup(logging.getLogger().removeHandler, handler)
         Sentry(self.receiver().dsn(), RELEASE, load, self.log.logger).report(raised(ValueError()), "foo-app")
 
         self.assertEqual(self.log.lines("DEBUG"), ["DEBUG sentry.errors.uncaught: cannot send with ****"])
+        self.assertEqual(elsewhere.getvalue(), "")
 
     # Errors that bite
 
@@ -389,16 +394,18 @@ class TestSentry(unittest.TestCase):
         self.assertEqual({frame["function"] for frame in frames[-25:]}, {"deep"})
         self.assertLess(time.monotonic() - started, 3)
 
-    def test_it_follows_a_long_or_endless_chain_of_causes_for_ten_errors(self) -> None:
-        errors = [ValueError(str(number)) for number in range(1000)]
-        for error, cause in zip(errors, errors[1:] + errors[:1], strict=True):
-            error.__cause__ = cause
-        receiver = self.receiver()
+    def test_it_follows_a_circle_of_causes_once_and_a_long_chain_for_ten_errors(self) -> None:
+        for length, sent in [(1, 1), (3, 3), (1000, 10)]:
+            with self.subTest(length=length):
+                errors = [ValueError(str(number)) for number in range(length)]
+                for error, cause in zip(errors, errors[1:] + errors[:1], strict=True):
+                    error.__cause__ = cause
+                receiver = self.receiver()
 
-        self.sentry(receiver.dsn()).report(errors[0], "foo-app")
+                self.sentry(receiver.dsn()).report(errors[0], "foo-app")
 
-        values = receiver.events()[0]["exception"]["values"]
-        self.assertEqual([each["value"] for each in values], [str(number) for number in range(9, -1, -1)])
+                values = receiver.events()[0]["exception"]["values"]
+                self.assertEqual([each["value"] for each in values], [str(number) for number in reversed(range(sent))])
 
     def test_an_error_that_takes_for_ever_to_describe_itself_holds_nothing_back(self) -> None:
         class Slow(Exception):
@@ -515,6 +522,26 @@ class TestSentryInAProcess(unittest.TestCase):
 
                 self.assertEqual((process.returncode, stderr), (0, ""))
                 self.assertLess(time.monotonic() - started, 4)
+
+    def test_the_hooks_of_the_process_are_left_alone(self) -> None:
+        lines = """
+            import http.client, logging, warnings
+            def hooks():
+                loggers = [logging.getLogger(name) for name in ("raven", "sentry.errors")]
+                return [
+                    sys.excepthook, logging.Logger.error, logging.Logger.log, http.client.HTTPConnection.putrequest,
+                    http.client.HTTPConnection.getresponse, warnings.showwarning, warnings.filters[:],
+                    [(each.handlers[:], each.propagate) for each in loggers],
+                ]
+            before = hooks()
+            for dsn in sys.argv[1:]:
+                Sentry(dsn, "1.0", load_raven, Logger()).report(ValueError("x"), "foo-app")
+            print(hooks() == before)
+        """
+        with SentryReceiver() as good, SentryReceiver(500) as bad:
+            streams = self.run_python(lines, good.dsn(), bad.dsn(), "nonsense").communicate(timeout=30)
+
+        self.assertEqual((streams[0].splitlines()[-1], streams[1]), ("True", ""))
 
     def test_a_signal_cuts_the_wait_short(self) -> None:
         remembered = """
