@@ -1,7 +1,7 @@
 """When does a job run next, and which dates has a backfill job to run? Pure: states and times come in, times go out.
 
-A *slot* is the local time of day of a schedule on one of its dates. Instants are added up in UTC: in a zone of its own
-Python would add to the clock on the wall.
+A *slot* is the local time of day of a schedule on one of its dates. Times are added up and compared in UTC: within any
+other zone Python would do so by the clock on the wall.
 """
 
 import re
@@ -79,7 +79,7 @@ def parse_schedule(frequency: str, time: str | None) -> Schedule:
 def is_due(schedule: Schedule, state: JobState | None, now: datetime, zone: tzinfo) -> bool:
     """Has the next run come? A first run comes at once, or at the first tick at or after its time of day."""
     if state is not None and state.next_run is not None:
-        return now >= state.next_run
+        return now.astimezone(UTC) >= state.next_run
     return schedule.at is None or _day_begun(schedule.at, now, zone) is not None
 
 
@@ -99,11 +99,12 @@ def next_run_after_success(
     """
     if last_success is not None:
         return _date_after(schedule, last_success, zone)
+    started = started.astimezone(UTC)
     try:
         if schedule.at is None:
             due = None if state is None else state.next_run
             return _next_phase(schedule.every, due, started, tick_started or started)
-        return _next_slot(schedule, state, started, zone, forced)
+        return _slot_after(schedule, _day_served(schedule, state, started, zone, forced), zone)
     except OverflowError:
         return NEVER
 
@@ -125,12 +126,13 @@ def slot_to_remember(
     """
     if schedule.at is None or schedule.every == DAY:
         return None
-    day = _day_served(schedule, state, started, zone, forced)
+    day = _day_served(schedule, state, started.astimezone(UTC), zone, forced)
     return None if day == _day_of(schedule.at, started, zone) else moment_on(day, schedule.at, zone)
 
 
 def backfill_dates(schedule: Schedule, state: JobState | None, now: datetime, zone: tzinfo) -> Iterator[datetime]:
     """The dates up to and with `now` that are still to run, in order, each as it is asked for; aware, in `zone`."""
+    now = now.astimezone(UTC)
     moment = _first_date(schedule, state, now, zone)
     while moment <= now:
         yield moment.astimezone(zone)
@@ -141,8 +143,8 @@ def count_backfill_dates(schedule: Schedule, state: JobState | None, now: dateti
     """How many dates that is."""
     if schedule.at is not None:
         return sum(1 for _ in backfill_dates(schedule, state, now, zone))
-    first = _first_date(schedule, state, now, zone)
-    return max(0, (now - first) // schedule.every + 1)
+    now = now.astimezone(UTC)
+    return max(0, (now - _first_date(schedule, state, now, zone)) // schedule.every + 1)
 
 
 def _shown(text: str) -> str:
@@ -159,20 +161,7 @@ def _next_phase(every: timedelta, due: datetime | None, started: datetime, tick_
     for nominal in (due, tick_started):
         if nominal is not None and timedelta(0) <= started - nominal < every / 2:
             return _minute(nominal.astimezone(UTC) + every)
-    return _minute(started.astimezone(UTC) + every)
-
-
-def _next_slot(schedule: Schedule, state: JobState | None, started: datetime, zone: tzinfo, forced: bool) -> datetime:
-    planned = None if forced else _planned_slot(state)
-    # Whose owner died in a forced run is run again, due or not.
-    if planned is not None and started < planned:
-        return planned
-    return _slot_after(schedule, _day_served(schedule, state, started, zone, forced), zone)
-
-
-def _planned_slot(state: JobState | None) -> datetime | None:
-    """After a failure `next_run` is no slot, but the time to try again."""
-    return None if state is None or state.error_count else state.next_run
+    return _minute(started + every)
 
 
 def _day_served(schedule: Schedule, state: JobState | None, started: datetime, zone: tzinfo, forced: bool) -> date:
@@ -181,15 +170,19 @@ def _day_served(schedule: Schedule, state: JobState | None, started: datetime, z
     latest = last_day(started, schedule.at, zone)
     if schedule.every == DAY:
         return latest
-    anchor = _day_of(schedule.at, _anchor(state, started, forced), zone)
-    return anchor + max(0, (latest - anchor) // schedule.every) * schedule.every
+    known = _on_the_schedule(state, started, forced)
+    anchor = _day_of(schedule.at, known, zone)
+    intervals = (latest - anchor) // schedule.every
+    # A forced run before its time of day stands for its date all the same. A plan that is still ahead stays one.
+    return anchor + (max(0, intervals) if known <= started else intervals) * schedule.every
 
 
-def _anchor(state: JobState | None, started: datetime, forced: bool) -> datetime:
-    """A moment on one of the dates that the schedule has."""
+def _on_the_schedule(state: JobState | None, started: datetime, forced: bool) -> datetime:
+    """A moment on one of the dates that the schedule has. A first or forced run sets them anew."""
     if forced or state is None or state.next_run is None:
         return started
-    return _planned_slot(state) or state.last_success or state.first_run or started
+    # After a failure `next_run` is no slot, but the time to try again.
+    return state.next_run if not state.error_count else state.last_success or state.first_run or started
 
 
 def _day_of(at: time, moment: datetime, zone: tzinfo) -> date:
