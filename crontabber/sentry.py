@@ -33,10 +33,9 @@ POLL_SECONDS = 0.05
 # What is kept of a text, half of it from each end.
 CHARACTERS = 8 * 1024
 
-_DSN = re.compile(
-    r"(?:\w+\+)?https?://[^\s:/@?#]+(?::[^\s/@?#]*)?@(?P<host>\[[0-9a-f:.]+\]|[^\s:/@?#]+)"
-    r"(?::\d{1,5})?(?:/[^\s/?#]+)*/[^\s/?#]+(?:\?[^\s#]*)?",
-    re.ASCII | re.IGNORECASE,
+_DSN = (
+    r"(?ai)(?:\w+\+)?https?://[^\s:/@?#]+(?::[^\s/@?#]*)?@(?P<host>\[[0-9a-f:.]+\]|[^\s:/@?#]+)"
+    r"(?::\d{1,5})?(?:/[^\s/?#]+)*/[^\s/?#]+(?:\?[^\s#]*)?"
 )
 
 Clean = Callable[[str], str]
@@ -99,7 +98,7 @@ class Sentry:
                 # Not part of the errand: it warns, which an errand given up must not do when nobody listens any more.
                 client, captured = errand.result
                 return str(client.get_ident(captured))
-        dsn = _DSN.fullmatch(self._dsn)
+        dsn = re.fullmatch(_DSN, self._dsn)
         if dsn is None or not self._dsn.isascii():
             raise SentryConfigurationError("sentry.dsn is no DSN: write https://KEY@HOST/PROJECT") from None
         raise SentryDeliveryError(f"Sentry at {dsn['host']} took no report: {errand.why()}") from errand.failure

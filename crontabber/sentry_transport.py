@@ -5,7 +5,6 @@ certificate it is given, takes the key to wherever it is redirected, and may sti
 """
 
 import json
-import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -32,6 +31,7 @@ class Transport:
         self._ca_certs = ca_certs  # fmt: skip
 
     def send(self, url: str, data: bytes, headers: dict[str, str]) -> None:
+        import zlib
         from urllib.error import HTTPError
         from urllib.request import Request
 

@@ -39,6 +39,7 @@ class TestMasking(unittest.TestCase):
             ("a b/c:d", "a b/c:d a%20b%2Fc%3Ad a+b%2Fc%3Ad", "**** **** ****"),
             ("a\nb\\c'd\"e", repr("a\nb\\c'd\"e"), "'****'"),
             ("abc", "abc abcd xabc (abc)", "**** abcd xabc (****)"),
+            ("not\udcfftext", "not\udcfftext not\\udcfftext", "**** ****"),
             ("", "nothing", "nothing"),
             (" ", "a b", "a b"),
         ]

@@ -2,23 +2,22 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from urllib.parse import quote, quote_plus
 
 MASK = "****"
 
 # A shorter secret is masked as a whole word alone: "a" must not turn every text into asterisks.
 SHORT = 6
 
-_SECRET_NAME = re.compile(r"password|passwd|secret|token|api_?key|dsn", re.IGNORECASE)
+# The patterns are texts, compiled when they are first used: most ticks have nothing to mask.
+_SECRET_NAME = r"(?i)password|passwd|secret|token|api_?key|dsn"
 
 # scheme://user:password@host: all up to the last @ of the host part, for a password may hold one.
-_IN_URL = re.compile(r"(?<=://)[^\s/]+(?=@)")
+_IN_URL = r"(?<=://)[^\s/]+(?=@)"
 
 # password=x, 'password': 'x', password: x; of the others only the first two, for "unexpected token: }" is no secret.
-_NAMED = re.compile(
-    r"""((?:passw(?:or)?d\\*["']?\s*(?:=(?!=)|:)|(?:secret|token|api_?key|dsn)\\*(?:["']\s*:|["']?\s*=(?!=)))\s*)"""
-    r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s,;&)]+)""",
-    re.IGNORECASE,
+_NAMED = (
+    r"""(?i)((?:passw(?:or)?d\\*["']?\s*(?:=(?!=)|:)|(?:secret|token|api_?key|dsn)\\*(?:["']\s*:|["']?\s*=(?!=)))\s*)"""
+    r"""("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|[^\s,;&)]+)"""
 )
 
 
@@ -30,8 +29,8 @@ def masker(secrets: Iterable[str]) -> Callable[[str], str]:
 
     def mask(text: str) -> str:
         text = known.sub(MASK, text)
-        text = _IN_URL.sub(MASK, text)
-        return _NAMED.sub(rf"\g<1>{MASK}", text)
+        text = re.sub(_IN_URL, MASK, text)
+        return re.sub(_NAMED, rf"\g<1>{MASK}", text)
 
     return mask
 
@@ -42,12 +41,16 @@ def secrets_in(environment: Mapping[str, str]) -> list[str]:
     return [
         value
         for name, value in environment.items()
-        if name == "PGPASSWORD" or (_SECRET_NAME.search(name) and len(value) >= SHORT)
+        if name == "PGPASSWORD" or (re.search(_SECRET_NAME, name) and len(value) >= SHORT)
     ]
 
 
 def _spellings(secret: str) -> set[str]:
-    return {secret, quote(secret, safe=""), quote_plus(secret), repr(secret)[1:-1]}
+    from urllib.parse import quote, quote_plus
+
+    # The environment may hold bytes that are no text: "replace".
+    quoted = {each(secret, safe="", errors="replace") for each in (quote, quote_plus)}
+    return {secret, *quoted, repr(secret)[1:-1]}
 
 
 def _pattern(secret: str) -> str:
