@@ -180,7 +180,11 @@ def _cancel(connection: Any) -> None:
     import socket
 
     with socket.socket(fileno=os.dup(connection.fileno())) as to_server:
-        if _answers(to_server.getpeername(), to_server.family):
+        address = to_server.getpeername()
+        if to_server.family == socket.AF_UNIX:
+            # The peer's own name for it may start from a folder of the server's.
+            address = os.path.join(connection.info.host, f".s.PGSQL.{connection.info.port}")
+        if _answers(address, to_server.family):
             connection.cancel()
         else:
             to_server.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,367 @@
+import os
+import socket
+import threading
+import unittest
+from unittest import mock
+
+import psycopg2
+from configman import ConfigurationManager
+from psycopg2.extensions import TRANSACTION_STATUS_INTRANS, quote_ident
+
+from crontabber.connection_factory import ConnectionFactory, cancel_running_statements
+from tests.support import DatabaseTestCase, connect, connection_options
+
+ODD_NAMES = {
+    "a space": "two words",
+    "a quote": "O'Brien",
+    "a double quote": 'so "called"',
+    "a backslash": r"back\slash\\",
+    "all of them and a tab": "it's\t\\' \"=\" %s",
+    "an equals sign": "dbname=postgres",
+    "not ASCII": "日報",
+}
+# A minute is more than any of this takes: whoever waits that long waits for ever.
+LONG = "SELECT pg_sleep(60)"
+
+
+def factory_for(**options):
+    return ConnectionFactory(connection_options() | options)
+
+
+def answer(connection, statement):
+    with connection.cursor() as cursor:
+        cursor.execute(statement)
+        return cursor.fetchone()[0]
+
+
+def environment(**variables):
+    """The machine's, without what would lead libpq elsewhere."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+    return mock.patch.dict(os.environ, inherited | variables, clear=True)
+
+
+class TestOptions(DatabaseTestCase):
+    def role(self, name, password):
+        """Make a role for the time of the test; its name as SQL has it."""
+        quoted = quote_ident(name, self.connection)
+        self.sql("CREATE ROLE " + quoted.replace("%", "%%") + " LOGIN PASSWORD %s", (password,))
+        self.addCleanup(self.sql, f"DROP ROLE {quoted}")
+        return quoted
+
+    def test_it_connects_to_a_database_and_as_a_user_of_any_name(self):
+        for reason, name in ODD_NAMES.items():
+            with self.subTest(reason):
+                quoted = self.role(name, password=name)
+                self.sql(f"CREATE DATABASE {quoted} OWNER {quoted}")
+                self.addCleanup(self.sql, f"DROP DATABASE {quoted}")
+
+                with factory_for(dbname=name, user=name, password=name)() as connection:
+                    names = answer(connection, "SELECT ARRAY[current_database()::text, current_user::text]")
+                    self.assertEqual((names, connection.info.password), ([name, name], name))
+
+    def test_an_empty_option_is_left_to_the_variables_of_libpq(self):
+        self.role("the_user", "from the file")
+        own = self.connection.info
+        password_file = self.folder / "pgpass"
+        password_file.write_text("*:*:*:the_user:from the file\n")
+        password_file.chmod(0o600)
+        variables = {"PGHOST": own.host, "PGPORT": str(own.port), "PGDATABASE": own.dbname, "PGUSER": "the_user"}
+        empty = dict.fromkeys(("host", "port", "dbname", "user", "password"), "")
+
+        with environment(**variables, PGPASSFILE=str(password_file)), ConnectionFactory(empty)() as connection:
+            info = connection.info
+            found = (info.dbname, info.user, info.password)
+
+        self.assertEqual(found, (own.dbname, "the_user", "from the file"))
+
+    def test_an_empty_option_is_left_to_a_service(self):
+        services = self.folder / "services.conf"
+        lines = [f"{name}={value}" for name, value in connection_options().items()]
+        services.write_text("\n".join(["[nightly]", *lines, "application_name=from the service", ""]))
+
+        with environment(PGSERVICE="nightly", PGSERVICEFILE=str(services)), ConnectionFactory({})() as connection:
+            name = answer(connection, "SHOW application_name")
+
+        self.assertEqual(name, "from the service")
+
+    def test_it_says_who_it_is_and_does_not_wait_for_ever(self):
+        cases = [
+            # the environment, application_name, connect_timeout
+            ({}, "crontabber", "10"),
+            ({"PGAPPNAME": "nightly", "PGCONNECT_TIMEOUT": "3"}, "nightly", "3"),
+        ]
+        for variables, application_name, connect_timeout in cases:
+            with self.subTest(variables=variables), environment(**variables), factory_for()() as connection:
+                parameters = connection.info.dsn_parameters
+
+                self.assertEqual(answer(connection, "SHOW application_name"), application_name)
+                self.assertEqual(parameters["connect_timeout"], connect_timeout)
+                self.assertEqual(parameters["keepalives_idle"], "60")
+
+    def test_a_mapping_of_ones_own_takes_the_place_of_the_configuration(self):
+        factory = ConnectionFactory({"host": "nowhere.invalid"}, connection_options())
+
+        with factory() as connection:
+            self.assertEqual(connection.info.dbname, self.connection.info.dbname)
+
+    def test_the_connection_string_works_but_does_not_show_its_password(self):
+        self.role("the_user", "hush hush")
+        dsn = factory_for(user="the_user", password="hush hush").dsn
+
+        shown = [str(dsn), repr(dsn), f"{dsn}", f"{dsn:>10}", "%s" % dsn, f"{[dsn]}"]
+
+        self.assertEqual({"hush" in text for text in shown}, {False})
+        self.assertIn("password=xxx", str(dsn))
+        connection = psycopg2.connect(dsn)
+        self.addCleanup(connection.close)
+        self.assertEqual(connection.info.password, "hush hush")
+
+
+class TestOptionsInConfigman(unittest.TestCase):
+    def test_what_is_said_once_for_postgresql_reaches_every_factory(self):
+        manager = ConfigurationManager(
+            [ConnectionFactory.required_config],
+            values_source_list=[{"resource.postgresql.host": "db1", "resource.postgresql.password": "*", "user": "me"}],
+            app_name="test",
+        )
+
+        config = manager.get_config()
+
+        found = {name: config[name] for name in ("host", "port", "dbname", "user", "password")}
+        self.assertEqual(found, {"host": "db1", "port": "", "dbname": "", "user": "me", "password": "*"})
+        options = ConnectionFactory.required_config
+        self.assertEqual([name for name in options if options[name].secret], ["password"])
+        self.assertEqual([name for name in options if not options[name].doc], [])
+
+
+class TestConnections(DatabaseTestCase):
+    def setUp(self):
+        super().setUp()
+        self.factory = factory_for()
+        self.addCleanup(self.factory.close)
+        self.sql("CREATE TABLE notes (note text)")
+
+    def test_a_connection_is_closed_at_the_end_of_its_block_however_that_ends(self):
+        for error in (None, ValueError(), KeyboardInterrupt(), SystemExit(), GeneratorExit()):
+            for name in (None, "mine"):
+                with self.subTest(error=error, name=name):
+                    opened = self.open_note_and_raise(error, name)
+
+                    self.assertTrue(opened.closed)
+                    self.assertEqual((self.sql("SELECT * FROM notes"), self.factory.pool), ([], {}))
+
+    def open_note_and_raise(self, error, name):
+        opened = None
+        try:
+            with self.factory(name) as connection:
+                opened = connection
+                connection.cursor().execute("INSERT INTO notes VALUES ('not committed')")
+                if error:
+                    raise error
+        except BaseException as raised:
+            self.assertIs(raised, error)
+        return opened
+
+    def test_without_a_name_each_connection_is_a_new_one(self):
+        one, other = self.factory.connection(), self.factory.connection()
+        self.addCleanup(one.close)
+        self.addCleanup(other.close)
+
+        self.assertIsNot(one, other)
+        self.assertEqual(self.factory.pool, {})
+
+    def test_a_connection_with_a_name_is_found_again_while_it_is_open(self):
+        first = self.factory.connection("mine")
+        self.assertIs(self.factory.connection("mine"), first)
+        self.assertIsNot(self.factory.connection("yours"), first)
+
+        first.close()
+
+        self.assertFalse(self.factory.connection("mine").closed)
+
+    def test_connections_with_a_name_are_closed_with_the_factory_and_made_anew_on_demand(self):
+        for end in (self.factory.close, self.factory.force_reconnect):
+            with self.subTest(end.__name__):
+                first = self.factory.connection("mine")
+
+                end()
+
+                self.assertTrue(first.closed)
+                self.assertIsNot(self.factory.connection("mine"), first)
+
+
+class TestOperationalErrors(DatabaseTestCase):
+    """Each error is the real one of a real server."""
+
+    def error_of(self, *statements, factory=None):
+        try:
+            with (factory or factory_for())() as connection:
+                for statement in statements:
+                    connection.cursor().execute(statement)
+        except Exception as error:
+            return error
+
+    def end_backend_of(self, connection):
+        pid = connection.info.backend_pid
+        self.sql("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+
+    def test_a_lost_or_refused_connection_is_operational(self):
+        lost, idle = factory_for().connection(), factory_for().connection()
+        self.end_backend_of(lost)
+        with self.assertRaises(psycopg2.Error) as terminated:
+            lost.cursor().execute("SELECT 1")
+        with self.assertRaises(psycopg2.Error) as closed:
+            lost.cursor()
+        idle.cursor().execute("SET idle_in_transaction_session_timeout = 1")
+        self.wait_until_gone(idle.info.backend_pid)
+        with self.assertRaises(psycopg2.Error) as idled:
+            idle.cursor().execute("SELECT 1")
+        cases = {
+            "the backend was terminated": terminated.exception,
+            "the connection is closed": closed.exception,
+            "the server ended an idle transaction": idled.exception,
+            "there is no server": self.error_of(factory=factory_for(host=str(self.folder))),
+            "there is no such database": self.error_of(factory=factory_for(dbname="no such database")),
+            "a lock is not available": self.error_of_locked_table(),
+            "libpq without a better class": psycopg2.DatabaseError("SSL SYSCALL error: EOF detected\n"),
+            "libpq with a wrong class": psycopg2.ProgrammingError("server closed the connection unexpectedly"),
+            "time ran out in a socket": TimeoutError("timed out"),
+        }
+        for reason, error in cases.items():
+            with self.subTest(reason, error=error):
+                self.assertTrue(factory_for().is_operational_exception(error))
+
+    def wait_until_gone(self, pid):
+        for _ in range(500):
+            if not self.sql("SELECT pg_sleep(0.01) FROM pg_stat_activity WHERE pid = %s", (pid,)):
+                return
+        self.fail("the backend is still there")
+
+    def error_of_locked_table(self):
+        self.sql("CREATE TABLE locked ()")
+        with factory_for()() as other:
+            other.cursor().execute("LOCK locked")
+            return self.error_of("LOCK locked NOWAIT")
+
+    def test_an_error_of_the_job_is_not(self):
+        self.sql("CREATE TABLE once (i int PRIMARY KEY)")
+        twice = self.error_of("INSERT INTO once VALUES (1), (1)")
+        cases = {
+            "no such table": self.error_of("SELECT * FROM no_such_table"),
+            "no SQL": self.error_of("SELEKT"),
+            "a duplicate key": twice,
+            "no rows to fetch": psycopg2.ProgrammingError("no results to fetch"),
+            "the transaction has failed": self.error_in_failed_transaction(),
+            "a statement that took too long": self.error_of("SET statement_timeout = 1", "SELECT pg_sleep(1)"),
+            "not the database's": ValueError("server closed the connection unexpectedly"),
+        }
+        self.assertIsInstance(twice, ConnectionFactory.IntegrityError)
+        for reason, error in cases.items():
+            with self.subTest(reason, error=error):
+                self.assertFalse(factory_for().is_operational_exception(error))
+
+    def error_in_failed_transaction(self):
+        with factory_for()() as connection:
+            for _ in range(2):
+                try:
+                    connection.cursor().execute("SELECT * FROM no_such_table")
+                except psycopg2.Error as error:
+                    last = error
+            return last
+
+
+class TestCancel(DatabaseTestCase):
+    def in_background(self, connection):
+        """Start a statement that waits; returns how to wait for its error."""
+        errors = []
+
+        def wait():
+            try:
+                connection.cursor().execute(LONG)
+            except psycopg2.Error as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=wait)
+        thread.start()
+        self.wait_until_active(connection.info.backend_pid)
+        self.addCleanup(thread.join, 60)
+
+        def error():
+            thread.join(10)
+            return errors[0] if errors else None
+
+        return error
+
+    def wait_until_active(self, pid):
+        active = "SELECT pg_sleep(0.01), count(*) FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'"
+        for _ in range(500):
+            if self.sql(active, (pid,))[0][1]:
+                return
+        self.fail("the statement has not started")
+
+    def test_it_ends_what_every_connection_executes_whoever_made_it(self):
+        ours, theirs = factory_for().connection(), connect()
+        self.addCleanup(ours.close)
+        self.addCleanup(theirs.close)
+        errors = [self.in_background(ours), self.in_background(theirs)]
+
+        cancel_running_statements()
+
+        self.assertEqual([type(error()) for error in errors], [psycopg2.errors.QueryCanceled] * 2)
+        self.assertEqual((ours.closed, theirs.closed), (0, 0))
+
+    def test_it_leaves_idle_and_closed_connections_alone(self):
+        idle, closed = factory_for().connection(), factory_for().connection()
+        self.addCleanup(idle.close)
+        closed.close()
+        idle.cursor().execute("CREATE TABLE kept ()")
+
+        cancel_running_statements()
+
+        self.assertEqual(idle.info.transaction_status, TRANSACTION_STATUS_INTRANS)
+        idle.commit()
+        self.assertEqual(self.sql("SELECT count(*) FROM kept"), [(0,)])
+
+    def test_a_server_that_does_not_answer_cannot_hold_it_up(self):
+        gate = ServerThatTurnsSilent(self.folder, self.connection.info)
+        self.addCleanup(gate.close)
+        connection = factory_for(host=str(self.folder)).connection()
+        self.addCleanup(connection.close)
+        error = self.in_background(connection)
+
+        cancel_running_statements()
+
+        self.assertIsInstance(error(), psycopg2.OperationalError)
+        self.assertNotIsInstance(error(), psycopg2.errors.QueryCanceled)
+
+
+class ServerThatTurnsSilent:
+    """The way to the real server for the first connection; whoever comes later waits."""
+
+    def __init__(self, folder, real):
+        name = f".s.PGSQL.{real.port}"
+        self.server = socket.socket(socket.AF_UNIX if real.host.startswith("/") else socket.AF_INET)
+        self.server.connect(f"{real.host}/{name}" if real.host.startswith("/") else (real.host, real.port))
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(folder / name))
+        self.listener.listen()
+        self.sockets = [self.listener, self.server]
+        threading.Thread(target=self.pass_the_first_on, daemon=True).start()
+
+    def pass_the_first_on(self):
+        client, _ = self.listener.accept()
+        self.sockets.append(client)
+        for source, target in ((client, self.server), (self.server, client)):
+            threading.Thread(target=pump, args=(source, target), daemon=True).start()
+
+    def close(self):
+        for one in self.sockets:
+            one.close()
+
+
+def pump(source, target):
+    try:
+        while data := source.recv(65536):
+            target.sendall(data)
+    except OSError:
+        pass  # The test is over.
