@@ -184,8 +184,7 @@ class CronTabberBase(RequiredConfig):
 
     def sentrytest(self) -> None:
         """Send a test message. SentryConfigurationError if no DSN is configured."""
-        identifier = self._sentry().send_test()
-        print(f"Sentry successful identifier: {identifier}")
+        self._sentry().send_test()
 
     def audit_ghosts(self, stream: TextIO | None = None) -> None:
         configured = [job.app_name for job in self._jobs()]
@@ -291,7 +290,10 @@ class CronTabberBase(RequiredConfig):
             raise
 
     def _sentry(self) -> Sentry:
-        return Sentry(sentry_dsn(self.config), self.app_version, lambda: sys.modules[__name__].raven, self.config.logger)
+        return Sentry(
+            sentry_dsn(self.config), self.app_version, lambda: sys.modules[__name__].raven, self.config.logger,
+            SecretMask(self.config),
+        )  # fmt: skip
 
     def _warn_about_the_clock(self, database: Any) -> None:
         server_now = getattr(database, "server_now", None)
