@@ -59,7 +59,13 @@ class BaseCronApp(RequiredConfig):
         raise NotImplementedError(f"{type(self).__name__} has no run()")
 
     def _run_proxy(self, *args: Any, **kwargs: Any) -> Any:
-        return self.run(*args, **kwargs)
+        try:
+            return self.run(*args, **kwargs)
+        except SystemExit as error:
+            # sys.exit(0) says that the work is done: a transaction around it is committed.
+            if error.code not in (0, None):
+                raise
+            return None
 
     def _before_commit(self, connection: Any, *args: Any) -> None:
         """Called inside a single-transaction job's transaction, when `run` has returned and nothing is committed."""
