@@ -85,8 +85,7 @@ def check_version(folder: str, programs: str, account: ServerAccount) -> None:
     if made_by != ours:
         raise EmbeddedServerError(
             f"data_dir={folder} was made by PostgreSQL {made_by}, but the programs in {programs} are PostgreSQL {ours}:\n"
-            f"install PostgreSQL {made_by}, or move the content over with pg_dump or pg_upgrade,"
-            " or name a new data_dir to start anew"
+            "move its content over with pg_dump or pg_upgrade, or name a new data_dir to start anew"
         )
 
 

@@ -123,12 +123,12 @@ class EmbeddedServer:
         if not cluster.has_cluster(self.data_dir):
             cluster.make_cluster(self.data_dir, programs, self.account, gate)
         cluster.check_version(self.data_dir, programs, self.account)
+        somebody_in_the_way = postmaster.left_pid_file(self.data_dir)
         for pause in RETRY_PAUSES_SECONDS:
             try:
                 return postmaster.start_postmaster(self.data_dir, programs, self.account)
             except EmbeddedServerError:
-                # Without a pid file nobody is in the way: it will not go better next time.
-                if not postmaster.left_pid_file(self.data_dir):
+                if not somebody_in_the_way and not postmaster.left_pid_file(self.data_dir):
                     raise
             time.sleep(pause)
             if postmaster.becomes_ready(self.socket_directory):

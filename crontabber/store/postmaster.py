@@ -92,20 +92,27 @@ def left_pid_file(folder: str) -> bool:
 
 def _forget_stale_pid(folder: str) -> None:
     """A killed postmaster leaves its number behind. PostgreSQL refuses to start if its user has some process of that
-    number, be it a zombie or a stranger. A postmaster works in its data folder, so any other process is none.
+    number, be it a zombie or a stranger, or if a power cut has emptied the file.
     """
-    if not left_pid_file(folder) or not os.path.exists("/proc/self/cwd"):
+    if not left_pid_file(folder) or not os.path.exists("/proc/self/cwd") or _is_best_left_alone(folder):
         return
-    try:
-        if os.path.samefile(f"/proc/{_recorded_pid(folder)}/cwd", folder):
-            return
-    except PermissionError:
-        return
-    except (FileNotFoundError, ProcessLookupError):
-        pass
     for name in (PID_FILE, f"{SOCKET_NAME}.lock"):
         with suppress(FileNotFoundError):
             os.unlink(os.path.join(folder, name))
+
+
+def _is_best_left_alone(folder: str) -> bool:
+    """Not if it names a process that is no postmaster: that one works in its data folder, a zombie works nowhere."""
+    pid = _recorded_pid(folder)
+    if pid and not os.path.exists(f"/proc/{pid}"):
+        # PostgreSQL sees that for itself, and reads in the file what else has to end before it may start.
+        return True
+    try:
+        return os.path.samefile(f"/proc/{pid}/cwd", folder)
+    except PermissionError:
+        return True
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def _recorded_pid(folder: str) -> int:

@@ -48,7 +48,9 @@ def exit_normally(factory: EmbeddedConnectionFactory) -> None:
 
 
 def exit_with_open_connection(factory: EmbeddedConnectionFactory) -> None:
+    """Something holds on to the factory until the interpreter has ended."""
     factory.connection("left open").cursor().execute("SELECT 1")
+    sys.factory = factory  # type: ignore[attr-defined]
 
 
 def stay(factory: EmbeddedConnectionFactory) -> None:
@@ -73,11 +75,13 @@ def fork(factory: EmbeddedConnectionFactory) -> None:
 
 
 def linger(factory: EmbeddedConnectionFactory) -> None:
-    """A job's child lives on, without its parent's pipes."""
-    if os.fork() == 0:
+    """A job's child lives on, without its parent's pipes; says its process id."""
+    child = os.fork()
+    if child == 0:
         os.closerange(0, 3)
-        time.sleep(5)
+        time.sleep(60)
         os._exit(0)
+    print(child)
 
 
 ENDINGS = {

@@ -4,6 +4,7 @@ import os
 import shutil
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -17,6 +18,7 @@ from crontabber.store.postgres_programs import server_account
 from tests.integration.embedded_support import (
     PATIENCE_SECONDS,
     EmbeddedTestCase,
+    Process,
     processes_under,
     servers_under,
     wait_until,
@@ -49,7 +51,7 @@ class TestComingAndGoing(EmbeddedTestCase):
             self.assertEqual((pid, 3), self.visit())
 
     def test_a_stranger_who_is_connected_keeps_it_running_until_the_next_tick(self) -> None:
-        server = EmbeddedServer(str(self.data_dir))
+        server = EmbeddedServer(self.data_dir)
         server.start()
         stranger = psycopg2.connect(server.dsn)
 
@@ -60,8 +62,21 @@ class TestComingAndGoing(EmbeddedTestCase):
         stranger.close()
         self.visit()
 
+    def test_a_stranger_who_is_just_leaving_is_waited_for(self) -> None:
+        server = EmbeddedServer(self.data_dir)
+        server.start()
+        stranger = psycopg2.connect(server.dsn)
+        backend = stranger.info.backend_pid
+        os.kill(backend, signal.SIGSTOP)
+        stranger.close()
+        threading.Timer(0.05, os.kill, (backend, signal.SIGCONT)).start()
+
+        server.stop()
+
+        self.assertEqual([], servers_under(self.root, wait=True))
+
     def test_force_stops_it_whoever_is_connected(self) -> None:
-        server = EmbeddedServer(str(self.data_dir))
+        server = EmbeddedServer(self.data_dir)
         server.start()
         stranger = psycopg2.connect(server.dsn)
 
@@ -71,7 +86,7 @@ class TestComingAndGoing(EmbeddedTestCase):
             stranger.cursor().execute("SELECT 1")
 
     def test_threads_of_one_process_share_one_use(self) -> None:
-        with EmbeddedServer(str(self.data_dir)) as server, ThreadPoolExecutor(4) as threads:
+        with EmbeddedServer(self.data_dir) as server, ThreadPoolExecutor(4) as threads:
             for use in [threads.submit(server.start) for _ in range(8)]:
                 use.result()
 
@@ -82,10 +97,12 @@ class TestComingAndGoing(EmbeddedTestCase):
         before, after = map(words, out.splitlines())
         self.assertEqual((before[0], 1, 2), (after[0], before[1], after[1]))
 
-    def test_a_child_that_a_job_leaves_behind_does_not_keep_it_running(self) -> None:
-        self.visit("linger")
+    def test_a_child_that_a_job_leaves_behind_neither_keeps_it_running_nor_holds_up_the_next_tick(self) -> None:
+        code, out, err = self.client("linger")
+        self.addCleanup(os.kill, int(out.split()[-1]), signal.SIGKILL)
 
-        self.assertEqual([], servers_under(self.root, wait=True))
+        self.assertEqual((0, "", []), (code, err, servers_under(self.root, wait=True)))
+        self.visit()
 
     def test_a_user_and_a_database_of_other_names_are_made(self) -> None:
         names = ('dbname=it\'s "mine"', "user=Zoë")
@@ -145,6 +162,19 @@ class TestKills(EmbeddedTestCase):
 
         self.assertEqual(2, self.visit()[1])
 
+    def test_what_a_killed_postmaster_leaves_behind_is_waited_for(self) -> None:
+        pid, _ = self.visit("vanish")
+        straggler = next(child for child in servers_under(self.root) if child != pid)
+        os.kill(straggler, signal.SIGSTOP)
+        os.kill(pid, signal.SIGKILL)
+
+        with self.start() as process:
+            self.assertWaits(process)
+            os.kill(straggler, signal.SIGCONT)
+            out, err = process.communicate(timeout=PATIENCE_SECONDS)
+
+        self.assertEqual(("", 2), (err, words(out)[1]))
+
     def test_a_pid_file_that_names_no_postmaster_is_not_believed(self) -> None:
         pid_file = self.data_dir / postmaster.PID_FILE
         with as_server_user("sleep", "60") as stranger, as_server_user("true") as zombie:
@@ -175,12 +205,20 @@ class TestKills(EmbeddedTestCase):
         self.assertFalse(unfinished.exists())
 
     def test_an_initdb_whose_starter_was_killed_is_waited_for(self) -> None:
-        process = self.start(at=self.new())
-        wait_until((self.new() / cluster.UNFINISHED / "PG_VERSION").exists)
-        process.kill()
-        process.communicate()
+        with self.start(at=self.new()) as starter:
+            wait_until((self.new() / cluster.UNFINISHED / "PG_VERSION").exists)
+            starter.kill()
+        orphans = processes_under(self.new())
+        for orphan in orphans:
+            os.kill(orphan, signal.SIGSTOP)
 
-        self.assertEqual(1, self.visit(at=self.new())[1])
+        with self.start(at=self.new()) as process:
+            self.assertWaits(process)
+            for orphan in orphans:
+                os.kill(orphan, signal.SIGCONT)
+            out, err = process.communicate(timeout=PATIENCE_SECONDS)
+
+        self.assertEqual(("", 1), (err, words(out)[1]))
 
     def test_a_new_cluster_that_was_half_moved_into_its_place_is_moved_on(self) -> None:
         made = self.data_dir / cluster.FINISHED
@@ -191,6 +229,10 @@ class TestKills(EmbeddedTestCase):
 
         self.assertEqual(1, self.visit()[1])
         self.assertFalse(made.exists())
+
+    def assertWaits(self, process: Process) -> None:
+        with self.assertRaises(subprocess.TimeoutExpired):
+            process.wait(0.7)
 
 
 @contextmanager
