@@ -1,0 +1,67 @@
+"""Jobs that need nothing but Python."""
+
+import datetime
+
+from configman import Namespace
+
+from crontabber.base import BaseCronApp
+from crontabber.mixins import as_backfill_cron_app
+
+
+class Greeting(BaseCronApp):
+    """The plainest job: a name and a run()."""
+
+    app_name = "greeting"
+
+    def run(self):
+        self.config.logger.info("Good %s!", "morning" if datetime.datetime.now().hour < 12 else "day")
+
+
+class Reply(BaseCronApp):
+    """Runs after greeting, and only if that went well."""
+
+    app_name = "reply"
+    depends_on = ("greeting",)
+
+    def run(self):
+        self.config.logger.info("Good day to you, too!")
+
+
+class Broken(BaseCronApp):
+    """Fails every time: it is tried again, and what depends on it is held back."""
+
+    app_name = "broken"
+
+    def run(self):
+        raise RuntimeError("this job fails on purpose")
+
+
+class Waiting(BaseCronApp):
+    """Never runs, because broken never succeeds."""
+
+    app_name = "waiting"
+    depends_on = ("broken",)
+
+    def run(self):
+        raise AssertionError("held back until broken has succeeded")
+
+
+@as_backfill_cron_app
+class DailyReport(BaseCronApp):
+    """Gets each date once, also those that were missed while the machine was off."""
+
+    app_name = "daily-report"
+
+    def run(self, date):
+        self.config.logger.info("The report of %s", date.strftime("%A, %d %B %Y"))
+
+
+class Configured(BaseCronApp):
+    """Has a setting of its own: see [[class-Configured]] in crontabber.ini."""
+
+    app_name = "configured"
+    required_config = Namespace()
+    required_config.add_option("date_format", default="%Y-%m-%d", doc="how to write the date")
+
+    def run(self):
+        self.config.logger.info("Today is %s", datetime.date.today().strftime(self.config.date_format))
