@@ -16,7 +16,7 @@ CONNECT_TIMEOUT_SECONDS = 10
 # A peer that vanished without a word is noticed after two minutes, not after the two hours of most systems.
 KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 6}
 
-# Errors of a class that says nothing, by which libpq tells of a connection that broke; they have no SQLSTATE.
+# How libpq tells of a connection that broke where psycopg2 finds no better class for it.
 LOST_CONNECTION_TEXTS = (
     "SSL SYSCALL error",
     "SSL connection has been closed",
@@ -26,8 +26,6 @@ LOST_CONNECTION_TEXTS = (
     "lost synchronization with server",
     "terminating connection",
 )
-# The server ends a session that idles inside a transaction, and calls it an error of class 25.
-LOST_CONNECTION_CODES = ("25P03", "25P04")
 
 # An SSLRequest, which every server answers with one byte.
 _KNOCK = bytes.fromhex("0000000804d2162f")
@@ -93,6 +91,7 @@ class ConnectionFactory(RequiredConfig):
     operational_exceptions: ClassVar[tuple[type[Exception], ...]] = (
         psycopg2.OperationalError,
         psycopg2.InterfaceError,
+        psycopg2.errors.IdleInTransactionSessionTimeout,
         TimeoutError,
     )
     # Operational only if they tell of a lost connection.
@@ -142,7 +141,9 @@ class ConnectionFactory(RequiredConfig):
             return False
         if isinstance(error, self.operational_exceptions):
             return True
-        return isinstance(error, self.conditional_exceptions) and _tells_of_lost_connection(error)
+        return isinstance(error, self.conditional_exceptions) and any(
+            text in str(error) for text in LOST_CONNECTION_TEXTS
+        )
 
 
 def cancel_running_statements() -> None:
@@ -164,12 +165,6 @@ def _dsn(options: Any) -> Dsn:
     if "PGCONNECT_TIMEOUT" not in os.environ:
         parts["connect_timeout"] = CONNECT_TIMEOUT_SECONDS
     return Dsn(make_dsn(None, fallback_application_name="crontabber", **parts, **KEEPALIVES))
-
-
-def _tells_of_lost_connection(error: Any) -> bool:
-    if error.pgcode is not None:
-        return error.pgcode in LOST_CONNECTION_CODES
-    return any(text in str(error) for text in LOST_CONNECTION_TEXTS)
 
 
 def _cancel(connection: Any) -> None:

@@ -220,6 +220,7 @@ class TestOperationalErrors(DatabaseTestCase):
             "the backend was terminated": terminated.exception,
             "the connection is closed": closed.exception,
             "the server ended an idle transaction": idled.exception,
+            "the server says that it ended it": psycopg2.errors.IdleInTransactionSessionTimeout("terminating"),
             "there is no server": self.error_of(factory=factory_for(host=str(self.folder))),
             "there is no such database": self.error_of(factory=factory_for(dbname="no such database")),
             "a lock is not available": self.error_of_locked_table(),
@@ -299,6 +300,14 @@ class TestCancel(DatabaseTestCase):
                 return
         self.fail("the statement has not started")
 
+    def connection_to_silent_server(self):
+        """The server goes on with this connection, and answers no other."""
+        gate = ServerThatTurnsSilent(self.folder, self.connection.info)
+        self.addCleanup(gate.close)
+        connection = factory_for(host=str(self.folder)).connection()
+        self.addCleanup(connection.close)
+        return connection
+
     def test_it_ends_what_every_connection_executes_whoever_made_it(self):
         ours, theirs = factory_for().connection(), connect()
         self.addCleanup(ours.close)
@@ -311,8 +320,7 @@ class TestCancel(DatabaseTestCase):
         self.assertEqual((ours.closed, theirs.closed), (0, 0))
 
     def test_it_leaves_idle_and_closed_connections_alone(self):
-        idle, closed = factory_for().connection(), factory_for().connection()
-        self.addCleanup(idle.close)
+        idle, closed = self.connection_to_silent_server(), factory_for().connection()
         closed.close()
         idle.cursor().execute("CREATE TABLE kept ()")
 
@@ -323,11 +331,7 @@ class TestCancel(DatabaseTestCase):
         self.assertEqual(self.sql("SELECT count(*) FROM kept"), [(0,)])
 
     def test_a_server_that_does_not_answer_cannot_hold_it_up(self):
-        gate = ServerThatTurnsSilent(self.folder, self.connection.info)
-        self.addCleanup(gate.close)
-        connection = factory_for(host=str(self.folder)).connection()
-        self.addCleanup(connection.close)
-        error = self.in_background(connection)
+        error = self.in_background(self.connection_to_silent_server())
 
         cancel_running_statements()
 
