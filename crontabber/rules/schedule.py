@@ -102,8 +102,8 @@ def next_run_after_success(
     started = started.astimezone(UTC)
     try:
         if schedule.at is None:
-            due = None if state is None else state.next_run
-            return _next_phase(schedule.every, due, started, tick_started or started)
+            due = state.next_run.astimezone(UTC) if state is not None and state.next_run is not None else None
+            return _next_phase(schedule.every, due, started, (tick_started or started).astimezone(UTC))
         return _slot_after(schedule, _day_served(schedule, state, started, zone, forced), zone)
     except OverflowError:
         return NEVER
@@ -156,12 +156,13 @@ def _minute(moment: datetime) -> datetime:
 
 
 def _next_phase(every: timedelta, due: datetime | None, started: datetime, tick_started: datetime) -> datetime:
-    """Without a time of day: cron starts each tick a little differently late, and earlier jobs take their time. Who
-    is late by less than half an interval keeps the phase; the phase of others is that of the tick they ran in."""
-    for nominal in (due, tick_started):
-        if nominal is not None and timedelta(0) <= started - nominal < every / 2:
-            return _minute(nominal.astimezone(UTC) + every)
-    return _minute(started + every)
+    """Without a time of day. Cron starts each tick a little differently late, and earlier jobs take their time: a run
+    that is late by less than half an interval keeps its phase, and what came due within a tick counts from its start.
+    """
+    for counted_from in (min(due or tick_started, tick_started), tick_started, started):
+        if started - counted_from < every / 2:
+            break
+    return _minute(counted_from + every)
 
 
 def _day_served(schedule: Schedule, state: JobState | None, started: datetime, zone: tzinfo, forced: bool) -> date:
