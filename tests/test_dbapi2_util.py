@@ -1,0 +1,95 @@
+import sqlite3
+import unittest
+
+from crontabber.dbapi2_util import (
+    DBApiUtilNonFatalBaseException,
+    SQLDidNotReturnSingleRow,
+    SQLDidNotReturnSingleValue,
+    execute_no_results,
+    execute_query_fetchall,
+    execute_query_iter,
+    single_row_sql,
+    single_value_sql,
+)
+
+TWO_ROWS = "SELECT 1, 'one' UNION SELECT 2, 'two'"
+NO_ROW = "SELECT 1, 'one' WHERE false"
+
+
+class WatchedCursor(sqlite3.Cursor):
+    closed = False
+
+    def close(self):
+        self.closed = True
+        super().close()
+
+
+class WatchedConnection(sqlite3.Connection):
+    def cursor(self):
+        self.last_cursor = super().cursor(WatchedCursor)
+        return self.last_cursor
+
+
+class TestDbapi2Util(unittest.TestCase):
+    def setUp(self):
+        self.connection = sqlite3.connect(":memory:", factory=WatchedConnection)
+        self.addCleanup(self.connection.close)
+
+    def test_each_function_answers_in_its_way(self):
+        cases = [
+            # function, sql, parameters, answer
+            (single_value_sql, "SELECT 17", None, 17),
+            (single_value_sql, TWO_ROWS, None, 1),
+            (single_value_sql, "SELECT ?", (5,), 5),
+            (single_value_sql, "SELECT NULL", None, None),
+            (single_row_sql, TWO_ROWS, None, (1, "one")),
+            (single_row_sql, "SELECT :a, :b", {"a": 1, "b": 2}, (1, 2)),
+            (execute_query_fetchall, TWO_ROWS, None, [(1, "one"), (2, "two")]),
+            (execute_query_fetchall, NO_ROW, None, []),
+            (execute_no_results, "CREATE TABLE t (i)", None, None),
+            (execute_no_results, "INSERT INTO t VALUES (?)", (1,), None),
+        ]
+        for function, sql, parameters, answer in cases:
+            with self.subTest(function.__name__, sql=sql):
+                self.assertEqual(function(self.connection, sql, parameters), answer)
+                self.assertTrue(self.connection.last_cursor.closed)
+
+    def test_nothing_where_one_row_should_be_is_an_error_that_quotes_the_sql(self):
+        cases = [
+            (single_value_sql, NO_ROW, SQLDidNotReturnSingleValue, "this returned no value: "),
+            (single_row_sql, NO_ROW, SQLDidNotReturnSingleRow, "this returned no row: "),
+            (single_value_sql, "CREATE TABLE t (i)", SQLDidNotReturnSingleValue, "this returned no value: "),
+        ]
+        for function, sql, error_class, message in cases:
+            with self.subTest(function.__name__, sql=sql):
+                with self.assertRaises(error_class) as raised:
+                    function(self.connection, sql)
+
+                self.assertEqual(str(raised.exception), message + sql)
+                self.assertIsInstance(raised.exception, DBApiUtilNonFatalBaseException)
+
+    def test_a_statement_that_fails_leaves_no_cursor_open(self):
+        for function in (single_value_sql, single_row_sql, execute_query_fetchall, execute_no_results):
+            with self.subTest(function.__name__):
+                with self.assertRaises(sqlite3.OperationalError):
+                    function(self.connection, "SELECT * FROM no_such_table")
+
+                self.assertTrue(self.connection.last_cursor.closed)
+
+    def test_rows_come_one_after_another_while_the_connection_is_used_for_more(self):
+        execute_no_results(self.connection, "CREATE TABLE t (i)")
+        numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1234) SELECT i FROM n"
+
+        for row in execute_query_iter(self.connection, numbers):
+            execute_no_results(self.connection, "INSERT INTO t VALUES (?)", row)
+
+        self.assertEqual(single_row_sql(self.connection, "SELECT count(*), sum(i) FROM t"), (1234, 1234 * 1235 // 2))
+
+    def test_an_iteration_that_is_given_up_leaves_no_cursor_open(self):
+        rows = execute_query_iter(self.connection, TWO_ROWS)
+
+        self.assertEqual(next(rows), (1, "one"))
+        self.assertFalse(self.connection.last_cursor.closed)
+        rows.close()
+
+        self.assertTrue(self.connection.last_cursor.closed)
