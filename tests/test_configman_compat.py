@@ -41,6 +41,7 @@ class Job(RequiredConfig):
     required_config.add_option("connection_class", default=Connection, from_string_converter=class_converter)
     required_config.add_option("pause", default=datetime.timedelta(hours=1), doc="a doc\nof two % lines")
     required_config.add_option("names", default=["a", "b"], doc="names")
+    required_config.add_option("lines", default="first\nsecond, 100%\n[x]", doc="of a value")
     required_config.add_option("nothing", default=None, doc="nothing, not even a type")
 
 
@@ -83,6 +84,9 @@ class Importing(unittest.TestCase):
         from configman.dotdict import DotDictWithAcquisition
         config = configman.ConfigurationManager([{"a": 1}], [{"a": "2"}], argv_source=["--a=3"]).get_config()
         assert config["x.y.z.a"] == 2, config
+        assert configman.converters.from_string_converters[bytes]("a") == b"a"
+        from configman.value_sources import file_extension_dispatch, for_conf
+        assert file_extension_dispatch["conf"] is for_conf.ValueSource.write
         """
 
     def test_configman_can_be_imported_whatever_is_imported_first(self):
@@ -188,9 +192,7 @@ class LookingUp(unittest.TestCase):
         self.assertEqual(config_manager.get_config().text, b"salt")
 
     def test_options_may_be_defined_by_an_argparse_parser(self):
-        from configman import ArgumentParser
-
-        parser = ArgumentParser(prog="app")
+        parser = argparse.ArgumentParser(prog="app")
         parser.add_argument("--number", default=1, type=int)
 
         self.assertEqual(manager(["--number=2"], definition=parser, command_line=argparse).get_config().number, 2)
@@ -232,6 +234,21 @@ class Writing(unittest.TestCase):
     def enterContextOnAnyPython(self, context):
         self.addCleanup(context.__exit__, None, None, None)
         return context.__enter__()
+
+    def test_what_was_changed_is_written_as_changed_also_if_it_is_required_twice(self):
+        class Inner(RequiredConfig):
+            required_config = Namespace()
+            required_config.add_option("both", default=1, doc="required a second time, in a later round")
+
+        class Outer(RequiredConfig):
+            required_config = Namespace()
+            required_config.add_option("both", default=1)
+            required_config.add_option("inner_class", default=Inner)
+
+        tree = Namespace()
+        tree.namespace("job").add_option("outer_class", default=Outer)
+
+        self.assertIn("\n    both=2\n", printed(["--job.both=2", "--admin.print_conf=ini"], definition=tree))
 
     def test_an_ini_file_may_refer_to_its_own_values_and_to_unknown_ones(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -1,17 +1,12 @@
-"""Where configman may show a secret: in a dumped file of mode 0600, and in what is asked for with --admin.expose_secrets."""
-
-from __future__ import annotations
+"""Where does configman show a secret? In a dumped file of mode 0600, and where --admin.expose_secrets asks for it."""
 
 import os
 import stat
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import IO, Any
+from typing import IO, Any
 
 SECRET_NAMES = ("password", "dsn")
 

@@ -3,16 +3,11 @@
 Nothing is added to the modules themselves: other programs in this process may ask them what they have.
 """
 
-from __future__ import annotations
-
 import builtins
+from collections.abc import Callable
 from functools import cache
 from types import ModuleType
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
+from typing import Any
 
 MISSING_NAMES: dict[str, Callable[[Any], dict[str, Any]]] = {
     # Gone since Python 3.10; configman asks for them while it is imported and later.

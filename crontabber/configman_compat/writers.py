@@ -1,6 +1,4 @@
-"""How is a configuration written, so that what is read back is what was written? Imported only when something is written."""
-
-from __future__ import annotations
+"""How is a configuration written, so that what is read back is what was written? Imported when something is written."""
 
 import io
 import json
@@ -10,10 +8,10 @@ import textwrap
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
-import configobj  # type: ignore[import-untyped]
-from configman import Namespace  # type: ignore[import-untyped]
-from configman.converters import to_str  # type: ignore[import-untyped]
-from configman.option import Aggregation, Option  # type: ignore[import-untyped]
+import configobj
+from configman import Namespace
+from configman.converters import to_str
+from configman.option import Aggregation, Option
 
 INI_INDENT = 4
 INI_VALUE_THAT_READS_AS_IT_STANDS = re.compile(r"""([^\s,#'"]([^,#'"\n\r]*[^\s,#'"])?)?""")
