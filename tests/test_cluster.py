@@ -10,6 +10,7 @@ from crontabber.store.cluster import FINISHED, GATE_FILE, UNFINISHED, absolute_f
 from crontabber.store.postgres_programs import ServerAccount
 
 OURSELVES = ServerAccount("me", os.geteuid(), os.getegid(), switched=False)
+OTHER = ServerAccount("other", os.geteuid() + 1, os.getegid(), switched=False)
 
 
 class TestAbsoluteFolder(unittest.TestCase):
@@ -78,11 +79,13 @@ class TestPrepareFolder(unittest.TestCase):
 
                 self.assertAccepted()
 
-    def test_a_folder_of_other_things_is_refused(self) -> None:
+    def test_a_folder_of_other_things_is_refused_whoever_owns_it(self) -> None:
         self.folder.mkdir(mode=0o700)
         (self.folder / "thesis.tex").touch()
 
-        self.assertRefused(" is not empty and holds no PostgreSQL: name a folder that is new or empty")
+        for account in (OURSELVES, OTHER):
+            with self.subTest(account=account):
+                self.assertRefused(" is not empty and holds no PostgreSQL: name a folder that is new or empty", account)
 
     def test_a_file_is_refused(self) -> None:
         self.folder.touch()
@@ -109,5 +112,5 @@ class TestPrepareFolder(unittest.TestCase):
         self.assertRefused(
             " does not belong to other, as whom PostgreSQL runs here:\n"
             "chown it to other, or name its owner in run_as (root only), or name a data_dir that is new",
-            ServerAccount("other", os.geteuid() + 1, os.getegid(), switched=False),
+            OTHER,
         )

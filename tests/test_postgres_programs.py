@@ -130,7 +130,7 @@ class TestCheckReach(unittest.TestCase):
                 check_reach(f"{bin_folder}/pg_ctl", server_account("nobody"), "do this")
 
             self.assertEqual(
-                f"PostgreSQL runs as nobody here, who may not enter {closed}, needed for {bin_folder}/pg_ctl:\ndo this",
+                f"PostgreSQL runs as nobody here, who cannot get to {bin_folder}/pg_ctl, for {closed} is closed:\ndo this",
                 str(raised.exception),
             )
             self.assertEqual(0o40700, os.stat(closed).st_mode)

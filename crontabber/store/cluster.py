@@ -3,6 +3,7 @@
 import os
 import stat
 import tempfile
+from pathlib import Path
 
 from crontabber.errors import EmbeddedServerError
 from crontabber.store.postgres_programs import ServerAccount, check_reach, major_version, run
@@ -51,7 +52,7 @@ def prepare_folder(folder: str, account: ServerAccount) -> None:
     if not os.path.isdir(parent):
         raise EmbeddedServerError(f"data_dir={folder}: there is no folder {parent}, make it first")
     way_out = "let that user in (chmod o+x), or choose another data_dir, or another user in run_as"
-    check_reach(parent, account, way_out)
+    check_reach(folder, account, way_out)
     if not os.path.lexists(folder):
         _make_private_folder(folder, account)
     _check_folder(folder, account)
@@ -79,12 +80,12 @@ def make_cluster(folder: str, programs: str, account: ServerAccount, gate: int) 
 
 
 def check_version(folder: str, programs: str, account: ServerAccount) -> None:
-    with open(os.path.join(folder, "PG_VERSION"), encoding="ascii", errors="replace") as file:
-        made_by = file.read().strip()
+    made_by = Path(folder, "PG_VERSION").read_text(encoding="ascii", errors="replace").strip()
     ours = major_version(programs, account)
     if made_by != ours:
         raise EmbeddedServerError(
-            f"data_dir={folder} was made by PostgreSQL {made_by}, but the programs in {programs} are PostgreSQL {ours}:\n"
+            f"data_dir={folder} was made by PostgreSQL {made_by},"
+            f" but the programs in {programs} are PostgreSQL {ours}:\n"
             "move its content over with pg_dump or pg_upgrade, or name a new data_dir to start anew"
         )
 
@@ -117,6 +118,11 @@ def _check_folder(folder: str, account: ServerAccount) -> None:
     found = os.stat(folder)
     if not stat.S_ISDIR(found.st_mode):
         raise EmbeddedServerError(f"data_dir={folder} is no folder: name one that is new or empty")
+    names = set(os.listdir(folder)) if os.access(folder, os.R_OK) else set()
+    if names - OUR_NAMES and not names & {"PG_VERSION", FINISHED}:
+        raise EmbeddedServerError(
+            f"data_dir={folder} is not empty and holds no PostgreSQL: name a folder that is new or empty"
+        )
     if found.st_uid != account.uid:
         raise EmbeddedServerError(
             f"data_dir={folder} does not belong to {account.name}, as whom PostgreSQL runs here:\n"
@@ -125,9 +131,4 @@ def _check_folder(folder: str, account: ServerAccount) -> None:
     if stat.S_IMODE(found.st_mode) & 0o077:
         raise EmbeddedServerError(
             f"data_dir={folder} is open to other users: chmod 700 it, or name a data_dir that is new"
-        )
-    names = set(os.listdir(folder))
-    if names - OUR_NAMES and not names & {"PG_VERSION", FINISHED}:
-        raise EmbeddedServerError(
-            f"data_dir={folder} is not empty and holds no PostgreSQL: name a folder that is new or empty"
         )

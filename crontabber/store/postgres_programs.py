@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from crontabber.errors import EmbeddedServerError
@@ -126,11 +127,12 @@ def check_reach(path: str, account: ServerAccount, what_to_do: str) -> None:
 
     Only root needs to ask: everybody else has seen the path with his own eyes.
     """
-    if not account.switched or _may_enter(path, account):
+    way = _folders_above(path)
+    if not account.switched or _may_enter(way[-1], account):
         return
-    barrier = next((folder for folder in _way_to(path) if not _may_enter(folder, account)), path)
+    barrier = next((folder for folder in way if not _may_enter(folder, account)), way[-1])
     raise EmbeddedServerError(
-        f"PostgreSQL runs as {account.name} here, who may not enter {barrier}, needed for {path}:\n{what_to_do}"
+        f"PostgreSQL runs as {account.name} here, who cannot get to {path}, for {barrier} is closed:\n{what_to_do}"
     )
 
 
@@ -168,7 +170,6 @@ def _may_enter(path: str, account: ServerAccount) -> bool:
     return asked.returncode == 0
 
 
-def _way_to(path: str) -> list[str]:
-    """`/a/b` -> `/`, `/a`, `/a/b`"""
-    parts = path.split(os.sep)
-    return [os.sep.join(parts[:count]) or os.sep for count in range(1, len(parts) + 1)]
+def _folders_above(path: str) -> list[str]:
+    """`/a/b` -> `/`, `/a`"""
+    return [str(folder) for folder in reversed(Path(path).parents)]

@@ -9,6 +9,7 @@ import socket
 import struct
 import time
 from contextlib import suppress
+from pathlib import Path
 
 from crontabber.errors import EmbeddedServerError
 from crontabber.store.cluster import LOG_FILE
@@ -121,8 +122,8 @@ def _recorded_pid(folder: str) -> int:
 
 
 def _pid_file_lines(folder: str) -> list[str]:
-    with suppress(FileNotFoundError), open(os.path.join(folder, PID_FILE), errors="replace") as file:
-        return [line.strip() for line in file]
+    with suppress(FileNotFoundError):
+        return [line.strip() for line in Path(folder, PID_FILE).read_text(errors="replace").splitlines()]
     return []
 
 
@@ -136,9 +137,8 @@ def _trimmed_size(log: str) -> int:
 
 
 def _text_after(log: str, position: int) -> str:
-    with suppress(OSError), open(log, encoding="utf-8", errors="replace") as file:
-        file.seek(position)
-        return file.read()
+    with suppress(OSError):
+        return Path(log).read_bytes()[position:].decode(errors="replace")
     return ""
 
 

@@ -7,6 +7,7 @@ visits on this occasion (a variable of its environment) and the time zone; then 
 import os
 import sys
 import time
+from pathlib import Path
 
 from crontabber.errors import EmbeddedServerError
 from crontabber.store.embedded import EmbeddedConnectionFactory
@@ -39,8 +40,8 @@ def visit(factory: EmbeddedConnectionFactory) -> None:
         cursor.execute(VISIT, {"occasion": os.environ["OCCASION"]})
         count, zone = cursor.fetchone()
         connection.commit()
-    with open(os.path.join(factory.server.data_dir, "postmaster.pid")) as file:
-        print("connected", int(file.readline()), count, zone, flush=True)
+    postmaster = Path(factory.server.data_dir, "postmaster.pid").read_text().splitlines()[0]
+    print("connected", postmaster, count, zone, flush=True)
 
 
 def exit_normally(factory: EmbeddedConnectionFactory) -> None:

@@ -134,13 +134,14 @@ def as_user(name: str, act: Callable[[], str]) -> str:
     return str(receiver.recv())
 
 
-def processes_under(folder: Path) -> list[int]:
-    """Those that work in the folder or below it."""
+def processes_under(folder: Path, name: str = "") -> list[int]:
+    """Those that work in the folder or below it; only those of one program if it is named."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             with suppress(OSError):
-                if Path(os.readlink(entry / "cwd")).is_relative_to(folder):
+                here = Path(os.readlink(entry / "cwd")).is_relative_to(folder)
+                if here and name in ("", (entry / "comm").read_text().strip()):
                     found.append(int(entry.name))
     return found
 
@@ -149,16 +150,10 @@ def servers_under(folder: Path, wait: bool = False) -> list[int]:
     """PostgreSQL's processes on data folders below that folder; with `wait` those that have not gone in a while."""
     deadline = time.monotonic() + (5 if wait else 0)
     while True:
-        found = [pid for pid in processes_under(folder) if is_server(pid)]
+        found = processes_under(folder, "postgres")
         if not found or time.monotonic() > deadline:
             return found
         time.sleep(0.05)
-
-
-def is_server(pid: int) -> bool:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/comm").read_text().strip() == "postgres"
-    return False
 
 
 def open_files(pid: int) -> set[str]:

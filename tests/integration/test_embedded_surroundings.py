@@ -153,7 +153,8 @@ class TestUsers(EmbeddedTestCase):
 
         self.assertRefused(
             result,
-            f"PostgreSQL runs as {server_account().name} here, who may not enter {closed}, needed for {closed}/inner:",
+            f"PostgreSQL runs as {server_account().name} here, who cannot get to {closed}/inner/data,"
+            f" for {closed} is closed:",
             "let that user in (chmod o+x), or choose another data_dir, or another user in run_as",
         )
         self.assertEqual((0o700, []), (stat.S_IMODE(closed.stat().st_mode), os.listdir(closed / "inner")))
