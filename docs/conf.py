@@ -1,0 +1,16 @@
+"""How Sphinx builds these pages."""
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+project = "crontabber"
+copyright = "the crontabber maintainers"
+version = release = re.search(r'^__version__ = "(.+)"$', (ROOT / "crontabber/__init__.py").read_text(), re.M)[1]
+exclude_patterns = ["_build"]
+html_theme = "alabaster"
+html_theme_options = {"description": "Cron jobs that keep their state in PostgreSQL", "fixed_sidebar": True}
+html_show_sourcelink = False
+highlight_language = "none"
+man_pages = [("user/command-line", "crontabber", "runs the cron jobs that are due", [], 1)]

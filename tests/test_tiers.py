@@ -1,0 +1,63 @@
+"""Imports point to the same tier or one further down: read from the source, also inside of functions."""
+
+import ast
+import unittest
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parent.parent / "crontabber"
+
+# From the top. A name stands for a module, or for a folder with all that is in it.
+TIERS = [
+    ["app", "__main__"],
+    ["app_answers", "app_options", "generic_app", "app_logging", "misuse", "configured", "joblist", "job_faults", "secret_mask"],
+    ["base", "mixins", "child_process"],
+    ["runner", "job_run", "interruption", "failure", "sentry", "sentry_transport", "error_copy", "progress"],
+    ["reports"],
+    ["store", "connection_factory", "transaction_executor", "dbapi2_util"],
+    ["rules"],
+    ["errors", "datetimeutil"],
+    ["configman_compat"],
+]
+RANK = {name: rank for rank, tier in enumerate(TIERS) for name in tier}
+
+
+def modules():
+    return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+
+
+def place(path):
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imported(path):
+    """The first part below `crontabber` of each import of ours in a file, with its line."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            names = [f"crontabber.{alias.name}" for alias in node.names] if base == "crontabber" else [base]
+        else:
+            continue
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "crontabber" and len(parts) > 1 and parts[1] != "__version__":
+                yield parts[1], node.lineno
+
+
+class TestTiers(unittest.TestCase):
+    def test_every_module_has_its_place(self):
+        self.assertEqual({place(path) for path in modules()} - set(RANK), set())
+
+    def test_no_import_points_up(self):
+        up = [
+            f"{path.relative_to(PACKAGE)}:{line} imports {name}"
+            for path in modules()
+            for name, line in imported(path)
+            if RANK[name] < RANK[place(path)]
+        ]
+        self.assertEqual(up, [])
+
+    def test_every_module_says_its_job_in_its_first_sentence(self):
+        silent = [str(path.relative_to(PACKAGE)) for path in modules() if not ast.get_docstring(ast.parse(path.read_text("utf-8")))]
+        self.assertEqual(silent, [])
