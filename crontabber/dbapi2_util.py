@@ -27,7 +27,7 @@ class SQLDidNotReturnSingleRow(DBApiUtilNonFatalBaseException):
 def single_value_sql(connection: Any, sql: str, parameters: Any = None) -> Any:
     """The first value of the first row. SQLDidNotReturnSingleValue if there is none."""
     row = _first_row(connection, sql, parameters)
-    if not row:
+    if row is None:
         raise SQLDidNotReturnSingleValue(f"this returned no value: {sql}")
     return row[0]
 

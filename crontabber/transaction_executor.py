@@ -66,9 +66,9 @@ class TransactionExecutor(RequiredConfig):
         return ()
 
     def _commit(self, connection: Any) -> None:
-        if _has_failed(connection):
-            self.config.logger.warning("an error in this transaction was passed over: all of the transaction is undone")
         with self._undone_on_error(connection):
+            if _has_failed(connection):
+                self.config.logger.warning("an error in this transaction was passed over: all of it is undone")
             connection.commit()
 
     @contextmanager
@@ -82,7 +82,7 @@ class TransactionExecutor(RequiredConfig):
             raise
 
     def _is_operational(self, error: BaseException) -> bool:
-        if not isinstance(error, Exception) or isinstance(error, DBApiUtilNonFatalBaseException):
+        if isinstance(error, DBApiUtilNonFatalBaseException):
             return False
         return bool(self.connection_source.is_operational_exception(error))
 
@@ -145,7 +145,7 @@ def _go_on() -> None:
 def _has_failed(connection: Any) -> bool:
     """PostgreSQL answers the commit of a failed transaction with a rollback, which psycopg2 does not mention."""
     status = getattr(connection, "get_transaction_status", None)
-    return status is not None and not connection.closed and status() == TRANSACTION_STATUS_INERROR
+    return status is not None and status() == TRANSACTION_STATUS_INERROR
 
 
 def _rolled_back(connection: Any) -> bool:

@@ -52,6 +52,25 @@ class Warehouse:
         return isinstance(error, WarehouseClosed)
 
 
+class KeepingWarehouse(Warehouse):
+    """Keeps its connection for the next one who asks."""
+
+    def __init__(self, path):
+        super().__init__(path)
+        self.kept = sqlite3.connect(path)
+
+    @contextmanager
+    def __call__(self, name=None):
+        yield self.kept
+
+
+class GloomyWarehouse(Warehouse):
+    """Calls everything operational."""
+
+    def is_operational_exception(self, error):
+        return True
+
+
 def add(connection, name):
     return connection.execute("INSERT INTO goods VALUES (?)", (name,)).rowcount
 
@@ -109,6 +128,17 @@ class EveryExecutor:
             self.assertEqual(self.goods(), [])
         self.assertEqual(self.source.dropped, [])
 
+    def test_a_connection_that_its_source_keeps_has_nothing_left_of_what_failed(self):
+        self.source = KeepingWarehouse(self.path)
+        self.addCleanup(self.source.kept.close)
+        for error in (ValueError(), KeyboardInterrupt(), SystemExit()):
+            with self.assertRaises(type(error)):
+                self.tried(self.add_and_raise, error)
+
+        self.tried(add, "pear")
+
+        self.assertEqual(self.goods(), ["pear"])
+
     def test_an_error_that_the_source_calls_operational_drops_the_connection(self):
         attempts = iter([WarehouseClosed("fire"), ValueError("give up")])
 
@@ -138,6 +168,8 @@ class EveryExecutor:
         self.assertEqual(self.source.dropped, [True])
 
     def test_what_is_no_fault_of_the_connection_is_neither_logged_nor_tried_again(self):
+        self.source = GloomyWarehouse(self.path)
+
         with self.assertLogs(LOGGER) as logs, self.assertRaises(DBApiUtilNonFatalBaseException):
             logging.getLogger(LOGGER).info("the only one")
             self.tried(self.add_and_raise, DBApiUtilNonFatalBaseException("nothing found"))

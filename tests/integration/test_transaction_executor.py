@@ -10,7 +10,12 @@ from unittest import mock
 import psycopg2
 
 from crontabber.connection_factory import ConnectionFactory, cancel_running_statements
-from crontabber.dbapi2_util import execute_no_results, execute_query_iter, single_value_sql
+from crontabber.dbapi2_util import (
+    SQLDidNotReturnSingleValue,
+    execute_no_results,
+    execute_query_iter,
+    single_value_sql,
+)
 from crontabber.transaction_executor import (
     TransactionExecutor,
     TransactionExecutorWithInfiniteBackoff,
@@ -121,8 +126,13 @@ class TestTransactions(ExecutorTestCase):
             self.executor()(insert_twice)
 
         self.assertEqual(self.notes(), [])
-        message = "an error in this transaction was passed over: all of the transaction is undone"
+        message = "an error in this transaction was passed over: all of it is undone"
         self.assertEqual([record.getMessage() for record in logs.records], [message])
+
+    def test_a_statement_without_any_value_to_return_is_said_to_have_none(self):
+        for statement in ("CREATE TABLE t ()", "SELECT"):
+            with self.subTest(statement), self.assertRaises(SQLDidNotReturnSingleValue):
+                self.executor()(single_value_sql, statement)
 
     def test_a_large_result_is_read_while_the_same_connection_is_committed(self):
         def copy(connection):
