@@ -52,6 +52,20 @@ def _missing(key: Any, current: Any, error: AttributeError) -> AttributeError:
     return error if isinstance(current, Mapping) else NoSuchKeyError(key)
 
 
+def compare_defaults_as_text(option: ModuleType) -> None:
+    """A default that is the name of a class counted as changed once it was the class, and was written into a dumped
+    file as if somebody had set it: there it would have hidden what is set for the resource that it refers to."""
+    convert = option.Option.set_value
+
+    def set_value(self: Any, val: Any = None) -> None:
+        defined = self.value
+        convert(self, val)
+        if self.has_changed and isinstance(defined, str) and option.to_str(self.value) == defined:
+            self.has_changed = False
+
+    option.Option.set_value = set_value
+
+
 def read_json_that_configman_wrote(for_json: ModuleType) -> None:
     """A printed configuration in JSON is read like one written by hand: without warnings, and null is None.
 
@@ -136,6 +150,7 @@ def dispatch_to_the_writers_of_now(value_sources: ModuleType) -> None:
 
 COVERS: tuple[tuple[str, Callable[[ModuleType], None]], ...] = (
     ("configman.dotdict", look_up_dotted_keys),
+    ("configman.option", compare_defaults_as_text),
     ("configman.value_sources.for_json", read_json_that_configman_wrote),
     ("configman.value_sources.for_configobj", read_percent_signs),
     ("configman.value_sources.for_argparse", show_percent_signs),
