@@ -2,17 +2,17 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from types import ModuleType
 from typing import Any, TextIO
 
 from configman import RequiredConfig
 
 from crontabber import __version__
+from crontabber.announcements import say_what_is_next, warn_about_the_clock
 from crontabber.app_options import asks_for, required_config
 from crontabber.base import convert_frequency, reorder_dag
-from crontabber.configured import described, faults_of, listed, path_of, sentry_dsn, warn_about_unknown_dependencies, watched
+from crontabber.configured import described, faults_of, listed, sentry_dsn, warn_about_unknown_dependencies, watched
 from crontabber.datetimeutil import timesince, utc_now
 from crontabber.errors import (
     BrokenJSONError,
@@ -27,23 +27,20 @@ from crontabber.errors import (
     StateDatabaseError,
     TimeDefinitionError,
 )
-from crontabber.failure import failure_of
 from crontabber.generic_app import App
 from crontabber.generic_app import main as generic_main
-from crontabber.job_run import Job, Occasion, RunSettings, state_after
+from crontabber.app_answers import Answers
+from crontabber.job_run import Job, RunSettings
 from crontabber.joblist import (
     classes_in_namespaces_converter_with_compression,
     get_extra_as_options,
-    jobs_of,
     line_splitter,
     pipe_splitter,
 )
 from crontabber.reports.ghosts import render_ghosts
 from crontabber.reports.job_list import render_job_list
 from crontabber.reports.nagios import critical, judge, unknown
-from crontabber.rules.dependencies import names_in, why_blocked
-from crontabber.rules.job_state import JobState, Outcome
-from crontabber.rules.schedule import check_time, is_due, parse_schedule, parse_time
+from crontabber.rules.schedule import check_time
 from crontabber.runner import Runner, Tick
 from crontabber.secret_mask import SecretMask
 from crontabber.sentry import Sentry
@@ -51,8 +48,6 @@ from crontabber.store.claims import RowLevelLockError
 from crontabber.store.state_database import JobStateDatabase
 from crontabber.transaction_executor import database_transaction
 
-# The host's clock may be this far from the server's before it is worth a warning.
-CLOCK_TOLERANCE = timedelta(minutes=1)
 MOST_FAULTS_TO_COUNT = 125
 
 
@@ -65,7 +60,7 @@ def __getattr__(name: str) -> ModuleType:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-class CronTabberBase(RequiredConfig):
+class CronTabberBase(Answers, RequiredConfig):
     """Everything that crontabber does, to be mixed with an App: `class MyTab(CronTabberBase, App)`."""
 
     app_name = "crontabber"
@@ -76,7 +71,6 @@ class CronTabberBase(RequiredConfig):
 
     def __init__(self, config: Any) -> None:
         self.config = config
-        self._job_state_database: Any = None
 
     # -- the shell's questions
 
@@ -129,7 +123,7 @@ class CronTabberBase(RequiredConfig):
             return ExitCode.DONE
         tick = self._run(jobs, jobs)
         if not tick.anything_due and sys.stderr is not None and sys.stderr.isatty():
-            self._say_what_is_next(jobs, tick)
+            say_what_is_next(self.config.logger, jobs, tick, utc_now(), self.job_state_database.zone)
         return tick.exit_code()
 
     def run_one(self, description: str, force: bool = False) -> int:
@@ -141,12 +135,13 @@ class CronTabberBase(RequiredConfig):
         job = described(jobs, description)
         if job.is_backfill:
             self.config.logger.warning(
-                "%s is a backfill job: --job and --force do not run it, so that each of its dates runs once", job.app_name
+                "%s is a backfill job: --job and --force do not run it, so that each of its dates runs once",
+                job.app_name,
             )
             return ExitCode.DONE
         tick = self._run([job], jobs, force)
         if not tick.anything_due:
-            self._say_what_is_next([job], tick)
+            say_what_is_next(self.config.logger, [job], tick, utc_now(), self.job_state_database.zone)
         return tick.exit_code()
 
     def list_jobs(self, stream: TextIO | None = None) -> None:
@@ -190,87 +185,26 @@ class CronTabberBase(RequiredConfig):
         configured = [job.app_name for job in self._jobs()]
         print(render_ghosts(self._states_to_read(), configured), end="", file=stream or sys.stdout)
 
-    # -- questions that existing applications ask
-
-    @property
-    def job_state_database(self) -> Any:
-        """Built on first use; the attribute `_job_state_database` set to None makes a new one."""
-        if self._job_state_database is None:
-            self._job_state_database = self.config.crontabber.job_state_db_class(self.config.crontabber)
-        return self._job_state_database
-
-    def time_to_run(self, class_: Any, time_: str | None) -> bool:
-        """Is this job due, by its state and the time of day that is configured for it?"""
-        state = self.job_state_database.state(class_.app_name)
-        return is_due(parse_schedule("1d", time_), state, utc_now(), self.job_state_database.zone)
-
-    def check_dependencies(self, class_: Any) -> tuple[bool, str | None]:
-        """(may it run, if not: why)."""
-        depends_on = names_in(getattr(class_, "depends_on", None))
-        reason = why_blocked(depends_on, self.job_state_database.states(), (), utc_now())
-        return reason is None, reason
-
-    def _reorder_class_list(self, class_list: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
-        """`class_list`, pairs of a name and a class, in the order in which they may run."""
-        return reorder_dag(
-            class_list,
-            depends_getter=lambda pair: getattr(pair[1], "depends_on", None),
-            name_getter=lambda pair: pair[1].app_name,
-        )
-
-    def _log_run(
-        self, class_: Any, seconds: float, time_: str | None, last_success: datetime | None, now: datetime,
-        exc_type: type[BaseException] | None, exc_value: Any, exc_tb: Any,
-    ) -> None:  # fmt: skip
-        """Record a run of this job as if it had happened here, without a claim."""
-        database = self.job_state_database
-        before = database.state(class_.app_name)
-        failure = None
-        if exc_type is not None:
-            error = exc_value if isinstance(exc_value, BaseException) else exc_type(exc_value)
-            failure = failure_of(error.with_traceback(exc_tb), SecretMask(self.config))
-        job = self._job_of(class_, time_)
-        outcome = Outcome(now, now, last_success, failure)
-        state = state_after(job, Occasion(before, now), outcome, database.zone, self._retry_after())
-        database.store(state)
-        database.log_run(class_.app_name, timedelta(seconds=seconds), None if failure else last_success, failure)
-
     # -- private
+
+    def _now(self) -> datetime:
+        # Looked up at each call: test suites patch this module's utc_now.
+        return utc_now()
 
     def _asked(self, mode: str) -> Any:
         return self.config.get(mode)
 
-    def _jobs(self) -> list[Job]:
-        return jobs_of(self.config.crontabber.jobs, self.config.crontabber)
-
     def _run(self, jobs: Sequence[Job], configured: Sequence[Job], force: bool = False) -> Tick:
         database = self.job_state_database
-        self._warn_about_the_clock(database)
-        # Looked up at each call: test suites patch this module's utc_now.
+        warn_about_the_clock(self.config.logger, database, utc_now())
         settings = RunSettings(
             logger=self.config.logger,
-            clock=lambda: utc_now(),
+            clock=self._now,
             retry_after=self._retry_after(),
             report_error=self._sentry().report,
             mask=SecretMask(self.config),
         )
         return Runner(database, settings).run(jobs, [job.app_name for job in configured], force)
-
-    def _retry_after(self) -> timedelta:
-        return timedelta(seconds=self.config.crontabber.error_retry_time)
-
-    def _job_of(self, class_: Any, time_: str | None) -> Job:
-        """The configured job of this class, at this time of day."""
-        job = described(self._jobs(), path_of(class_))
-        return replace(job, schedule=replace(job.schedule, at=parse_time(time_) if time_ else None))
-
-    def _states_to_read(self) -> dict[str, JobState]:
-        """For reports: nothing is made or changed, so that a role that may only read can ask."""
-        database = self._job_state_database
-        if database is None:
-            options = self.config.crontabber
-            database = getattr(options.job_state_db_class, "for_reading", options.job_state_db_class)(options)
-        return database.states()  # type: ignore[no-any-return]
 
     def _print_faults(self) -> int:
         faults = faults_of(self.config.crontabber)
@@ -280,44 +214,11 @@ class CronTabberBase(RequiredConfig):
             warn_about_unknown_dependencies(self._jobs(), self.config.logger.warning)
         return min(len(faults), MOST_FAULTS_TO_COUNT)
 
-    def _app_name_of(self, description: str) -> str:
-        jobs = self._jobs()
-        try:
-            return described(jobs, description).app_name
-        except JobNotFoundError:
-            if description in self.job_state_database:
-                return description
-            raise
-
     def _sentry(self) -> Sentry:
         return Sentry(
             sentry_dsn(self.config), self.app_version, lambda: sys.modules[__name__].raven, self.config.logger,
             SecretMask(self.config),
         )  # fmt: skip
-
-    def _warn_about_the_clock(self, database: Any) -> None:
-        server_now = getattr(database, "server_now", None)
-        if server_now is not None and abs(utc_now() - server_now) > CLOCK_TOLERANCE:
-            self.config.logger.warning(
-                "The clock of this host and that of the state database are %s apart: times cannot be trusted",
-                timesince(*sorted((utc_now(), server_now))),
-            )
-
-    def _say_what_is_next(self, jobs: Sequence[Job], tick: Tick) -> None:
-        planned = [
-            (state.next_run, job.app_name)
-            for job in jobs
-            if (state := tick.states.get(job.app_name)) and state.next_run is not None
-        ]
-        if planned:
-            next_run, app_name = min(planned)
-            local = next_run.astimezone(self.job_state_database.zone)
-            self.config.logger.info(
-                "Nothing is due. Next: %s at %s (in %s)", app_name, f"{local:%Y-%m-%d %H:%M}",
-                timesince(utc_now(), next_run),
-            )  # fmt: skip
-        else:
-            self.config.logger.info("Nothing is due yet.")
 
 
 

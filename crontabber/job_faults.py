@@ -44,15 +44,15 @@ def _repeated(class_list: ClassList) -> list[str]:
     """One class twice, two classes of one name, two jobs of one app_name."""
     faults: list[str] = []
     classes: dict[str, type] = {}
-    app_names: dict[str, type] = {}
+    app_names: dict[Any, type] = {}
     for name, job_class in class_list:
         path, app_name = f"{job_class.__module__}.{name}", getattr(job_class, "app_name", None)
-        if name in classes:
-            other = classes[name]
-            faults.append(
-                f"jobs: {path} is there twice" if other is job_class else
-                f"jobs: {other.__module__}.{name} and {path} have one class name, so their options would collide: rename one"
-            )  # fmt: skip
+        other = classes.get(name)
+        if other is job_class:
+            faults.append(f"jobs: {path} is there twice")
+        elif other is not None:
+            pair = f"{other.__module__}.{name} and {path}"
+            faults.append(f"jobs: {pair} have one class name, so their options would collide: rename one")
         elif app_name and app_name in app_names:
             faults.append(f"jobs: {app_names[app_name].__name__} and {path} have one app_name, {app_name!r}")
         classes[name] = job_class

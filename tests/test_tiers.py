@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "crontabber"
 # From the top. A name stands for a module, or for a folder with all that is in it.
 TIERS = [
     ["app", "__main__"],
-    ["app_answers", "app_options", "generic_app", "app_logging", "misuse", "configured", "joblist", "job_faults", "secret_mask"],
+    ["app_answers", "announcements", "app_options", "generic_app", "app_logging", "misuse", "configured", "joblist", "job_faults", "secret_mask"],
     ["base", "mixins", "child_process"],
     ["runner", "job_run", "interruption", "failure", "sentry", "sentry_transport", "error_copy", "progress"],
     ["reports"],

@@ -8,4 +8,5 @@ def render_ghosts(stored: Iterable[str], configured: Iterable[str]) -> str:
     ghosts = sorted(set(stored) - set(configured))
     if not ghosts:
         return ""
-    return "".join(f"{line}\n" for line in ["Ghosts: in the state database, but not configured here", *(f"\t{g}" for g in ghosts)])
+    lines = ["Ghosts: in the state database, but not configured here", *(f"\t{ghost}" for ghost in ghosts)]
+    return "".join(f"{line}\n" for line in lines)

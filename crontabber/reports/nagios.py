@@ -27,7 +27,8 @@ class WatchedJob:
 
 def judge(jobs: Iterable[WatchedJob], states: Mapping[str, JobState]) -> Verdict:
     """A backfill job with exactly one error is a warning, any other job with an error critical (manual, 1.3.2)."""
-    warnings, criticals = [], []
+    warnings: list[str] = []
+    criticals: list[str] = []
     for job in jobs:
         state = states.get(job.app_name)
         if state is not None and state.error_count:
