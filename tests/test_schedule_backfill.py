@@ -1,0 +1,218 @@
+"""The dates of a backfill job: each slot exactly once, in order, whatever fails, is down or is killed."""
+
+import tracemalloc
+import unittest
+from datetime import datetime, time, timedelta, timezone
+from itertools import islice
+from zoneinfo import ZoneInfo
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from crontabber.rules.job_state import JobState
+from crontabber.rules.local_time import exists, last_day, moment_on
+from crontabber.rules.schedule import (
+    NEVER,
+    Schedule,
+    backfill_dates,
+    count_backfill_dates,
+    is_due,
+    next_run_after_success,
+    parse_schedule,
+)
+from tests.schedule_simulation import SimulatedBackfillJob
+
+UTC = timezone.utc
+DAY = timedelta(days=1)
+BERLIN = ZoneInfo("Europe/Berlin")
+APIA = ZoneInfo("Pacific/Apia")
+ERROR = {"type": "<class 'OSError'>", "value": "no such luck", "traceback": ""}
+SLOTS = [time(0, 0), time(2, 30), time(12, 0), time(23, 58)]
+
+zones = st.sampled_from(["UTC", "Europe/Berlin", "America/Los_Angeles", "Australia/Lord_Howe", "Pacific/Apia"]).map(
+    ZoneInfo
+)
+intervals = st.one_of(
+    st.integers(1, 59).map(lambda n: n * timedelta(minutes=1)),
+    st.integers(1, 48).map(lambda n: n * timedelta(hours=1)),
+    st.integers(1, 90).map(lambda n: n * DAY),
+)
+schedules = st.one_of(
+    st.builds(Schedule, intervals),
+    st.builds(Schedule, st.integers(1, 90).map(lambda n: n * DAY), st.sampled_from(SLOTS)),
+)
+moments = st.datetimes(datetime(2010, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))
+
+
+class TestDates(unittest.TestCase):
+    # Every line: frequency and time, the state, now, the dates as Berlin's clocks show them.
+    def test_the_named_cases(self):
+        first, success = "2024-03-05 12:00:41.250000", "2024-03-05 12:00:41.250000"
+        table = [
+            ("1h", "", None, "2024-03-05 12:00:41.250000", ["2024-03-05 12:00:41.250000"], "the first run: now"),
+            ("1d", "21:00", None, "2024-03-05 21:00:07", ["2024-03-05 21:00:07"], "the same with a time"),
+            ("1h", "", {}, "2024-03-05 13:00:00", ["2024-03-05 13:00:00"], "a legacy row with neither success nor error"),
+            ("1h", "", {"first_run": first}, "2024-03-05 13:00:00", ["2024-03-05 13:00:00"], "the same with a first run"),
+            ("1h", "", {"first_run": first, "error_count": 2}, "2024-03-05 13:30:00", ["2024-03-05 12:00:41.250000", "2024-03-05 13:00:41.250000"], "the first date failed: it is tried again as itself"),
+            ("1h", "", {"first_run": first, "last_error": ERROR}, "2024-03-05 12:30:00", ["2024-03-05 12:00:41.250000"], "the same of the original's, which may have no count"),
+            ("1h", "", {"last_success": success}, "2024-03-05 14:59:00", ["2024-03-05 13:00:41.250000", "2024-03-05 14:00:41.250000"], "from the last success on; microseconds do not drift"),
+            ("1h", "", {"last_success": success}, "2024-03-05 13:00:41.250000", ["2024-03-05 13:00:41.250000"], "up to now, and now is one of them, as it is due"),
+            ("1h", "", {"last_success": success}, "2024-03-05 13:00:41.249999", [], "a microsecond before it is not"),
+            ("1h", "", {"last_success": success, "first_run": "2024-01-01 00:00:00", "error_count": 1}, "2024-03-05 13:30:00", ["2024-03-05 13:00:41.250000"], "a failing date is tried again as itself"),
+            ("1h", "", {"last_success": "2024-03-31 00:30:00"}, "2024-03-31 04:00:00", ["2024-03-31 01:30:00", "2024-03-31 03:30:00"], "an hour is one also where the clocks go on"),
+            ("1d", "", {"last_success": "2024-03-30 12:00:00"}, "2024-04-01 00:00:00", ["2024-03-31 13:00:00"], "without a time of day a day is 24 hours"),
+            ("1d", "02:30", {"last_success": "2024-03-29 02:30:00"}, "2024-04-01 02:30:00", ["2024-03-30 02:30:00", "2024-03-31 03:00:00", "2024-04-01 02:30:00"], "with one it is the next date"),
+            ("1d", "02:30", {"last_success": "2024-10-25 02:30:00"}, "2024-10-28 02:29:00", ["2024-10-26 02:30:00", "2024-10-27 02:30:00"], "in the overlap once"),
+            ("7d", "21:00", {"last_success": "2024-03-05 21:00:07"}, "2024-03-20 00:00:00", ["2024-03-12 21:00:00", "2024-03-19 21:00:00"], "from the first run on its dates lie on its time of day"),
+            ("1d", "23:58", {"last_success": "2024-03-06 00:00:07"}, "2024-03-07 00:00:03", ["2024-03-06 23:58:00"], "a first run just after midnight was that of the day before"),
+            ("1d", "21:00", {"last_success": "2024-03-05 03:00:00"}, "2024-03-06 21:00:00", ["2024-03-06 21:00:00"], "the original's date at another time: its date counts"),
+        ]  # fmt: skip
+        for frequency, time_, columns, now, expected, why in table:
+            with self.subTest(why):
+                question = (parse_schedule(frequency, time_), _state_of(columns), _at(now), BERLIN)
+                dates = list(backfill_dates(*question))
+                self.assertEqual([_shown(date) for date in dates], expected)
+                self.assertEqual({date.tzinfo for date in dates}, {BERLIN} if expected else set())
+                self.assertEqual(count_backfill_dates(*question), len(expected))
+
+    def test_a_date_that_never_was_is_none_of_a_daily_job(self):
+        state = JobState("job", last_success=datetime(2011, 12, 28, 21, tzinfo=APIA))
+
+        dates = backfill_dates(parse_schedule("1d", "21:00"), state, datetime(2012, 1, 1, 22, tzinfo=APIA), APIA)
+
+        self.assertEqual([date.day for date in dates], [29, 31, 1])
+
+    def test_an_interval_beyond_the_end_of_time_has_no_second_date(self):
+        for frequency, time_ in (("999999999d", ""), ("999999999d", "03:00")):
+            with self.subTest(frequency, time=time_):
+                schedule = parse_schedule(frequency, time_)
+                now = _at("2024-03-05 12:00:00")
+                self.assertEqual(len(list(backfill_dates(schedule, None, now, BERLIN))), 1)
+                state = JobState("job", last_success=now)
+                self.assertEqual(list(backfill_dates(schedule, state, now, BERLIN)), [])
+                self.assertEqual(next_run_after_success(schedule, state, now, BERLIN, last_success=now), NEVER)
+
+    def test_six_years_of_hours_start_at_once_and_are_never_all_in_memory(self):
+        begin = datetime(2018, 3, 5, 12, 0, 0, 250000, tzinfo=UTC)
+        state = JobState("job", last_success=begin)
+        now = begin + 6 * 365 * DAY
+        tracemalloc.start()
+        self.addCleanup(tracemalloc.stop)
+
+        count = sum(1 for _ in backfill_dates(parse_schedule("1h", ""), state, now, BERLIN))
+        most_memory = tracemalloc.get_traced_memory()[1]
+
+        self.assertEqual(count, 6 * 365 * 24)
+        self.assertEqual(count_backfill_dates(parse_schedule("1h", ""), state, now, BERLIN), count)
+        self.assertLess(most_memory, 100_000)
+
+    def test_they_can_be_stopped_anywhere_and_go_on(self):
+        begin = datetime(2018, 3, 5, 12, tzinfo=UTC)
+        schedule, state, now = parse_schedule("1h", ""), JobState("job", last_success=begin), begin + 6 * 365 * DAY
+
+        ran = []
+        while part := list(islice(backfill_dates(schedule, state, now, UTC), 10_000)):
+            ran += part
+            state = JobState("job", last_success=part[-1])
+
+        self.assertEqual(ran, [begin + number * timedelta(hours=1) for number in range(1, 6 * 365 * 24 + 1)])
+
+
+class TestRuns(unittest.TestCase):
+    # For each tick: how many intervals after the job was due it comes, and what becomes of the next few dates.
+    patterns = st.lists(
+        st.tuples(
+            st.one_of(st.just(0), st.floats(0, 1), st.floats(0, 12)),
+            st.lists(st.sampled_from(["succeeds", "succeeds", "succeeds", "fails", "before", "after"]), max_size=8),
+        ),
+        max_size=20,
+    )
+
+    @given(schedules, zones, moments, patterns)
+    @settings(max_examples=300, deadline=None)
+    def test_each_slot_succeeds_exactly_once_and_in_order(self, schedule, zone, now, pattern):
+        job = SimulatedBackfillJob(schedule, zone)
+        first = now = _first_tick(schedule, zone, now)
+        for intervals_late, fates in [*pattern, (0, []), (0, [])]:
+            if job.state is not None:
+                now = max(now, job.state.next_run or now) + intervals_late * schedule.every
+            left_by_the_dead = job.state is not None and job.state.ongoing is not None
+            ran, done = len(job.runs), iter(fates)
+
+            self.assertTrue(job.tick(now, lambda date, done=done: next(done, "succeeds")))
+
+            if not fates and not left_by_the_dead:
+                self.assertGreater(len(job.runs), ran, "a run without a date")
+        # As instants: between zones Python finds no time in an overlap equal.
+        self.assertEqual([date.astimezone(UTC) for date in job.runs], _slots(schedule, zone, first, now))
+
+    @given(schedules, zones, moments, st.lists(st.floats(0, 3), max_size=20))
+    def test_a_job_is_due_when_and_only_when_it_has_a_date_to_run(self, schedule, zone, now, intervals_apart):
+        job = SimulatedBackfillJob(schedule, zone)
+        now = _first_tick(schedule, zone, now)
+        job.tick(now)
+        for apart in intervals_apart:
+            now += apart * schedule.every
+            dates = list(backfill_dates(schedule, job.state, now, zone))
+            self.assertEqual(job.tick(now), bool(dates))
+            self.assertEqual(job.runs[len(job.runs) - len(dates) :], dates)
+
+    @given(st.lists(st.tuples(st.floats(0, 55), st.floats(0, 90)), min_size=1, max_size=288))
+    @settings(deadline=None)
+    def test_under_a_crontab_whose_ticks_start_late_no_run_is_without_a_date_and_none_is_more_than_a_tick_late(
+        self, lateness
+    ):
+        schedule, begin = parse_schedule("5m", ""), datetime(2024, 3, 5, tzinfo=UTC)
+        job = SimulatedBackfillJob(schedule, UTC)
+        for number, seconds in enumerate(lateness):
+            now = begin + number * schedule.every + timedelta(seconds=sum(seconds))
+            ran = len(job.runs)
+            self.assertEqual(job.tick(now), len(job.runs) > ran)
+            self.assertLess(now - job.runs[-1], schedule.every)
+        self.assertEqual(job.runs, [job.runs[0] + n * schedule.every for n in range(len(job.runs))])
+
+    @given(schedules, zones, moments, st.floats(0, 40))
+    @settings(deadline=None)
+    def test_the_count_is_that_of_the_dates(self, schedule, zone, success, intervals_later):
+        state = JobState("job", last_success=success)
+        now = success + intervals_later * schedule.every
+
+        dates = list(backfill_dates(schedule, state, now, zone))
+
+        self.assertEqual(count_backfill_dates(schedule, state, now, zone), len(dates))
+
+
+def _first_tick(schedule, zone, now):
+    return now if is_due(schedule, None, now, zone) else moment_on(now.astimezone(zone).date(), schedule.at, zone)
+
+
+def _slots(schedule, zone, first, now):
+    """Every date from the first run on, reckoned in its own way: in numbers of intervals."""
+    if schedule.at is None:
+        return [first + n * schedule.every for n in range((now - first) // schedule.every + 1)]
+    slots, day = [first], _day_of_first_run(schedule.at, first, zone) + schedule.every
+    while moment_on(day, schedule.at, zone) <= now:
+        if schedule.every > DAY or exists(day, zone):
+            slots.append(moment_on(day, schedule.at, zone))
+        day += schedule.every
+    return slots
+
+
+def _day_of_first_run(at, moment, zone):
+    today = moment.astimezone(zone).date()
+    day = last_day(moment, at, zone)
+    return day if day == today or moment - moment_on(day, at, zone) < timedelta(minutes=15) else today
+
+
+def _at(text):
+    return datetime.fromisoformat(text).replace(tzinfo=BERLIN).astimezone(UTC)
+
+
+def _shown(moment):
+    return moment.replace(tzinfo=None).isoformat(" ")
+
+
+def _state_of(columns):
+    if columns is None:
+        return None
+    return JobState("job", **{name: _at(v) if isinstance(v, str) else v for name, v in columns.items()})
