@@ -74,6 +74,12 @@ class TestDates(unittest.TestCase):
             with self.subTest(zone, day=day):
                 self.assertEqual(exists(date.fromisoformat(day), ZoneInfo(zone)), expected)
 
+    def test_a_date_has_begun_although_the_clocks_show_the_one_before_again(self):
+        # In St. John's the clocks went from 00:01 on 7 November 2010 back to 23:01 on the 6th.
+        half_past_eleven_again = datetime(2010, 11, 7, 3, 0, tzinfo=UTC)
+
+        self.assertEqual(last_day(half_past_eleven_again, time(0, 0), ZoneInfo("America/St_Johns")), date(2010, 11, 7))
+
     @given(st.datetimes(datetime(1965, 1, 1), datetime(2060, 1, 1), timezones=st.just(UTC)), times, zones)
     def test_the_last_day_is_the_latest_whose_time_has_come(self, moment, at, zone):
         day = last_day(moment, at, zone)
