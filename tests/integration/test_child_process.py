@@ -1,0 +1,166 @@
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import unittest
+from contextlib import contextmanager
+from pathlib import Path
+from unittest import mock
+
+from crontabber import child_process
+from crontabber.interruption import INTERRUPTION
+from tests.support import ROOT
+
+OUTCOMES = [
+    # command, input, outcome, reason
+    ("echo hello | tr a-z A-Z", None, (0, "HELLO", ""), "a string goes to the shell"),
+    ("echo oops >&2; exit 3", None, (3, "", "oops"), "exit code and stderr"),
+    (["echo", "$HOME", "; rm -rf", "*"], None, (0, "$HOME ; rm -rf *", ""), "a list is seen by no shell"),
+    (("printf", r"\n  a \n b \n\n"), None, (0, "a \n b", ""), "the ends of the output are stripped"),
+    ("cat", None, (0, "", ""), "without input there is none"),
+    ("cat", "", (0, "", ""), "empty input"),
+    ("cat", "日報\r\nb", (0, "日報\r\nb", ""), "text as it stands"),
+    (["printf", r"\377\200a"], None, (0, "\udcff\udc80a", ""), "bytes that are no text survive"),
+    ("od -An -tx1", "\udcff\udc80a", (0, "ff 80 61", ""), "and are themselves again as input"),
+    ("true", "x" * 1_000_000, (0, "", ""), "input that nobody reads"),
+    ("kill -9 $$", None, (-9, "", ""), "ended by a signal"),
+]
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+class ProcessTestCase(unittest.TestCase):
+    def assert_ended(self, pids):
+        """All of them, within a second: a killed process is not gone at once."""
+        self.assertNotEqual(pids, [])
+        deadline = time.monotonic() + 1
+        while running := [pid for pid in pids if is_running(pid)]:
+            if time.monotonic() > deadline:
+                for pid in running:
+                    os.kill(pid, signal.SIGKILL)
+                self.fail(f"still running: {running}")
+            time.sleep(0.01)
+
+
+class TestRun(ProcessTestCase):
+    def test_it_gives_exit_code_stdout_and_stderr(self):
+        for command, given, outcome, reason in OUTCOMES:
+            with self.subTest(reason):
+                self.assertEqual(child_process.run(command, given), outcome)
+
+    def test_the_command_does_not_read_from_where_we_read_and_has_no_terminal(self):
+        code = "from crontabber import child_process as c; print(c.run('cat; ps -o pid=,sid=,tty= -p $$'))"
+
+        told = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, input="mine", text=True, timeout=60)
+
+        self.assertRegex(told, r"^\(0, '(\d+) +\1 \?', ''\)\n$")
+
+    def test_what_cannot_be_started_is_the_error_of_the_system(self):
+        with self.assertRaises(FileNotFoundError):
+            child_process.run(["/no/such/program"])
+
+
+class TestTimeout(ProcessTestCase):
+    def timed_out(self, command, timeout=0.3):
+        """The process ids that the command printed before its time was up."""
+        started = time.monotonic()
+        with self.assertRaisesRegex(subprocess.TimeoutExpired, f"timed out after {timeout} seconds") as raised:
+            child_process.run(command, timeout=timeout)
+        self.assertLess(time.monotonic() - started, 10)
+        return [int(pid) for pid in raised.exception.output.split()]
+
+    def test_the_command_and_all_that_it_started_are_ended(self):
+        commands = {
+            "a child": "echo $$; sleep 60 & echo $!; wait",
+            "a child that does not listen": "trap '' TERM; echo $$; while :; do sleep 0.1; done",
+            "a child of a child that holds the pipe": "sleep 60 & echo $!",
+            "without a shell": ["sh", "-c", "echo $$; sleep 60"],
+        }
+        for reason, command in commands.items():
+            with self.subTest(reason):
+                self.assert_ended(self.timed_out(command))
+
+    def test_a_child_that_went_its_own_way_does_not_hold_us_up(self):
+        (daemon,) = self.timed_out("setsid sh -c 'echo $$; exec sleep 60' &")
+
+        self.assertTrue(is_running(daemon))
+        os.kill(daemon, signal.SIGKILL)
+
+    def test_a_command_that_is_in_time_is_not_disturbed(self):
+        self.assertEqual(child_process.run("sleep 0.1; echo done", timeout=60), (0, "done", ""))
+
+    def test_a_child_has_a_moment_to_clean_up(self):
+        with tempfile.TemporaryDirectory() as folder:
+            command = f"trap 'sleep 0.1; touch {folder}/clean; exit' TERM; while :; do sleep 0.01; done"
+
+            with self.assertRaises(subprocess.TimeoutExpired):
+                child_process.run(command, timeout=0.2)
+
+            self.assertEqual(os.listdir(folder), ["clean"])
+
+
+class TestSignals(ProcessTestCase):
+    def setUp(self):
+        self.addCleanup(setattr, INTERRUPTION, "signum", None)
+
+    def processes_of_interrupted_run(self, then):
+        """The process ids of what it had started."""
+        with self.assertRaises(KeyboardInterrupt), starting(then) as processes:
+            with INTERRUPTION.answered(lambda: None), INTERRUPTION.allowed():
+                child_process.run("sleep 60; true")
+        return [process.pid for process in processes]
+
+    def test_a_command_that_a_signal_interrupts_is_ended(self):
+        for signum in (signal.SIGINT, signal.SIGTERM):
+            with self.subTest(signum.name):
+                interrupt = threading.Timer(0.2, os.kill, (os.getpid(), signum))
+
+                self.assert_ended(self.processes_of_interrupted_run(interrupt.start))
+
+    def test_a_command_that_a_signal_interrupts_while_it_starts_is_ended(self):
+        self.assert_ended(self.processes_of_interrupted_run(lambda: os.kill(os.getpid(), signal.SIGTERM)))
+
+    def test_threads_that_run_commands_at_once_do_not_put_signals_off_for_ever(self):
+        second_starts, first_is_done = threading.Event(), threading.Event()
+        second = threading.Thread(target=child_process.run, args=("true",))
+
+        def then():
+            if threading.current_thread() is second:
+                second_starts.set()
+                first_is_done.wait()
+            else:
+                second.start()
+                second_starts.wait()
+
+        with self.assertRaises(KeyboardInterrupt), starting(then):
+            with INTERRUPTION.answered(lambda: None), INTERRUPTION.allowed():
+                first = threading.Thread(target=child_process.run, args=("true",))
+                first.start()
+                first.join()
+                first_is_done.set()
+                second.join()
+                os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextmanager
+def starting(then):
+    """The processes that are started meanwhile; `then` is called for each before anyone knows of it."""
+    processes = []
+    popen = subprocess.Popen
+
+    def start(*args, **kwargs):
+        process = popen(*args, **kwargs)
+        processes.append(process)
+        then()
+        return process
+
+    with mock.patch("subprocess.Popen", start):
+        yield processes
