@@ -78,7 +78,8 @@ def stop_postmaster(folder: str, socket_directory: str) -> None:
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGINT)
     deadline = time.monotonic() + STOP_PATIENCE_SECONDS
-    while postmaster_pid(socket_directory) is not None or os.path.exists(os.path.join(folder, PID_FILE)):
+    # Not asked through the socket: the postmaster would fork a child for every such question.
+    while left_pid_file(folder) or os.path.exists(f"/proc/{pid}/cwd"):
         if time.monotonic() > deadline:
             raise EmbeddedServerError(
                 f"PostgreSQL in {folder} (process {pid}) has not stopped for {STOP_PATIENCE_SECONDS} seconds:"

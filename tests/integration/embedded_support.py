@@ -23,7 +23,7 @@ from crontabber.store.postgres_programs import candidate_folders, find_programs
 
 PROJECT = Path(__file__).resolve().parents[2]
 CLIENT = Path(__file__).with_name("embedded_client.py")
-PATIENCE_SECONDS = 30
+PATIENCE_SECONDS = 60
 AS_ROOT = unittest.skipUnless(os.geteuid() == 0, "needs root, who can be several users")
 
 Process = subprocess.Popen[str]

@@ -34,7 +34,7 @@ class TestComingAndGoing(EmbeddedTestCase):
 
     def test_the_first_connection_starts_it_and_the_end_of_the_process_stops_it(self) -> None:
         first = self.visit()
-        self.assertEqual([], servers_under(self.root, wait=True))
+        self.assertEqual([], servers_under(self.root))
         second = self.visit()
 
         self.assertEqual((1, 2), (first[1], second[1]))
