@@ -1,0 +1,96 @@
+"""Jobs in every state, and the real command asked about them: what the tests of the modes share."""
+
+from tests.support import DatabaseTestCase, connection_options
+
+JOBS = r'''
+from crontabber.base import BaseCronApp
+from crontabber.mixins import as_backfill_cron_app
+
+
+class Noting(BaseCronApp):
+    def run(self, *arguments):
+        first = "the first time" if self.job_information is None else "again"
+        with open("ran.txt", "a") as notes:
+            notes.write(f"{self.app_name} {first}\n")
+
+
+class Foo(Noting):
+    app_name = "foo"
+
+
+class Bar(Noting):
+    app_name = "bar"
+    depends_on = "foo"
+
+
+class Sad(Noting):
+    app_name = "sad"
+
+    def run(self):
+        super().run()
+        raise ValueError("No more tissues")
+
+
+class SadChild(Noting):
+    app_name = "sad-child"
+    depends_on = ["sad"]
+
+
+@as_backfill_cron_app
+class Back(Noting):
+    app_name = "back"
+
+
+@as_backfill_cron_app
+class SadBack(Sad):
+    app_name = "sad-back"
+
+    def run(self, date):
+        super().run()
+
+
+class Rude(BaseCronApp):
+    app_name = "rude"
+
+    def run(self):
+        raise RuntimeError("a|b\nc\x1b[31m\x00")
+
+
+class Loud(BaseCronApp):
+    app_name = "loud"
+
+    def run(self):
+        raise RuntimeError("x" * 1_000_000)
+'''
+# Where no server listens.
+NOWHERE = {"host": "127.0.0.1", "port": "1", "dbname": "nothing", "user": "nobody"}
+
+
+class ModeTestCase(DatabaseTestCase):
+    maxDiff = None
+
+    def setUp(self):
+        super().setUp()
+        self.write_module("nightly", JOBS)
+
+    def ran(self):
+        """What has run since the last question, in its order."""
+        notes = self.folder / "ran.txt"
+        lines = notes.read_text().splitlines() if notes.exists() else []
+        notes.unlink(missing_ok=True)
+        return lines
+
+    def assert_said(self, process, exit_code, stdout, stderr=""):
+        self.assertEqual((process.returncode, process.stdout, process.stderr), (exit_code, stdout, stderr))
+
+    def reader(self):
+        """The connection options of a role that may only SELECT."""
+        database = self.sql("SELECT current_database()")[0][0]
+        self.sql("DROP ROLE IF EXISTS crontabber_reader")
+        self.sql("CREATE ROLE crontabber_reader LOGIN PASSWORD 'reading'")
+        self.addCleanup(self.sql, "DROP ROLE crontabber_reader")
+        self.addCleanup(self.sql, "DROP OWNED BY crontabber_reader")
+        self.sql(f'GRANT CONNECT ON DATABASE "{database}" TO crontabber_reader')
+        self.sql("GRANT USAGE ON SCHEMA public TO crontabber_reader")
+        self.sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO crontabber_reader")
+        return connection_options() | {"user": "crontabber_reader", "password": "reading"}

@@ -1,0 +1,244 @@
+"""--nagios, --list-jobs and --audit-ghosts through the real command: the whole output, whoever asks."""
+
+import json
+
+from tests.integration.mode_case import NOWHERE, ModeTestCase
+
+LINE = "=== JOB " + "=" * 72 + "\n"
+
+
+class TestNagios(ModeTestCase):
+    def test_all_is_well_before_the_first_run_and_after_a_good_one(self):
+        self.ini("nightly.Foo|1d\nnightly.Back|1d")
+
+        self.assert_said(self.crontabber("--nagios"), 0, "OK - All systems nominal\n")
+        self.assertEqual(self.sql("SELECT to_regclass('crontabber')"), [(None,)])
+        self.crontabber()
+        self.assert_said(self.crontabber("-n"), 0, "OK - All systems nominal\n")
+
+    def test_an_error_is_critical_and_the_first_of_a_backfill_job_a_warning(self):
+        sad = "sad (Sad) | <class 'ValueError'> | No more tissues"
+        back = "sad-back (SadBack) | <class 'ValueError'> | No more tissues"
+
+        self.ini("nightly.SadBack|1d\nnightly.Foo|1d\nnightly.SadChild|1d\nnightly.Sad|1d")
+        self.crontabber()
+        self.assert_said(self.crontabber("--nagios"), 2, f"CRITICAL - {sad}; {back}\n")
+
+        self.ini("nightly.SadBack|1d\nnightly.Foo|1d")
+        self.assert_said(self.crontabber("--nagios"), 1, f"WARNING - {back}\n")
+
+        self.due("sad-back")
+        self.crontabber()
+        self.assert_said(self.crontabber("--nagios"), 2, f"CRITICAL - {back}\n")
+
+    def test_it_is_one_line_whatever_the_error_text_holds(self):
+        loud = "loud (Loud) | <class 'RuntimeError'> | "
+        self.ini("nightly.Rude|1d\nnightly.Loud|1d")
+        self.crontabber()
+
+        told = self.crontabber("--nagios")
+
+        self.assertEqual(self.row("rude", "last_error")["value"], "a|b\nc\x1b[31m\\x00")
+        rude = "rude (Rude) | <class 'RuntimeError'> | a|b c [31m\\x00"
+        self.assert_said(told, 2, f"CRITICAL - {rude}; {loud}{'x' * (999 - len(loud))}…\n")
+
+    def test_it_is_one_line_also_for_a_row_that_the_original_wrote(self):
+        self.ini("nightly.Foo|1d")
+        self.crontabber()
+        error = {"type": "<type 'exceptions.OSError'>", "value": "a|b\nc\x1b[31m\x00", "traceback": "..."}
+        self.sql("UPDATE crontabber SET error_count = 1, last_error = %s", (json.dumps(error),))
+
+        told = self.crontabber("--nagios")
+
+        self.assert_said(told, 2, "CRITICAL - foo (Foo) | <type 'exceptions.OSError'> | a|b c [31m\n")
+
+    def test_a_role_that_may_only_select_can_ask(self):
+        self.ini("nightly.Sad|1d")
+        self.crontabber()
+        self.ini("nightly.Sad|1d", connection=self.reader())
+
+        told = self.crontabber("--nagios")
+
+        self.assert_said(told, 2, "CRITICAL - sad (Sad) | <class 'ValueError'> | No more tissues\n")
+
+    def test_a_server_that_was_made_read_only_can_be_asked(self):
+        self.ini("nightly.Sad|1d")
+        self.crontabber()
+
+        told = self.crontabber("--nagios", PGOPTIONS="-c default_transaction_read_only=on")
+
+        self.assert_said(told, 2, "CRITICAL - sad (Sad) | <class 'ValueError'> | No more tissues\n")
+
+    def test_a_state_database_out_of_reach_is_critical(self):
+        self.ini("nightly.Sad|1d", connection=NOWHERE)
+
+        told = self.crontabber("--nagios")
+
+        self.assertEqual((told.returncode, told.stderr), (2, ""))
+        self.assertRegex(told.stdout, r"\ACRITICAL - state database: .*Connection refused.*\n\Z")
+
+    def test_a_role_that_may_not_even_select_is_critical(self):
+        self.ini("nightly.Sad|1d")
+        self.crontabber()
+        reader = self.reader()
+        self.sql("REVOKE SELECT ON crontabber FROM crontabber_reader")
+        self.ini("nightly.Sad|1d", connection=reader)
+
+        told = self.crontabber("--nagios")
+
+        self.assertEqual((told.returncode, told.stderr), (2, ""))
+        self.assertRegex(told.stdout, r"\ACRITICAL - state database: permission denied for table crontabber .*\n\Z")
+
+    def test_a_broken_configuration_is_unknown(self):
+        cases = [
+            (lambda: self.ini("nightly.Nobody|1d"), "Nobody"),
+            (lambda: self.ini("nightly.Foo|1x"), "1x"),
+            (lambda: self.ini("nightly.Foo|1h|03:00"), "03:00"),
+            (lambda: self.ini("nightly.Foo|1d\nnightly.Foo|2d"), "twice"),
+            (lambda: self.ini("nightly.Foo|1d", error_retry_time="soon"), "error_retry_time"),
+            (lambda: (self.folder / "crontabber.ini").unlink(), "crontabber.ini"),
+        ]
+        for break_it, culprit in cases:
+            with self.subTest(culprit):
+                break_it()
+                told = self.crontabber("--nagios")
+                self.assertEqual((told.returncode, told.stderr), (3, ""))
+                self.assertRegex(told.stdout, rf"\AUNKNOWN - .*{culprit}.*\n\Z")
+
+
+class TestListJobs(ModeTestCase):
+    def stamp(self, app_name, column):
+        """As the server shows it, in its own zone."""
+        return self.sql(f"SELECT to_char({column}, 'YYYY-MM-DD HH24:MI:SS') FROM crontabber WHERE app_name = %s", (app_name,))[0][0]
+
+    def test_every_state_that_a_job_can_be_in(self):
+        self.ini("nightly.Sad|5m\nnightly.Back|7d|03:00\nnightly.Foo|1d|1:45\nnightly.Bar|12h\nnightly.SadChild|1h")
+        rows = [
+            ("foo", "-3 hours -20 minutes", "-3 hours -20 minutes", "20 hours 40 minutes", 0, "{}", None),
+            ("sad", "-2 hours -10 minutes", None, "-1 day -1 hour -1 minute", 2, "error", "-75 minutes -1 second"),
+            ("back", "-2 days -3 hours -30 minutes", "-40 days", None, 1, "error", None),
+            ("bar", None, None, None, 0, "{}", "-1 hour -1 minute -1 second"),
+        ]
+        self.crontabber("--reset-job=foo")
+        error = json.dumps({"type": "<class 'E'>", "value": "v\nw", "traceback": '  File "x.py", line 3, in run\n    boo()\n'})
+        for name, run, success, following, errors, last_error, ongoing in rows:
+            self.sql(
+                "INSERT INTO crontabber (app_name, first_run, last_run, last_success, next_run, error_count, last_error, ongoing)"
+                " VALUES (%s, now(), now() + %s::interval, now() + %s::interval, now() + %s::interval + interval '30 s', %s, %s,"
+                " now() + %s::interval)",
+                (name, run, success, following, errors, error if last_error == "error" else "{}", ongoing),
+            )
+
+        listed = self.crontabber("--list-jobs")
+
+        self.assert_said(listed, 0, (
+            LINE +
+            "Class:          nightly.Sad\n"
+            "App name:       sad\n"
+            "Frequency:      5m\n"
+            "Ongoing now!    Started 1 hour, 15 minutes ago\n"
+            f"Last run:       {self.stamp('sad', 'last_run')}  (2 hours, 10 minutes ago)\n"
+            "Last success:   no previous successful run\n"
+            f"Next run:       {self.stamp('sad', 'next_run')}  (was 1 day, 1 hour ago)\n"
+            "Error!!         (2 times)\n"
+            "Traceback (most recent call last):\n"
+            '  File "x.py", line 3, in run\n'
+            "    boo()\n"
+            "<class 'E'>: v\n"
+            "w\n"
+            "\n" + LINE +
+            "Class:          nightly.Back\n"
+            "App name:       back\n"
+            "Frequency:      7d @ 03:00\n"
+            f"Last run:       {self.stamp('back', 'last_run')}  (2 days, 3 hours ago)\n"
+            f"Last success:   {self.stamp('back', 'last_success')}  (1 month, 1 week ago)\n"
+            "Next run:       none\n"
+            "Error!!         (1 times)\n"
+            "Traceback (most recent call last):\n"
+            '  File "x.py", line 3, in run\n'
+            "    boo()\n"
+            "<class 'E'>: v\n"
+            "w\n"
+            "\n" + LINE +
+            "Class:          nightly.Foo\n"
+            "App name:       foo\n"
+            "Frequency:      1d @ 1:45\n"
+            f"Last run:       {self.stamp('foo', 'last_run')}  (3 hours, 20 minutes ago)\n"
+            f"Last success:   {self.stamp('foo', 'last_success')}  (3 hours, 20 minutes ago)\n"
+            f"Next run:       {self.stamp('foo', 'next_run')}  (in 20 hours, 40 minutes)\n"
+            "\n" + LINE +
+            "Class:          nightly.Bar\n"
+            "App name:       bar\n"
+            "Frequency:      12h\n"
+            "Ongoing now!    Started 1 hour, 1 minute ago\n"
+            "Last run:       none\n"
+            "Last success:   no previous successful run\n"
+            "Next run:       none\n"
+            "\n" + LINE +
+            "Class:          nightly.SadChild\n"
+            "App name:       sad-child\n"
+            "Frequency:      1h\n"
+            "*NO PREVIOUS RUN INFO*\n"
+        ))  # fmt: skip
+
+    def test_any_unambiguous_beginning_of_the_name_works_and_the_letter(self):
+        self.ini("nightly.Foo|1d")
+        text = LINE + "Class:          nightly.Foo\nApp name:       foo\nFrequency:      1d\n*NO PREVIOUS RUN INFO*\n"
+
+        for argument in ("--list-jobs", "--list-job", "--list", "--lis", "-l"):
+            with self.subTest(argument):
+                self.assert_said(self.crontabber(argument), 0, text)
+        self.assertEqual(self.sql("SELECT to_regclass('crontabber')"), [(None,)])
+
+    def test_a_job_without_a_time_of_a_single_day_is_listed_as_daily(self):
+        self.ini("nightly.Foo|03:00")
+
+        listed = self.crontabber("--list")
+
+        self.assertIn("\nFrequency:      1d @ 03:00\n", listed.stdout)
+
+    def test_a_role_that_may_only_select_can_ask(self):
+        self.ini("nightly.Foo|1d")
+        self.crontabber()
+        wanted = self.crontabber("--list").stdout
+        self.ini("nightly.Foo|1d", connection=self.reader())
+
+        listed = self.crontabber("--list")
+
+        self.assertEqual((listed.returncode, listed.stderr), (0, ""))
+        self.assertEqual(listed.stdout.splitlines()[:4], wanted.splitlines()[:4])
+        self.assertEqual(len(listed.stdout.splitlines()), len(wanted.splitlines()))
+
+    def test_a_state_database_out_of_reach_is_an_error(self):
+        self.ini("nightly.Foo|1d", connection=NOWHERE)
+
+        listed = self.crontabber("--list")
+
+        self.assertEqual((listed.returncode, listed.stdout), (1, ""))
+        self.assertRegex(listed.stderr, r"\Acrontabber: state database: .*Connection refused.*\n\Z")
+
+
+class TestAuditGhosts(ModeTestCase):
+    def test_it_names_what_is_in_the_state_and_not_configured(self):
+        self.ini("nightly.Foo|1d\nnightly.Bar|1d\nnightly.Sad|1d")
+
+        self.assert_said(self.crontabber("--audit-ghosts"), 0, "")
+        self.crontabber()
+        self.assert_said(self.crontabber("--audit-ghosts"), 0, "")
+        self.ini("nightly.Foo|1d")
+        self.assert_said(
+            self.crontabber("--audit-ghosts"), 0, "Ghosts: in the state database, but not configured here\n\tbar\n\tsad\n"
+        )
+        self.crontabber("--reset-job=sad")
+        self.assert_said(
+            self.crontabber("--audit-ghosts"), 0, "Ghosts: in the state database, but not configured here\n\tbar\n"
+        )
+
+    def test_a_role_that_may_only_select_can_ask(self):
+        self.ini("nightly.Foo|1d")
+        self.crontabber()
+        self.ini("nightly.Bar|1d", connection=self.reader())
+
+        ghosts = self.crontabber("--audit-ghosts")
+
+        self.assert_said(ghosts, 0, "Ghosts: in the state database, but not configured here\n\tfoo\n")
