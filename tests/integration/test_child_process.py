@@ -108,14 +108,10 @@ class TestTimeout(ProcessTestCase):
 
 
 class TestSignals(ProcessTestCase):
-    def setUp(self):
-        self.addCleanup(setattr, INTERRUPTION, "signum", None)
-
     def processes_of_interrupted_run(self, then):
         """The process ids of what it had started."""
-        with self.assertRaises(KeyboardInterrupt), starting(then) as processes:
-            with INTERRUPTION.answered(lambda: None), INTERRUPTION.allowed():
-                child_process.run("sleep 60; true")
+        with self.assertRaises(KeyboardInterrupt), starting(then) as processes, interruptible():
+            child_process.run("sleep 60; true")
         return [process.pid for process in processes]
 
     def test_a_command_that_a_signal_interrupts_is_ended(self):
@@ -140,14 +136,23 @@ class TestSignals(ProcessTestCase):
                 second.start()
                 second_starts.wait()
 
-        with self.assertRaises(KeyboardInterrupt), starting(then):
-            with INTERRUPTION.answered(lambda: None), INTERRUPTION.allowed():
-                first = threading.Thread(target=child_process.run, args=("true",))
-                first.start()
-                first.join()
-                first_is_done.set()
-                second.join()
-                os.kill(os.getpid(), signal.SIGTERM)
+        with self.assertRaises(KeyboardInterrupt), starting(then), interruptible():
+            first = threading.Thread(target=child_process.run, args=("true",))
+            first.start()
+            first.join()
+            first_is_done.set()
+            second.join()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@contextmanager
+def interruptible():
+    """As a job is, while it runs."""
+    try:
+        with INTERRUPTION.answered(lambda: None), INTERRUPTION.allowed():
+            yield
+    finally:
+        INTERRUPTION.signum = None
 
 
 @contextmanager
