@@ -3,10 +3,10 @@
 Imported while configman.value_sources.for_getopt or configman.config_manager is.
 """
 
+from __future__ import annotations
+
 import getopt
 import warnings
-from collections.abc import Iterator
-from typing import Any
 
 from configman.config_exceptions import NotAnOptionError
 from configman.converters import boolean_converter
@@ -15,6 +15,11 @@ from configman.namespace import Namespace
 from configman.option import Option
 
 from crontabber.configman_compat.overlay import flattened
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
 
 
 def get_values(self: Any, config_manager: Any, ignore_mismatches: bool, obj_hook: Any = DotDict) -> Any:
@@ -68,9 +73,7 @@ def check_for_mismatches(self: Any, known_keys: set[str]) -> None:
         if getattr(source, "always_ignore_mismatches", False):
             continue
         allowed = not hasattr(source, "command_line_value_source")
-        values = source.get_values(self, allowed, self.value_source_object_hook)
-        flat = flattened(values) or flattened(DotDict(values)) or {}
-        unknown = {key for key, value in flat.items() if not isinstance(value, DotDict)}.difference(known_keys)
+        unknown = unknown_keys(source.get_values(self, allowed, self.value_source_object_hook), known_keys)
         # The end of a known name may have been acquired.
         unknown = {key for key in unknown if f"{key}\n" not in lines}
         if not unknown:
@@ -81,3 +84,9 @@ def check_for_mismatches(self: Any, known_keys: set[str]) -> None:
             raise NotAnOptionError(f"{unknown} are not valid Options")
         else:
             raise NotAnOptionError(f"{unknown.pop()} is not a valid Option")
+
+
+def unknown_keys(values: Any, known_keys: set[str]) -> set[str]:
+    """The dotted names of what a source has and nobody asked for."""
+    flat = flattened(values) or flattened(DotDict(values)) or {}
+    return {key for key, value in flat.items() if not isinstance(value, DotDict)}.difference(known_keys)

@@ -3,10 +3,16 @@
 A configuration of 1,000 jobs is walked some dozen times before the first job is looked at.
 """
 
+from __future__ import annotations
+
 import weakref
-from collections.abc import Callable, ItemsView, Iterable, Iterator, Mapping, MutableMapping, ValuesView
+from collections.abc import ItemsView, Mapping, MutableMapping, ValuesView
 from types import ModuleType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
 
 # Values that are neither mappings, nor have requirements, nor can be closed.
 PLAIN_TYPES = frozenset((type(None), str, bytes, int, float, bool, list, tuple))
@@ -47,14 +53,14 @@ def keep_order_in_a_dict(orderedset: ModuleType) -> None:
 def walk_without_lookups(dotdict: ModuleType) -> None:
     """What a mapping holds is taken from where it holds it, not by a lookup of each dotted key from the top."""
 
-    class Items(ItemsView[str, Any]):
+    class Items(ItemsView):
         _mapping: Any
 
         def __iter__(self) -> Iterator[tuple[str, Any]]:
             held = vars(self._mapping)
             return iter([(key, held[key]) for key in self._mapping._key_order.map])
 
-    class Values(ValuesView[Any]):
+    class Values(ValuesView):
         _mapping: Any
 
         def __iter__(self) -> Iterator[Any]:

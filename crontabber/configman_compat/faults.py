@@ -1,9 +1,15 @@
 """What configman 1.3.0 does wrong on the way from a source to a value, put right."""
 
+from __future__ import annotations
+
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import ModuleType
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 WITH_WRITERS = ("for_mapping", "for_conf", "for_json", "for_configobj")
 

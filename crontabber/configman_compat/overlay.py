@@ -5,8 +5,9 @@ steps, and asks every source for every option by its dotted name. Imported while
 everything beneath it is there.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from __future__ import annotations
+
+from collections.abc import Mapping
 
 from configman.config_exceptions import CannotConvertError
 from configman.dotdict import DotDict
@@ -16,10 +17,16 @@ from configman.required_config import RequiredConfig
 
 from crontabber.configman_compat.containers import PLAIN_TYPES
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import Any
+
+    Find = Callable[[str, Any], Any]
+
 MISSING = object()
 # What a class inherits it requires each time that it is asked: asked once is enough.
 COLLECT_FROM_CLASSES = RequiredConfig.get_required_config.__func__
-Find = Callable[[str, Any], Any]
 
 
 def overlay_expand(self: Any) -> set[str]:

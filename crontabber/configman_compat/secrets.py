@@ -1,12 +1,17 @@
 """Where does configman show a secret? In a dumped file of mode 0600, and where --admin.expose_secrets asks for it."""
 
+from __future__ import annotations
+
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import ModuleType
-from typing import IO, Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import IO, Any
 
 SECRET_NAMES = ("password", "dsn")
 

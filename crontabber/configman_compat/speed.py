@@ -3,11 +3,16 @@
 None of it changes what comes out; a test compares.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
+
 from types import ModuleType
-from typing import Any
 
 from crontabber.configman_compat import containers
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
 
 
 def overlay_once(config_manager: ModuleType) -> None:
