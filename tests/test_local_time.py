@@ -4,7 +4,7 @@ import unittest
 from datetime import date, datetime, time, timedelta, timezone
 from zoneinfo import ZoneInfo
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crontabber.rules.local_time import exists, last_day, moment_on
@@ -45,6 +45,7 @@ class TestMoment(unittest.TestCase):
                 self.assertEqual(moment.isoformat(), datetime.fromisoformat(expected).replace(tzinfo=UTC).isoformat())
 
     @given(days, times, zones)
+    @settings(deadline=None)
     def test_it_is_the_first_instant_at_which_the_clocks_show_that_time_or_a_later_one(self, day, at, zone):
         wall = datetime.combine(day, at)
 
@@ -56,6 +57,7 @@ class TestMoment(unittest.TestCase):
             self.assertLess(_shown(moment - timedelta(seconds=earlier), zone), wall)
 
     @given(days, times, zones)
+    @settings(deadline=None)
     def test_later_dates_come_later(self, day, at, zone):
         self.assertLessEqual(moment_on(day, at, zone), moment_on(day + DAY, at, zone))
 
@@ -81,6 +83,7 @@ class TestDates(unittest.TestCase):
         self.assertEqual(last_day(half_past_eleven_again, time(0, 0), ZoneInfo("America/St_Johns")), date(2010, 11, 7))
 
     @given(st.datetimes(datetime(1965, 1, 1), datetime(2060, 1, 1), timezones=st.just(UTC)), times, zones)
+    @settings(deadline=None)
     def test_the_last_day_is_the_latest_whose_time_has_come(self, moment, at, zone):
         day = last_day(moment, at, zone)
 

@@ -4,7 +4,7 @@ import unittest
 from datetime import datetime, time, timedelta, timezone
 from zoneinfo import ZoneInfo
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crontabber.errors import FrequencyDefinitionError, TimeDefinitionError
@@ -147,6 +147,7 @@ class TestTimeOfDay(unittest.TestCase):
                     self.assertEqual(str(caught.exception), NOT_A_TIME % shown)
 
     @given(st.text(alphabet="0123456789:０x ", max_size=6))
+    @settings(deadline=None)
     def test_whatever_is_taken_for_one_reads_the_same_afterwards(self, text):
         try:
             taken = parse_time(text)

@@ -147,6 +147,7 @@ class TestRuns(unittest.TestCase):
         self.assertEqual([date.astimezone(UTC) for date in job.runs], _slots(schedule, zone, first, now))
 
     @given(schedules, zones, moments, st.lists(st.floats(0, 3), max_size=20))
+    @settings(deadline=None)
     def test_a_job_is_due_when_and_only_when_it_has_a_date_to_run(self, schedule, zone, now, intervals_apart):
         job = SimulatedBackfillJob(schedule, zone)
         now = _first_tick(schedule, zone, now)

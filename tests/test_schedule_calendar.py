@@ -81,6 +81,7 @@ class TestTwoYears(unittest.TestCase):
 
 class TestEveryZone(unittest.TestCase):
     @given(zones, starts, st.sampled_from([1, 2, 7, 30]), times)
+    @settings(deadline=None)
     def test_on_time_the_runs_lie_on_every_nth_date(self, zone, first_run, days, at):
         job = SimulatedJob(Schedule(days * DAY, at), zone)
         job.run(first_run)

@@ -4,7 +4,7 @@ import unittest
 from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crontabber.errors import StateDatabaseError
@@ -67,6 +67,7 @@ class TestZone(unittest.TestCase):
                 )
 
     @given(st.integers(-15 * 60, 15 * 60))
+    @settings(deadline=None)
     def test_every_fixed_offset_is_one(self, minutes):
         hours, rest = divmod(abs(minutes), 60)
         text, posix_sign = f"{hours:02}:{rest:02}", "-" if minutes > 0 else "+"
