@@ -35,8 +35,9 @@ class BaseCronApp(RequiredConfig):
     depends_on: ClassVar[str | list[str] | tuple[str, ...] | None] = None
     required_config = Namespace()
 
-    # The server's zone and a hook into the job's own transaction; the runner sets both on the instance.
+    # The server's zone, and when the run was claimed; the runner sets both on the instance.
     _time_zone: tzinfo = UTC
+    _claimed_at: datetime | None = None
 
     def __init__(self, config: Any, job_information: Mapping[str, Any] | None) -> None:
         self.config = config
@@ -71,6 +72,9 @@ class BaseCronApp(RequiredConfig):
         """Called inside a single-transaction job's transaction, when `run` has returned and nothing is committed."""
 
     def _dates(self, now: datetime) -> Iterator[datetime]:
+        if self.job_information is None:
+            # What is remembered as the first run is the claim: if the first date fails, it is tried again as itself.
+            now = self._claimed_at or now
         schedule = parse_schedule(self.config.frequency, self.config.get("time"))
         return backfill_dates(schedule, self._state(), now, self._time_zone)
 
