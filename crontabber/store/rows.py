@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from crontabber.errors import BrokenJSONError
+from crontabber.rules.dependencies import names_in
 from crontabber.rules.job_state import Failure, JobState
 
 # What existing users find in a job's dict, no more and no less.
@@ -26,7 +27,7 @@ def state_from_row(row: Sequence[Any]) -> JobState:
 def state_from_mapping(app_name: str, info: Mapping[str, Any]) -> JobState:
     """What a mapping with the public keys says; one that lacks some leaves them empty."""
     known = {key: info[key] for key in PUBLIC_KEYS if info.get(key) is not None}
-    known["depends_on"] = tuple(known.get("depends_on", ()))
+    known["depends_on"] = names_in(known.get("depends_on"))
     known["last_error"] = from_json(known.get("last_error"))
     return JobState(app_name, owner=info.get("owner"), **known)
 
