@@ -1,0 +1,168 @@
+"""JobStateDatabase as users' code and test suites know it: a mapping from app_names to dicts."""
+
+import logging
+from datetime import datetime, timedelta, timezone
+
+from configman import ConfigurationManager
+
+from crontabber.app import CronTabber, JobStateDatabase
+from crontabber.errors import BrokenJSONError, StateDatabaseError
+from tests.support import DatabaseTestCase, connection_options
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=timezone.utc)
+FOO = {
+    "next_run": NOW + timedelta(hours=1),
+    "first_run": NOW - timedelta(days=9),
+    "last_run": NOW,
+    "last_success": NOW - timedelta(days=1),
+    "depends_on": ["bar", "baz"],
+    "error_count": 2,
+    "last_error": {"type": "<class 'ValueError'>", "value": "Snö ☃", "traceback": "  File ..."},
+    "ongoing": NOW - timedelta(minutes=1),
+}
+BAR = {
+    "next_run": NOW, "first_run": NOW, "last_run": NOW, "last_success": None, "depends_on": [], "error_count": 0,
+    "last_error": {}, "ongoing": None,
+}  # fmt: skip
+
+
+def without_ongoing(info):
+    return {key: value for key, value in info.items() if key != "ongoing"}
+
+
+class TestMapping(DatabaseTestCase):
+    maxDiff = None
+
+    def setUp(self):
+        super().setUp()
+        self.database = self.state_database()
+
+    def state_database(self, **connection):
+        """Made as test suites of applications make it: from what CronTabber requires, a logger and some values."""
+        definition = CronTabber.get_required_config()
+        definition.add_option("logger", default=logging.getLogger("tests"))
+        values = {f"resource.postgresql.{name}": value for name, value in (connection_options() | connection).items()}
+        manager = ConfigurationManager([definition], values_source_list=[values], argv_source=[], app_name="tests")
+        with manager.context() as config:
+            database = config.crontabber.job_state_db_class(config.crontabber)
+        self.assertIsInstance(database, JobStateDatabase)
+        self.addCleanup(database.close)
+        return database
+
+    def test_building_one_makes_the_tables_and_has_no_data(self):
+        self.assertEqual(self.sql("SELECT count(*) FROM crontabber UNION ALL SELECT count(*) FROM crontabber_log"), [(0,), (0,)])
+        self.assertFalse(self.database.has_data())
+        self.assertEqual((list(self.database), len(self.database), self.database.copy()), ([], 0, {}))
+
+    def test_what_is_set_is_what_one_gets(self):
+        self.database["foo"] = FOO
+        self.database["bar"] = BAR
+
+        self.assertTrue(self.database.has_data())
+        self.assertEqual(self.database["foo"], FOO)
+        self.assertEqual(self.database.get("bar"), BAR)
+        self.assertEqual(list(self.database), ["bar", "foo"])
+        self.assertEqual(list(self.database.keys()), ["bar", "foo"])
+        self.assertEqual(len(self.database), 2)
+        self.assertTrue("foo" in self.database and "nobody" not in self.database)
+        self.assertEqual(self.database.copy(), {"foo": FOO, "bar": BAR})
+
+    def test_items_and_values_are_without_ongoing(self):
+        self.database["foo"] = FOO
+        self.database["bar"] = BAR
+
+        items, values = self.database.items(), self.database.values()
+
+        self.assertEqual(dict(items), {"foo": without_ongoing(FOO), "bar": without_ongoing(BAR)})
+        self.assertEqual(sorted(values, key=lambda info: info["error_count"]), [without_ongoing(BAR), without_ongoing(FOO)])
+
+    def test_what_is_not_there(self):
+        self.assertIsNone(self.database.get("foo"))
+        self.assertEqual((self.database.get("foo", 17), self.database.pop("foo", 18)), (17, 18))
+        for act in (lambda: self.database["foo"], lambda: self.database.pop("foo"), lambda: self.database.__delitem__("foo")):
+            with self.assertRaises(KeyError) as caught:
+                act()
+            self.assertEqual(caught.exception.args, ("foo",))
+
+    def test_pop_and_del_take_a_job_out_and_leave_its_log(self):
+        self.database["foo"] = FOO
+        self.database["bar"] = BAR
+        self.database.log_run("foo", timedelta(seconds=3), NOW)
+
+        popped = self.database.pop("foo")
+        del self.database["bar"]
+
+        self.assertEqual((popped, self.database.has_data()), (FOO, False))
+        self.assertEqual(self.sql("SELECT app_name, duration, success FROM crontabber_log"), [("foo", timedelta(seconds=3), NOW)])
+
+    def test_update_and_setting_again_replace_the_whole_row(self):
+        self.database["foo"] = FOO
+
+        self.database.update({"foo": BAR, "bar": FOO})
+
+        self.assertEqual(self.database.copy(), {"foo": BAR, "bar": FOO})
+        self.database["bar"] = BAR
+        self.assertEqual(self.sql("SELECT app_name, ongoing, owner FROM crontabber ORDER BY 1"), [("bar", None, None), ("foo", None, None)])
+
+    def test_last_success_and_ongoing_may_be_lacking(self):
+        partial = {key: value for key, value in FOO.items() if key not in ("last_success", "ongoing")}
+
+        self.database["foo"] = partial
+
+        self.assertEqual(self.database["foo"], FOO | {"last_success": None, "ongoing": None})
+
+    def test_what_one_gets_can_be_set_again(self):
+        self.database["foo"] = FOO
+
+        self.database["copy"] = self.database["foo"]
+        self.database.update(dict(self.database.items()))
+
+        self.assertEqual(self.database["copy"], FOO | {"ongoing": None})
+
+    def test_last_error_takes_types_and_text_that_postgresql_refuses(self):
+        cases = [
+            ({"type": ValueError, "value": "v", "traceback": ""}, {"type": "<class 'ValueError'>", "value": "v", "traceback": ""}),
+            ({"type": "T", "value": "a\x00b\ud800", "traceback": ""}, {"type": "T", "value": "a\x00b\ud800", "traceback": ""}),
+            ({"type": "T", "value": NOW, "traceback": None}, {"type": "T", "value": repr(NOW), "traceback": None}),
+            ({}, {}),
+            (None, {}),
+        ]
+        for given, kept in cases:
+            with self.subTest(given=given):
+                self.database["foo"] = BAR | {"last_error": given}
+                self.assertEqual(self.database["foo"]["last_error"], kept)
+
+    def test_depends_on_takes_what_a_job_class_may_have(self):
+        for given, kept in ((("a", "b"), ["a", "b"]), (["a"], ["a"]), ("abc", ["abc"]), (None, [])):
+            with self.subTest(given=given):
+                self.database["foo"] = BAR | {"depends_on": given}
+                self.assertEqual(self.database["foo"]["depends_on"], kept)
+
+    def test_a_last_error_that_is_no_json_is_named(self):
+        self.sql("ALTER TABLE crontabber ALTER last_error TYPE text")
+        self.sql("INSERT INTO crontabber (app_name, last_error) VALUES ('foo', '{broken')")
+
+        with self.assertRaises(BrokenJSONError) as caught:
+            self.database["foo"]
+
+        self.assertEqual(str(caught.exception), "last_error holds '{broken', which is no JSON")
+
+    def test_it_sees_what_others_write_and_others_see_what_it_writes(self):
+        other = self.state_database()
+
+        self.database["foo"] = FOO
+
+        self.assertEqual(other["foo"], FOO)
+        other["foo"] = BAR
+        self.assertEqual(self.database["foo"], BAR)
+
+    def test_it_finds_a_new_connection_after_one_was_lost(self):
+        self.database["foo"] = FOO
+        self.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                 " WHERE application_name = 'crontabber' AND datname = current_database()")
+
+        self.assertEqual(self.database["foo"], FOO)
+
+    def test_a_server_out_of_reach_is_one_named_error(self):
+        with self.assertRaisesRegex(StateDatabaseError, "state database: .*Connection refused"):
+            self.state_database(host="127.0.0.1", port="1")
