@@ -27,7 +27,7 @@ class EmbeddedConnectionFactory(ConnectionFactory):
     required_config.add_option(
         "data_dir",
         default="",
-        doc="folder for the data of an embedded PostgreSQL, made if it does not exist; relative to the current directory",
+        doc="folder for the data of an embedded PostgreSQL; made if missing, relative to the current directory",
         reference_value_from="resource.postgresql",
     )
     required_config.add_option(

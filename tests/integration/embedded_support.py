@@ -44,11 +44,15 @@ class EmbeddedTestCase(unittest.TestCase):
         if not os.path.exists("/proc/self/cwd"):
             raise unittest.SkipTest("needs /proc, to see which servers run")
         cls.root = Path(tempfile.mkdtemp(prefix="embedded-"))
-        cls.addClassCleanup(shutil.rmtree, cls.root)
         cls.root.chmod(0o755)
         cls.data_dir = cls.root / "data"
         with EmbeddedServer(str(cls.data_dir)):
             pass
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        # Not a class cleanup: nose does not know these.
+        shutil.rmtree(cls.root)
 
     def tearDown(self) -> None:
         left = servers_under(self.root, wait=True)
