@@ -3,6 +3,7 @@
 A message says what is wrong, about which value, and what would be right: it is shown to a person as it stands.
 """
 
+import signal
 from enum import IntEnum
 
 
@@ -19,6 +20,10 @@ class ExitCode(IntEnum):
 
 class CrontabberError(Exception):
     """Something that a person has to put right; its text is the whole message."""
+
+
+class ConfigurationError(CrontabberError):
+    """A source of the configuration cannot be read, or an option is unknown or has a value that it cannot have."""
 
 
 class JobsSettingError(CrontabberError):
@@ -89,5 +94,5 @@ class Interrupted(KeyboardInterrupt):
     """SIGINT or SIGTERM arrived; `signum` says which. Raised in the main thread, inside the job that is running."""
 
     def __init__(self, signum: int) -> None:
-        super().__init__(signum)
+        super().__init__(f"{signal.Signals(signum).name} arrived")
         self.signum = signum

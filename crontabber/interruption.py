@@ -3,11 +3,18 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from crontabber.errors import Interrupted
+
+ASKED_TO_END = (signal.SIGINT, signal.SIGTERM)
+# Seconds from one time that the waiting database calls are ended to the next, once we have been asked to end: storing
+# what has happened takes less, unless somebody's lock is in the way.
+CANCEL_EVERY = 0.4
 
 
 class Interruption:
@@ -17,6 +24,8 @@ class Interruption:
         self.signum: int | None = None
         self.restart = False
         self._deferred = False
+        self._before: dict[int, Any] = {}
+        os.register_at_fork(after_in_child=self._be_nobodys)
 
     @contextmanager
     def answered(self, cancel_statements: Callable[[], None]) -> Iterator[None]:
@@ -29,16 +38,15 @@ class Interruption:
             return
         self.signum = None
         handlers = {signal.SIGINT: self._interrupt, signal.SIGTERM: self._interrupt, signal.SIGHUP: self._restart}
-        before = {signum: signal.getsignal(signum) for signum in handlers}
+        self._before = {signum: signal.getsignal(signum) for signum in handlers}
         for signum, handler in handlers.items():
-            if before[signum] is not signal.SIG_IGN:
+            if self._before[signum] is not signal.SIG_IGN:
                 signal.signal(signum, handler)
         try:
             with _watched(cancel_statements):
                 yield
         finally:
-            for signum, handler in before.items():
-                signal.signal(signum, handler)
+            self._answer_no_more()
 
     def note(self, error: KeyboardInterrupt) -> None:
         """Remember an interruption that came as an exception, also where no handler is installed."""
@@ -65,13 +73,18 @@ class Interruption:
         finally:
             self._deferred = before
 
+    def sleep(self, seconds: float) -> None:
+        """Also where signals are deferred, one ends the wait: Interrupted."""
+        with self.allowed():
+            time.sleep(seconds)
+
     def _raise_if_asked(self) -> None:
         if self.signum is not None:
             raise Interrupted(self.signum)
 
     def _interrupt(self, signum: int, frame: FrameType | None) -> None:
         # A second signal ends the process at once; the next tick finds out and says so.
-        for again in (signal.SIGINT, signal.SIGTERM):
+        for again in ASKED_TO_END:
             signal.signal(again, signal.SIG_DFL)
         self.signum = signum
         if not self._deferred:
@@ -79,6 +92,17 @@ class Interruption:
 
     def _restart(self, signum: int, frame: FrameType | None) -> None:
         self.restart = True
+
+    def _answer_no_more(self) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+        self._before = {}
+
+    def _be_nobodys(self) -> None:
+        """A child that a job forks ends by a signal as any process does, and the watcher hears nothing of it."""
+        if self._before:
+            signal.set_wakeup_fd(-1)
+            self._answer_no_more()
 
 
 @contextmanager
@@ -88,17 +112,22 @@ def _watched(cancel_statements: Callable[[], None]) -> Iterator[None]:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+    over = threading.Event()
 
     def watch() -> None:
         while received := os.read(reader, 1):
-            if received[0] in (signal.SIGINT, signal.SIGTERM):
+            if received[0] in ASKED_TO_END:
                 cancel_statements()
+                # What comes after may wait, too.
+                while not over.wait(CANCEL_EVERY):
+                    cancel_statements()
         os.close(reader)
 
     threading.Thread(target=watch, name="crontabber-signals", daemon=True).start()
     try:
         yield
     finally:
+        over.set()
         signal.set_wakeup_fd(before)
         os.close(writer)
 

@@ -1,17 +1,19 @@
 """One run of one job under a claim: compute the outcome, then store it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
-from crontabber.errors import LostClaimError, StateDatabaseError
+from crontabber.errors import Interrupted, LostClaimError, StateDatabaseError
 from crontabber.failure import as_text, failure_of
 from crontabber.interruption import INTERRUPTION
 from crontabber.rules.job_state import Failure, JobState, Outcome, settled
 from crontabber.rules.schedule import Schedule, next_run_after_failure, next_run_after_success, slot_to_remember
 from crontabber.store.claims import Claim
+from crontabber.store.forked_child import child_ends_here
 from crontabber.store.rows import as_mapping
+from crontabber.surroundings import surroundings_restored
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,8 @@ class JobRun:
         self._job = job
         self._claim = claim
         self._occasion = occasion
+        self._last_success: datetime | None = None
+        self._failure: Failure | None = None
         # Since when the date that is running now has been running.
         self._date_started = claim.since
         # What the job's own transaction has stored already: the date, or the whole new state.
@@ -82,10 +86,13 @@ class JobRun:
 
     def complete(self) -> JobState:
         """Execute and settle; the new state. LostClaimError if the job was taken over meanwhile."""
-        outcome = self._execute()
-        if self._stored_state is not None and outcome.failure is None:
-            state = self._stored_state
-            self._store.claims.finish(self._claim)
+        with surroundings_restored():
+            outcome = self._execute()
+        state = self._stored_state
+        if state is not None and self._store.claims.was_settled(self._claim, state):
+            # Whatever came after the commit: what is done and stored is a success.
+            outcome = replace(outcome, failure=None)
+            self._store.claims.give_up(self._claim)
         else:
             state = self._state_after(outcome)
             self._settle(outcome, state)
@@ -93,29 +100,40 @@ class JobRun:
         return state
 
     def _execute(self) -> Outcome:
-        """The only place that catches what a job raises."""
-        last_success, failure = None, None
+        """Run the job to its end. Each date of a backfill is stored as it succeeds."""
+        successes = self._successes()
+        while self._has_another(successes):
+            self._settle_date()
+        return Outcome(self._claim.since, self._settings.clock(), self._last_success, self._failure)
+
+    def _successes(self) -> Iterator[datetime]:
+        """A generator, so that making the instance is already part of what may fail."""
+        yield from self._instance().main()
+
+    def _has_another(self, successes: Iterator[datetime]) -> bool:
+        """Let the job run up to its next success. The only place that catches what a job raises."""
         try:
-            with INTERRUPTION.allowed():
-                for success in self._instance().main():
-                    last_success = success
-                    with INTERRUPTION.deferred():
-                        self._settle_date(success)
-        except (LostClaimError, StateDatabaseError):
+            with child_ends_here(), INTERRUPTION.allowed():
+                self._last_success = next(successes)
+        except StopIteration:
+            return False
+        except LostClaimError:
             raise
         # BaseException: asyncio's CancelledError and a bare KeyboardInterrupt come from jobs, too.
         except BaseException as error:
-            if isinstance(error, SystemExit) and error.code in (0, None):
-                last_success = last_success or self._claim.since
-            else:
-                failure = self._failed(error)
-        return Outcome(self._claim.since, self._settings.clock(), last_success, failure)
+            if not isinstance(error, SystemExit) or error.code not in (0, None):
+                self._failure = self._failed(error)
+            elif not self._job.is_backfill:
+                self._last_success = self._last_success or self._claim.since
+            return False
+        return True
 
     def _instance(self) -> Any:
         before = self._occasion.before
         info = None if before is None else as_mapping(before)
         instance = self._job.job_class(self._job.config, info)
         instance._time_zone = self._store.zone
+        instance._claimed_at = self._claim.since
         instance._before_commit = self._store_within
         return instance
 
@@ -129,10 +147,10 @@ class JobRun:
     def _state_after(self, outcome: Outcome) -> JobState:
         return state_after(self._job, self._occasion, outcome, self._store.zone, self._settings.retry_after)
 
-    def _settle_date(self, date: datetime) -> None:
+    def _settle_date(self) -> None:
         """Each date of a backfill is stored as it succeeds, by us or by the job's own transaction."""
-        now = self._settings.clock()
-        if self._job.is_backfill and self._stored_date != date:
+        now, date = self._settings.clock(), self._last_success
+        if self._job.is_backfill and date is not None and self._stored_date != date:
             self._store.claims.settle_date(self._claim, date, now - self._date_started)
         self._date_started = now
 
@@ -156,7 +174,7 @@ class JobRun:
         success = None if outcome.failure else state.last_success
         try:
             self._store.claims.settle(self._claim, state, duration, success, outcome.failure, logged)
-        except StateDatabaseError:
+        except (StateDatabaseError, Interrupted):
             result = as_text(outcome.failure) if outcome.failure else "success"
             self._logger.error("%s: its result could not be stored. It was: %s", self._job.app_name, result)
             raise

@@ -16,7 +16,7 @@ from crontabber.store.claims import RowLevelLockError
 
 @dataclass
 class Tick:
-    """What is known within one tick: its start, the states, what has succeeded, and what was found to be someone else's."""
+    """What is known within one tick: its start, the states, what has succeeded, what was found to be others'."""
 
     started: datetime
     states: dict[str, JobState]
@@ -24,6 +24,10 @@ class Tick:
     ongoing_elsewhere: bool = False
     claim_lost: bool = False
     anything_due: bool = False
+
+    @property
+    def others_at_work(self) -> bool:
+        return self.ongoing_elsewhere or self.claim_lost
 
     def exit_code(self) -> ExitCode:
         if self.ongoing_elsewhere:
@@ -82,6 +86,11 @@ class Runner:
 
     def _attend(self, job: Job, tick: Tick, configured: Sequence[str], force: bool) -> None:
         skip = why_skip(job, tick, configured, self._clock(), self._store.zone, force)
+        if skip is not None and skip.due and tick.others_at_work:
+            # What holds it back may have succeeded elsewhere by now. Without a second look, a job whose two parents
+            # always run in two processes would never run.
+            tick.states = self._store.states()
+            skip = why_skip(job, tick, configured, self._clock(), self._store.zone, force)
         if skip is None:
             tick.anything_due = True
             self._claim_and_run(job, tick, force)
@@ -100,7 +109,6 @@ class Runner:
         except RowLevelLockError as error:
             tick.claim_lost = True
             self._logger.info("%s", error)
-            self._reread(job, tick)
             return
         if INTERRUPTION.signum:
             self._store.claims.release(claim)
@@ -109,8 +117,9 @@ class Runner:
             occasion = Occasion(claim.state if seen else None, tick.started, force)
             state = JobRun(self._store, self._settings, job, claim, occasion).complete()
         except LostClaimError as error:
+            tick.claim_lost = True
+            self._store.claims.give_up(claim)
             self._logger.warning("%s", error)
-            self._reread(job, tick)
             return
         tick.states[job.app_name] = state
         if not state.error_count:
@@ -121,8 +130,3 @@ class Runner:
         if is_due(job.schedule, tick.states.get(job.app_name), self._clock(), self._store.zone):
             tick.ongoing_elsewhere = True
             self._logger.info("%s", error)
-
-    def _reread(self, job: Job, tick: Tick) -> None:
-        state = self._store.state(job.app_name)
-        if state is not None:
-            tick.states[job.app_name] = state

@@ -11,11 +11,11 @@ TIERS = [
     ["app", "__main__"],
     ["app_answers", "announcements", "app_options", "generic_app", "app_logging", "misuse", "configured", "joblist", "job_faults", "secret_mask"],
     ["base", "mixins", "child_process"],
-    ["runner", "job_run", "interruption", "failure", "sentry", "sentry_transport", "error_copy", "progress"],
+    ["runner", "job_run", "surroundings", "failure", "sentry", "sentry_transport", "error_copy", "progress"],
     ["reports"],
     ["store", "connection_factory", "transaction_executor", "dbapi2_util"],
     ["rules"],
-    ["errors", "datetimeutil"],
+    ["errors", "datetimeutil", "interruption"],
     ["configman_compat"],
 ]
 RANK = {name: rank for rank, tier in enumerate(TIERS) for name in tier}

@@ -7,22 +7,25 @@ A claim is a session lock on the state's own connection, which ends with the pro
 import os
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain, repeat
 from typing import Any
 
 import psycopg2
 
 from crontabber.errors import LostClaimError, OngoingJobError, OwnerDiedError, StateDatabaseError
+from crontabber.interruption import INTERRUPTION
 from crontabber.rules.job_state import Failure, JobState
 from crontabber.store import sql
 from crontabber.store.driver_errors import LOST_CONNECTION
 from crontabber.store.rows import as_json, settle_parameters, state_from_row
-from crontabber.store.state_connection import StateConnection
+from crontabber.store.state_connection import Row, StateConnection
 
-# Seconds between the attempts to store a result: 1 minute in all.
-RETRY_DELAYS = (0, 0.5, 1, 2, 4, 8, 15, 15, 14)
+# How long a result waits for its server, and the seconds between the attempts to store it, of which the last repeats.
+PATIENCE_SECONDS = 60
+RETRY_DELAYS = (0, 0.5, 1, 2, 4, 8)
 
 
 class RowLevelLockError(psycopg2.OperationalError):
@@ -48,14 +51,13 @@ class Claims:
 
     def __init__(
         self, connection: StateConnection, logger: Any, schema: str = "", session_locks: bool = True,
-        max_ongoing_age: timedelta = timedelta(hours=12), sleep: Callable[[float], None] = time.sleep,
+        max_ongoing_age: timedelta = timedelta(hours=12),
     ) -> None:  # fmt: skip
         self._connection = connection
         self._logger = logger
         self._schema = schema
         self._session_locks = session_locks
         self._max_ongoing_age = max_ongoing_age
-        self._sleep = sleep
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
 
     def take(self, app_name: str, depends_on: Sequence[str], seen: JobState | None, now: datetime) -> Claim:
@@ -80,19 +82,25 @@ class Claims:
                failure: Failure | None, logged: bool = False) -> None:
         """Store how the run ended, and give the claim up. With `logged`, the log has its lines already.
 
-        LostClaimError if the job was taken over meanwhile; StateDatabaseError if the server stays away for a minute.
+        LostClaimError if the job was taken over meanwhile; StateDatabaseError if the server stays away for a minute,
+        Interrupted if a signal ends the waiting for it.
         """
         statement = sql.settle_unlogged() if logged else sql.settle()
         parameters = settle_parameters(claim.key(), state, duration, success, failure)
-        if not self._stored(claim, statement, parameters) and not self._connection.fetch(sql.WAS_SETTLED, parameters):
+        if not self._insist(claim, statement, parameters) and not self.was_settled(claim, state):
             raise _taken_over(claim)
-        self._unlock(claim.app_name)
+        self.give_up(claim)
 
     def settle_date(self, claim: Claim, date: datetime, duration: timedelta) -> None:
         """Store that one date of a backfill job has succeeded; the claim goes on. Errors as in `settle`."""
         parameters = settle_parameters(claim.key(), claim.state, duration, date, None)
-        if not self._stored(claim, sql.settle_date(), parameters):
+        if not self._insist(claim, sql.settle_date(), parameters):
             raise _taken_over(claim)
+
+    def was_settled(self, claim: Claim, state: JobState) -> bool:
+        """Has this run been stored, with this state?"""
+        run = {"app_name": claim.app_name, "last_run": state.last_run, "next_run": state.next_run}
+        return bool(self._insist(claim, sql.WAS_SETTLED, run))
 
     def settle_within(self, connection: Any, claim: Claim, state: JobState | None, duration: timedelta,
                       success: datetime) -> None:
@@ -108,10 +116,10 @@ class Claims:
     def release(self, claim: Claim) -> None:
         """Give back a claim whose job was not started."""
         self._connection.fetch(sql.RELEASE, claim.key())
-        self._unlock(claim.app_name)
+        self.give_up(claim)
 
-    def finish(self, claim: Claim) -> None:
-        """Give up a claim that `settle_within` has settled."""
+    def give_up(self, claim: Claim) -> None:
+        """The lock alone: the row is settled, or no longer ours."""
         self._unlock(claim.app_name)
 
     def is_own_database(self, connection: Any) -> bool:
@@ -149,20 +157,24 @@ class Claims:
             raise OngoingJobError(f"{seen.app_name!r} is being run by {_who(seen)}")
         return f"nobody has finished it {since}, longer than crontabber.max_ongoing_age_hours allows"
 
-    def _stored(self, claim: Claim, statement: str, parameters: dict[str, Any]) -> bool:
-        """Send a settling statement, for a minute if need be; False if the row was no longer ours."""
-        for attempt, delay in enumerate(RETRY_DELAYS):
-            self._sleep(delay)
+    def _insist(self, claim: Claim, statement: str, parameters: dict[str, Any]) -> list[Row]:
+        """The rows of a statement about a claim; while the server cannot be reached, it is sent again for a minute."""
+        give_up_at = time.monotonic() + PATIENCE_SECONDS
+        delays = chain(RETRY_DELAYS, repeat(RETRY_DELAYS[-1]))
+        say = self._logger.warning
+        while True:
             try:
-                if attempt and self._session_locks:
-                    self._connection.fetch(sql.LOCK, claim.key())
-                return bool(self._connection.fetch(statement, parameters))
+                if self._session_locks and not self._connection.is_open:
+                    self._connection.fetch(sql.LOCK_AGAIN, claim.key())
+                return self._connection.fetch(statement, parameters)
             except StateDatabaseError as error:
-                if not isinstance(error.__cause__, LOST_CONNECTION) or attempt == len(RETRY_DELAYS) - 1:
+                left = give_up_at - time.monotonic()
+                if not isinstance(error.__cause__, LOST_CONNECTION) or left <= 0:
                     raise
-                self._logger.warning("%s: its result could not be stored, trying again: %s", claim.app_name, error)
-                self._connection.drop()
-        raise AssertionError("the last attempt returns or raises")
+                say("%s: its result is not stored yet, trying again: %s", claim.app_name, error)
+                say = self._logger.debug
+            if delay := min(next(delays), left):
+                INTERRUPTION.sleep(delay)
 
     def _unlock(self, app_name: str) -> None:
         """A lock that cannot be given up has ended with its connection."""

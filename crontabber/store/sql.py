@@ -5,10 +5,17 @@ LOCK_CLASS = 0x63726F6E
 
 # ---- schema ---------------------------------------------------------------------------------------------------------
 
+# For as long as a session of ours lives. The keepalive settings let the server notice within about two minutes that the
+# host of a claim's owner has lost power (they mean nothing on a Unix socket). While a job runs the session is idle.
+_SESSION = """set_config('tcp_keepalives_idle', '60', false),
+       set_config('tcp_keepalives_interval', '10', false),
+       set_config('tcp_keepalives_count', '6', false),
+       CASE WHEN current_setting('server_version_num')::int >= 140000
+            THEN set_config('idle_session_timeout', '0', false) END"""
+
 # Relations are found as PostgreSQL itself finds them, through search_path: a table of the same name in some other
-# schema is someone else's. `now` lets the host's clock be compared; the keepalive settings let the server notice
-# within about two minutes that the host of a claim's owner has lost power (they mean nothing on a Unix socket).
-CHECK_SCHEMA = """
+# schema is someone else's. `now` lets the host's clock be compared.
+CHECK_SCHEMA = f"""
 SELECT clock_timestamp() AS now,
        to_regclass('crontabber') IS NOT NULL AS has_table,
        to_regclass('crontabber_log') IS NOT NULL AS has_log,
@@ -21,9 +28,7 @@ SELECT clock_timestamp() AS now,
        current_setting('server_version_num')::int AS version,
        (SELECT quote_ident(nspname) FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid
         WHERE c.oid = to_regclass('crontabber')) AS schema,
-       set_config('tcp_keepalives_idle', '60', false),
-       set_config('tcp_keepalives_interval', '10', false),
-       set_config('tcp_keepalives_count', '6', false)
+       {_SESSION}
 """
 
 # Held until the transaction ends, so that two first starts at once make the tables one after the other.
@@ -130,7 +135,8 @@ claimed AS (
 )
 {_CLAIMED}
 """
-LOCK = f"SELECT pg_try_advisory_lock({LOCK_CLASS}, hashtext(%(app_name)s))"
+# On a new connection, after the one that held the lock was lost.
+LOCK_AGAIN = f"SELECT pg_try_advisory_lock({LOCK_CLASS}, hashtext(%(app_name)s)), {_SESSION}"
 UNLOCK = f"SELECT pg_advisory_unlock({LOCK_CLASS}, hashtext(%(app_name)s))"
 
 # The fence: whoever was taken over stores nothing.
@@ -174,7 +180,7 @@ WHERE {_OURS}
 RETURNING app_name"""
 
 
-# Did a settling whose answer was lost with the connection arrive all the same?
+# Was it stored all the same: by the job's own transaction, or by a statement whose answer was lost?
 WAS_SETTLED = """
 SELECT app_name FROM crontabber
 WHERE app_name = %(app_name)s AND owner IS NULL AND last_run = %(last_run)s AND next_run = %(next_run)s

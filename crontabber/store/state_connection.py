@@ -13,8 +13,8 @@ Parameters = Mapping[str, Any] | Sequence[Any] | None
 
 
 class StateConnection:
-    """Opens itself at the first statement, and again after `drop`. Every error of the driver's comes out explained,
-    with the driver's own as its `__cause__`."""
+    """Opens itself at the first statement, and again after it was lost. Every error of the driver's comes out
+    explained, with the driver's own as its `__cause__`."""
 
     def __init__(self, factory: Any) -> None:
         self._factory = factory
@@ -34,6 +34,11 @@ class StateConnection:
             self._destination = _destination(connection)
         return self._connection
 
+    @property
+    def is_open(self) -> bool:
+        """As far as is known: a connection is found to be lost when it is used."""
+        return self._connection is not None
+
     def fetch(self, statement: str, parameters: Parameters = None) -> list[Row]:
         """The rows of one statement, which is a transaction of its own."""
         return self._execute(statement, parameters)[1]
@@ -52,6 +57,8 @@ class StateConnection:
                     return [], []
                 return [column.name for column in cursor.description], cursor.fetchall()
         except psycopg2.Error as error:
+            if connection.closed:
+                self._connection = None
             raise explained(error) from error
 
     def parameter(self, name: str) -> str | None:
