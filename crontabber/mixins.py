@@ -41,8 +41,10 @@ def with_transactional_resource(
         return options[f"{resource_name}_transaction_executor_class"](options, source)
 
     def decorate(job_class: JobClass) -> JobClass:
-        required_config = _own_required_config(job_class)
-        _add_resource(required_config, transactional_resource_class, resource_name, reference_value_from)
+        required_config = _copy_of(vars(job_class).get("required_config"))
+        options = _copy_of(job_class.get_required_config().get(resource_name))  # type: ignore[attr-defined]
+        _add_resource_options(options, transactional_resource_class, resource_name, reference_value_from)
+        required_config[resource_name] = options
         attributes = {
             "required_config": required_config,
             f"{resource_name}_connection_factory": cached_property(connection_factory),
@@ -145,16 +147,14 @@ def _with_attributes(job_class: JobClass, **attributes: Any) -> JobClass:
     return job_class
 
 
-def _own_required_config(job_class: type) -> Namespace:
-    """A copy of what the class itself requires, which it may share with another; configman adds that of its bases."""
-    own = vars(job_class).get("required_config")
-    return Namespace() if own is None else own.safe_copy()
+def _copy_of(options: Namespace | None) -> Namespace:
+    """What a class requires may be shared with another class, and that of its bases always is."""
+    return Namespace() if options is None else options.safe_copy()
 
 
-def _add_resource(
-    required_config: Namespace, resource_class: type | str, resource_name: str, reference_value_from: str | None
+def _add_resource_options(
+    options: Namespace, resource_class: type | str, resource_name: str, reference_value_from: str | None
 ) -> None:
-    options = required_config.get(resource_name) or required_config.namespace(resource_name)
     options.add_option(
         f"{resource_name}_class",
         default=resource_class,
