@@ -104,7 +104,7 @@ class Runner:
         try:
             claim = self._store.claims.take(job.app_name, job.depends_on, seen, self._clock())
         except OngoingJobError as error:
-            self._pass_over(job, tick, error)
+            self._pass_over(job, tick, error, force)
             return
         except RowLevelLockError as error:
             tick.claim_lost = True
@@ -125,8 +125,8 @@ class Runner:
         if not state.error_count:
             tick.succeeded.add(job.app_name)
 
-    def _pass_over(self, job: Job, tick: Tick, error: OngoingJobError) -> None:
-        """Someone else runs it. Only a job that is due makes that worth an exit code."""
-        if is_due(job.schedule, tick.states.get(job.app_name), self._clock(), self._store.zone):
+    def _pass_over(self, job: Job, tick: Tick, error: OngoingJobError, force: bool) -> None:
+        """Someone else runs it. Only a job that is due, or is to run by force, makes that worth an exit code."""
+        if force or is_due(job.schedule, tick.states.get(job.app_name), self._clock(), self._store.zone):
             tick.ongoing_elsewhere = True
             self._logger.info("%s", error)
