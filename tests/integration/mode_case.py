@@ -1,5 +1,7 @@
 """Jobs in every state, and the real command asked about them: what the tests of the modes share."""
 
+import psycopg2
+
 from tests.support import DatabaseTestCase, connection_options
 
 JOBS = r'''
@@ -84,13 +86,17 @@ class ModeTestCase(DatabaseTestCase):
         self.assertEqual((process.returncode, process.stdout, process.stderr), (exit_code, stdout, stderr))
 
     def reader(self):
-        """The connection options of a role that may only SELECT."""
-        database = self.sql("SELECT current_database()")[0][0]
-        self.sql("DROP ROLE IF EXISTS crontabber_reader")
-        self.sql("CREATE ROLE crontabber_reader LOGIN PASSWORD 'reading'")
-        self.addCleanup(self.sql, "DROP ROLE crontabber_reader")
-        self.addCleanup(self.sql, "DROP OWNED BY crontabber_reader")
-        self.sql(f'GRANT CONNECT ON DATABASE "{database}" TO crontabber_reader')
-        self.sql("GRANT USAGE ON SCHEMA public TO crontabber_reader")
+        """The connection options of a role that may only SELECT from what there is."""
+        self._drop_reader()
+        try:
+            self.sql("CREATE ROLE crontabber_reader LOGIN PASSWORD 'reading'")
+        except psycopg2.errors.InsufficientPrivilege:
+            self.skipTest("the role of test-crontabber.ini may not create roles")
+        self.addCleanup(self._drop_reader)
         self.sql("GRANT SELECT ON ALL TABLES IN SCHEMA public TO crontabber_reader")
         return connection_options() | {"user": "crontabber_reader", "password": "reading"}
+
+    def _drop_reader(self):
+        if self.sql("SELECT 1 FROM pg_roles WHERE rolname = 'crontabber_reader'"):
+            self.sql("DROP OWNED BY crontabber_reader")
+            self.sql("DROP ROLE crontabber_reader")
