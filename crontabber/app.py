@@ -10,7 +10,8 @@ from configman import RequiredConfig
 
 from crontabber import __version__
 from crontabber.announcements import say_what_is_next, warn_about_the_clock
-from crontabber.app_options import asks_for, required_config
+from crontabber.app_answers import Answers
+from crontabber.app_options import asks_for, mode_of, required_config
 from crontabber.base import convert_frequency, reorder_dag
 from crontabber.configured import described, faults_of, listed, sentry_dsn, warn_about_unknown_dependencies, watched
 from crontabber.datetimeutil import timesince, utc_now
@@ -29,7 +30,6 @@ from crontabber.errors import (
 )
 from crontabber.generic_app import App
 from crontabber.generic_app import main as generic_main
-from crontabber.app_answers import Answers
 from crontabber.job_run import Job, RunSettings
 from crontabber.joblist import (
     classes_in_namespaces_converter_with_compression,
@@ -37,6 +37,7 @@ from crontabber.joblist import (
     line_splitter,
     pipe_splitter,
 )
+from crontabber.misuse import told
 from crontabber.reports.ghosts import render_ghosts
 from crontabber.reports.job_list import render_job_list
 from crontabber.reports.nagios import critical, judge, unknown
@@ -44,6 +45,7 @@ from crontabber.rules.schedule import check_time
 from crontabber.runner import Runner, Tick
 from crontabber.secret_mask import SecretMask
 from crontabber.sentry import Sentry
+from crontabber.standard_streams import answer, is_terminal, say
 from crontabber.store.claims import RowLevelLockError
 from crontabber.store.state_database import JobStateDatabase
 from crontabber.transaction_executor import database_transaction
@@ -75,11 +77,16 @@ class CronTabberBase(Answers, RequiredConfig):
     # -- the shell's questions
 
     @classmethod
+    def is_silent(cls, arguments: Sequence[str]) -> bool:
+        """Nagios reads one line, and nothing else."""
+        return asks_for(arguments, "nagios") and not asks_for(arguments, "help")
+
+    @classmethod
     def before_configuration(cls, arguments: Sequence[str]) -> int | None:
         """--version needs no configuration, and works with a broken one."""
         if not asks_for(arguments, "version"):
             return None
-        print(cls.app_version)
+        answer(f"{cls.app_version}\n")
         return ExitCode.DONE
 
     @classmethod
@@ -87,19 +94,20 @@ class CronTabberBase(Answers, RequiredConfig):
         """Nagios gets its one line on stdout, everyone else a few on stderr; --configtest counts the faults."""
         if asks_for(arguments, "nagios"):
             verdict = unknown(str(error))
-            print(verdict.line)
+            answer(f"{verdict.line}\n")
             return verdict.exit_code
-        for line in str(error).splitlines():
-            print(f"{cls.app_name}: {line}", file=sys.stderr)
         if asks_for(arguments, "configtest") and isinstance(error, JobsSettingError):
+            say(told(cls.app_name, error, most_lines=len(error.faults)))
             return min(len(error.faults), MOST_FAULTS_TO_COUNT)
+        say(told(cls.app_name, error))
         return ExitCode.FAILED
 
     # -- modes
 
     def main(self) -> int:
         """Do what the command line asks for; the exit code."""
-        modes: dict[str, Callable[[], int | None]] = {
+        modes: dict[str | None, Callable[[], int | None]] = {
+            None: self.run_all,
             "version": self.print_version,
             "list-jobs": self.list_jobs,
             "nagios": self.nagios,
@@ -109,11 +117,10 @@ class CronTabberBase(Answers, RequiredConfig):
             "reset-job": lambda: self.reset_job(self._asked("reset-job")),
             "job": lambda: self.run_one(self._asked("job"), bool(self._asked("force"))),
         }
-        act = next((act for mode, act in modes.items() if self._asked(mode)), self.run_all)
-        return act() or ExitCode.DONE
+        return modes[mode_of(self.config)]() or ExitCode.DONE
 
     def print_version(self, stream: TextIO | None = None) -> None:
-        print(self.app_version, file=stream or sys.stdout)
+        answer(f"{self.app_version}\n", stream)
 
     def run_all(self) -> int:
         """One tick: run every job that is due; the exit code."""
@@ -122,7 +129,7 @@ class CronTabberBase(Answers, RequiredConfig):
             self.config.logger.info("No jobs are configured: nothing to do.")
             return ExitCode.DONE
         tick = self._run(jobs, jobs)
-        if not tick.anything_due and sys.stderr is not None and sys.stderr.isatty():
+        if not tick.anything_due and is_terminal(sys.stderr):
             say_what_is_next(self.config.logger, jobs, tick, utc_now(), self.job_state_database.zone)
         return tick.exit_code()
 
@@ -146,7 +153,7 @@ class CronTabberBase(Answers, RequiredConfig):
 
     def list_jobs(self, stream: TextIO | None = None) -> None:
         text = render_job_list(listed(self._jobs()), self._states_to_read(), utc_now())
-        print(text, end="", file=stream or sys.stdout)
+        answer(text, stream)
 
     def nagios(self, stream: TextIO | None = None) -> int:
         """Print one line; the exit code that Nagios expects."""
@@ -155,7 +162,7 @@ class CronTabberBase(Answers, RequiredConfig):
             verdict = judge(jobs, self._states_to_read())
         except StateDatabaseError as error:
             verdict = critical(str(error))
-        print(verdict.line, file=stream or sys.stdout)
+        answer(f"{verdict.line}\n", stream)
         return verdict.exit_code
 
     def reset_job(self, description: str) -> None:
@@ -183,7 +190,7 @@ class CronTabberBase(Answers, RequiredConfig):
 
     def audit_ghosts(self, stream: TextIO | None = None) -> None:
         configured = [job.app_name for job in self._jobs()]
-        print(render_ghosts(self._states_to_read(), configured), end="", file=stream or sys.stdout)
+        answer(render_ghosts(self._states_to_read(), configured), stream)
 
     # -- private
 
@@ -209,7 +216,7 @@ class CronTabberBase(Answers, RequiredConfig):
     def _print_faults(self) -> int:
         faults = faults_of(self.config.crontabber)
         for fault in faults:
-            print(f"{self.app_name}: {fault}", file=sys.stderr)
+            say(f"{self.app_name}: {fault}")
         if not faults:
             warn_about_unknown_dependencies(self._jobs(), self.config.logger.warning)
         return min(len(faults), MOST_FAULTS_TO_COUNT)

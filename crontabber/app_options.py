@@ -1,12 +1,18 @@
 """The options of the command line and of the namespace `crontabber`, and what a bare command line asks for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
 
 from configman import Namespace
-from configman.converters import class_converter
+from configman.converters import boolean_converter, class_converter
 
+from crontabber.errors import ConfigurationError
 from crontabber.joblist import classes_in_namespaces_converter_with_compression
 from crontabber.store.state_database import JobStateDatabase
+
+# Waiting longer for anything is a slip, and leads out of the calendar.
+LONGEST = timedelta(days=3660)
 
 # name -> (short form, does it take a value, doc)
 MODES = {
@@ -26,8 +32,9 @@ def required_config() -> Namespace:
     """What CronTabberBase asks of configman."""
     options = Namespace()
     for name, (short, takes_value, doc) in MODES.items():
+        default, converter = (None, str) if takes_value else (False, boolean_converter)
         options.add_option(
-            name, default="" if takes_value else False, doc=doc, short_form=short or None,
+            name, default=default, from_string_converter=converter, doc=doc, short_form=short or None,
             exclude_from_print_conf=True, exclude_from_dump_conf=True,
         )  # fmt: skip
     _add_crontabber(options.namespace("crontabber"))
@@ -47,9 +54,23 @@ def asks_for(arguments: Sequence[str], mode: str) -> bool:
             return False
         if short and argument == f"-{short}":
             return True
-        if len(argument) > 2 and f"--{mode}".startswith(argument):
+        name = argument.partition("=")[0]
+        if len(name) > 2 and f"--{mode}".startswith(name):
             return True
     return False
+
+
+def mode_of(config: Mapping[str, Any]) -> str | None:
+    """The mode that is asked for; None for a tick. ConfigurationError if it is not clear."""
+    asked = [name for name in MODES if name != "force" and config.get(name) not in (None, False)]
+    if len(asked) > 1:
+        raise ConfigurationError(f"{' and '.join(f'--{name}' for name in asked)} do not go together: choose one")
+    mode = asked[0] if asked else None
+    if mode and MODES[mode][1] and not config[mode].strip():
+        raise ConfigurationError(f"--{mode} is empty: name a job by its app_name or as module.Class")
+    if config.get("force") and mode != "job":
+        raise ConfigurationError("--force goes with --job alone: it runs one job although it is not due")
+    return mode
 
 
 def _add_crontabber(namespace: Namespace) -> None:
@@ -63,9 +84,28 @@ def _add_crontabber(namespace: Namespace) -> None:
         " FREQUENCY is Nm, Nh or Nd",
     )  # fmt: skip
     namespace.add_option(
-        "error_retry_time", default=300, doc="seconds after which a job that failed is tried again"
-    )
+        "error_retry_time", default=300, from_string_converter=_seconds,
+        doc="seconds after which a job that failed is tried again",
+    )  # fmt: skip
     namespace.add_option(
-        "max_ongoing_age_hours", default=12.0,
+        "max_ongoing_age_hours", default=12.0, from_string_converter=_hours,
         doc="hours after which a job that has been ongoing is run again, where nothing else tells that its owner died",
     )  # fmt: skip
+
+
+def _seconds(text: str) -> int:
+    seconds = int(text) if text.strip().isdecimal() else -1
+    if not 0 <= seconds <= LONGEST.total_seconds():
+        raise ValueError(f"a whole number of seconds is wanted, 0 to {LONGEST.total_seconds():.0f}")
+    return seconds
+
+
+def _hours(text: str) -> float:
+    most = LONGEST.total_seconds() / 3600
+    try:
+        hours = float(text)
+    except ValueError:
+        hours = 0
+    if not 0 < hours <= most:  # nan is no number between others
+        raise ValueError(f"a number of hours is wanted, more than 0 and at most {most:.0f}")
+    return hours

@@ -26,6 +26,10 @@ class ConfigurationError(CrontabberError):
     """A source of the configuration cannot be read, or an option is unknown or has a value that it cannot have."""
 
 
+class OutputError(CrontabberError):
+    """What was asked for cannot be written to stdout."""
+
+
 class JobsSettingError(CrontabberError):
     """The `jobs` setting is wrong; `faults` has one sentence for each fault found, all of them at once."""
 

@@ -1,22 +1,32 @@
-"""The shell around an application: configuration, logging, signals, and the one place that turns errors into exit codes."""
+"""The shell around an application: logging, signals, and the one place that turns errors into exit codes."""
 
 import logging
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from functools import partial
 from types import FrameType
 from typing import Any, ClassVar
 
-from configman import ConfigurationManager, Namespace, RequiredConfig, class_converter, command_line
-from configman.config_file_future_proxy import ConfigFileFutureProxy
+from configman import ConfigurationManager, Namespace, RequiredConfig, class_converter
 from configman.environment import environment
 
-from crontabber.app_logging import LoggerWrapper, logging_required_config, setup_logger, tear_down_logger
+from crontabber import standard_streams
+from crontabber.app_logging import (
+    LoggerWrapper,
+    logging_level,
+    logging_required_config,
+    setup_logger,
+    tear_down_logger,
+)
+from crontabber.app_options import asks_for
+from crontabber.config_file import option_given
+from crontabber.configuration import configuration, help_without_configuration
 from crontabber.connection_factory import cancel_running_statements
-from crontabber.errors import AppDetailMissingError, CrontabberError, ExitCode, Interrupted
+from crontabber.errors import AppDetailMissingError, CrontabberError, ExitCode, Interrupted, OutputError
 from crontabber.interruption import INTERRUPTION
-from crontabber.misuse import explained
+from crontabber.misuse import explained, masked, told
+from crontabber.secret_mask import SecretMask, mask_of
 
 __all__ = [
     "App",
@@ -49,6 +59,11 @@ class App(RequiredConfig):
         raise NotImplementedError(f"{type(self).__name__} has no main()")
 
     @classmethod
+    def is_silent(cls, arguments: Sequence[str]) -> bool:
+        """Is nothing to be written but the answer itself?"""
+        return False
+
+    @classmethod
     def before_configuration(cls, arguments: Sequence[str]) -> int | None:
         """A chance to answer from the command line alone: an exit code, or None to go on."""
         return None
@@ -56,8 +71,7 @@ class App(RequiredConfig):
     @classmethod
     def report_misuse(cls, error: CrontabberError, arguments: Sequence[str]) -> int:
         """Tell a person about an error that ends the program; the exit code."""
-        for line in str(error).splitlines():
-            print(f"{cls.app_name}: {line}", file=sys.stderr)
+        standard_streams.say(told(cls.app_name, error))
         return ExitCode.FAILED
 
 
@@ -71,19 +85,13 @@ def main(
 
     SIGHUP has the configuration read again, and the application started over, once the running job is done.
     """
+    standard_streams.prepare()
     app_class = class_converter(initial_app)
-    arguments = sys.argv[1:]
-    with INTERRUPTION.answered(cancel_running_statements):
-        try:
-            exit_code = app_class.before_configuration(arguments)
-            while exit_code is None or INTERRUPTION.restart:
-                INTERRUPTION.restart = False
-                exit_code = _run_once(app_class, values_source_list, config_path, config_manager_cls)
-        except Interrupted as error:
-            exit_code = 128 + error.signum
-        except Exception as error:
-            logging.getLogger(app_class.app_name).debug("this ended the program", exc_info=True)
-            exit_code = app_class.report_misuse(explained(error), arguments)
+    configure = partial(configuration, app_class, values_source_list, config_path, config_manager_cls)
+    silent = app_class.is_silent(sys.argv[1:])
+    with standard_streams.hushed(stderr=True) if silent else nullcontext():
+        with INTERRUPTION.answered(cancel_running_statements):
+            exit_code = _Shell(app_class, configure, sys.argv[1:], silent).exit_code()
         return exit_code if INTERRUPTION.signum is None else 128 + INTERRUPTION.signum
 
 
@@ -94,41 +102,83 @@ def respond_to_SIGHUP(signal_number: int, frame: FrameType | None, logger: Any =
         logger.info("SIGHUP: the configuration will be read again")
 
 
-def _run_once(
-    app_class: type[App], values_source_list: Sequence[Any] | None, config_path: str | None, config_manager_cls: Any
-) -> int:
-    manager = _configuration(app_class, values_source_list, config_path, config_manager_cls)
-    with manager.context() as config:
+class _Shell:
+    """One call of the command: an application, how it is configured, and what was asked for."""
+
+    def __init__(
+        self, app_class: type[App], configure: Callable[[], Any], arguments: Sequence[str], silent: bool
+    ) -> None:
+        self._app_class = app_class
+        self._configure = configure
+        self._arguments = arguments
+        self._silent = silent
+        # Until the configuration is known, its secrets cannot be: what looks like one is masked.
+        self._mask: Callable[[str], str] = mask_of()
+
+    def exit_code(self) -> int:
+        """Run it. Whatever goes wrong ends here as an exit code and a few words."""
         try:
-            app = config.application(config)
-            manager.log_config(_AtDebug(config.logger))
-            return app.main() or ExitCode.DONE
-        finally:
-            tear_down_logger(app_class.app_name)
+            exit_code = self._run()
+            standard_streams.finish()
+        except Interrupted as error:
+            exit_code = 128 + error.signum
+        except BrokenPipeError:
+            # Who read our answer has gone, like `head -1` does: nothing to tell, and nobody who listens.
+            exit_code = ExitCode.FAILED
+        except Exception as error:
+            exit_code = self._app_class.report_misuse(masked(explained(error), self._mask), self._arguments)
+        with suppress(OutputError, BrokenPipeError):
+            standard_streams.finish()
+        return exit_code
 
+    def _run(self) -> int:
+        exit_code = self._app_class.before_configuration(self._arguments)
+        while exit_code is None or INTERRUPTION.restart:
+            INTERRUPTION.restart = False
+            try:
+                manager = self._manager()
+            except SystemExit:
+                return ExitCode.DONE  # configman has printed or written what it was asked for.
+            exit_code = self._run_configured(manager)
+        return exit_code
 
-def _configuration(
-    app_class: type[App], values_source_list: Sequence[Any] | None, config_path: str | None, config_manager_cls: Any
-) -> Any:
-    if not (app_class.app_name and isinstance(app_class.app_description, str)):
-        raise AppDetailMissingError(f"{app_class.__name__} has no app_name or app_description")
-    definition = Namespace()
-    definition.add_option(
-        "application", default=app_class, from_string_converter=class_converter, doc="the class of the application"
-    )
-    definition.update(logging_required_config(app_class.app_name))
-    definition.add_aggregation("logger", partial(setup_logger, app_class.app_name))
-    sources = list(values_source_list or (ConfigFileFutureProxy, environment, command_line))
-    if app_class.config_defaults:
-        sources.insert(0, app_class.config_defaults)
-    return config_manager_cls(
-        definition,
-        values_source_list=sources,
-        app_name=app_class.app_name,
-        app_version=app_class.app_version,
-        app_description=app_class.app_description,
-        config_pathname=config_path or os.curdir,
-    )
+    def _manager(self) -> Any:
+        """The configuration. What job modules print while they are imported must not get into a silent answer."""
+        try:
+            with standard_streams.hushed(stdout=True) if self._silent else nullcontext():
+                return self._configure()
+        except Exception as error:
+            self._show_traceback()
+            if isinstance(error, (OutputError, BrokenPipeError)) or not asks_for(self._arguments, "help"):
+                raise
+            reasons = str(masked(explained(error), self._mask)).splitlines()
+            standard_streams.say(told(self._app_class.app_name, CrontabberError(_without_configuration(reasons))))
+        return help_without_configuration(self._app_class)
+
+    def _run_configured(self, manager: Any) -> int:
+        with manager.context() as config:
+            self._mask = SecretMask(config)
+            try:
+                for sentence in manager.unknown_options:
+                    config.logger.warning("%s", sentence)
+                app = config.application(config)
+                if logging.getLogger(self._app_class.app_name).isEnabledFor(logging.DEBUG):
+                    manager.log_config(_AtDebug(config.logger))
+                return app.main() or ExitCode.DONE
+            except Exception:
+                config.logger.debug("this ended the program", exc_info=True)
+                raise
+            finally:
+                tear_down_logger(self._app_class.app_name)
+
+    def _show_traceback(self) -> None:
+        """Before there is a logger, the command line alone can ask for it."""
+        asked = option_given(self._arguments, "logging.stderr_error_logging_level")
+        with suppress(ValueError):
+            if asked and logging_level(asked) <= logging.DEBUG:
+                import traceback
+
+                standard_streams.say(self._mask(traceback.format_exc()))
 
 
 class _AtDebug:
@@ -136,3 +186,8 @@ class _AtDebug:
 
     def __init__(self, logger: Any) -> None:
         self.info: Callable[..., None] = logger.debug
+
+
+def _without_configuration(reasons: Sequence[str]) -> str:
+    more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
+    return f"this is the help without the configuration: {reasons[0]}{more}"

@@ -1,21 +1,47 @@
-"""Any error that can end the program, as a sentence for the person who started it."""
+"""Any error that can end the program, as a few words for the person who started it."""
 
-from configman.config_exceptions import CannotConvertError, NotAnOptionError
+from collections.abc import Callable
 
-from crontabber.errors import CrontabberError
+import psycopg2
+from configman.config_exceptions import CannotConvertError, ConfigmanException
+
+from crontabber.errors import CrontabberError, JobsSettingError
+from crontabber.store.driver_errors import explained as explained_by_driver
+
+# Lines of one message; whoever has more faults puts these right first.
+MOST_LINES = 10
 
 
 def explained(error: Exception) -> CrontabberError:
     """`error` itself if its text is meant for people, else one that says the same in words."""
     if isinstance(error, CrontabberError):
         return error
-    if isinstance(error, NotAnOptionError):
-        return CrontabberError(f"{error}: see --help")
-    if isinstance(error, CannotConvertError):
-        return CrontabberError(f"configuration: {error}")
-    if isinstance(error, OSError):
-        return CrontabberError(f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
     said = " ".join(str(error).split())
+    if isinstance(error, CannotConvertError):
+        return CrontabberError(f"configuration: {said}")
+    if isinstance(error, ConfigmanException):
+        return CrontabberError(f"{said}: see --help")
+    if isinstance(error, psycopg2.Error):
+        return explained_by_driver(error)
+    if isinstance(error, OSError):
+        if error.strerror is None:  # configman's: the name of a configuration file is all that it says.
+            return CrontabberError(f"{said}: there is no such configuration file or module")
+        return CrontabberError(f"{error.filename or ''}: {error.strerror}".lstrip(": "))
     return CrontabberError(
         f"unexpected {type(error).__name__}: {said} (--logging.stderr_error_logging_level=10 shows where)"
     )
+
+
+def masked(error: CrontabberError, mask: Callable[[str], str]) -> CrontabberError:
+    """The same error with the secrets of its text masked."""
+    if isinstance(error, JobsSettingError):
+        return type(error)(*map(mask, error.faults))
+    return CrontabberError(mask(str(error)))
+
+
+def told(app_name: str, error: CrontabberError, most_lines: int = MOST_LINES) -> str:
+    """The text of an error, each line with the name of the program; what is too long is cut."""
+    lines = str(error).splitlines() or [type(error).__name__]
+    if len(lines) > most_lines:
+        lines[most_lines - 1 :] = [f"... and {len(lines) - most_lines + 1} more"]
+    return "\n".join(f"{app_name}: {line}" for line in lines)

@@ -1,7 +1,7 @@
 """Takes the configuration's secrets out of texts that people will read."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -20,13 +20,20 @@ class SecretMask:
 
     @cached_property
     def _mask(self) -> Callable[[str], str]:
-        options = list(_options(self._config))
-        secrets = {value for name, value in options if _is_secret(name)} | set(secrets_in(os.environ))
-        # A password that is also the user's or the database's name is none, and would make every line unreadable.
-        return masker(secrets - {value for name, value in options if not _is_secret(name)})
+        return mask_of(_options(self._config))
 
 
-def _is_secret(option_name: str) -> bool:
+def mask_of(options: Iterable[tuple[str, str]] = ()) -> Callable[[str], str]:
+    """A function that masks in a text the values of those options that are secret by their names, the secrets of the
+    environment, and what looks like a secret."""
+    options = list(options)
+    secrets = {value for name, value in options if is_secret(name)} | set(secrets_in(os.environ))
+    # A password that is also the user's or the database's name is none, and would make every line unreadable.
+    return masker(secrets - {value for name, value in options if not is_secret(name)})
+
+
+def is_secret(option_name: str) -> bool:
+    """Does the name of an option, without that of its section, say that its value is secret?"""
     return bool(secrets_in({option_name: "x" * 16}))
 
 

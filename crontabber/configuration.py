@@ -1,0 +1,146 @@
+"""An application's configuration: configman's manager, with every fault said so that a person can put it right."""
+
+import os
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from configman import ConfigurationManager, Namespace, class_converter, command_line
+from configman.config_exceptions import NotAnOptionError
+from configman.config_file_future_proxy import ConfigFileFutureProxy
+from configman.environment import environment
+from configman.option import Option
+from configman.value_sources.source_exceptions import ValueException
+from configobj import ConfigObjError
+
+from crontabber.app_logging import logging_required_config, setup_logger
+from crontabber.config_file import check_config_file, option_given, why_unreadable
+from crontabber.errors import AppDetailMissingError, ConfigurationError, CrontabberError
+from crontabber.option_faults import (
+    fault_of_command_line,
+    faults_of_values,
+    faults_that_went_unnoticed,
+    unknown_options,
+)
+from crontabber.standard_streams import answer
+
+ADMIN_DOCS = {
+    "conf": "the configuration file to read: .ini, .json or .conf",
+    "dump_conf": "write the configuration, secrets included, to this file, which only you can read; its ending says in"
+    " which form: .ini, .json, .conf or .env",
+    "expose_secrets": "print secrets, too, where --admin.print_conf masks them",
+    "print_conf": "print the configuration in this form: ini, json, conf or env",
+    "strict": "refuse a configuration with an option that nothing asks for; otherwise it is warned of",
+}
+
+
+def configuration(
+    app_class: Any, values_source_list: Sequence[Any] | None, config_path: str | None,
+    config_manager_cls: Any = ConfigurationManager,
+) -> Any:  # fmt: skip
+    """The manager of an application's configuration. ConfigurationError and JobsSettingError say what is wrong.
+
+    Its `unknown_options` are sentences about what is set and nothing asks for. SystemExit after --help and the like.
+    """
+    if not (app_class.app_name and isinstance(app_class.app_description, str)):
+        raise AppDetailMissingError(f"{app_class.__name__} has no app_name or app_description")
+    sources = list(values_source_list or (ConfigFileFutureProxy, environment, command_line))
+    if app_class.config_defaults:
+        sources.insert(0, app_class.config_defaults)
+    path = _config_file(app_class, config_path) if ConfigFileFutureProxy in sources else None
+    try:
+        return _manager(app_class, sources, config_path or os.curdir, config_manager_cls)
+    except (ValueException, ConfigObjError) as error:
+        raise ConfigurationError(path and why_unreadable(path) or " ".join(str(error).split())) from error
+
+
+def help_without_configuration(app_class: Any) -> Any:
+    """Print the help that needs none, and raise SystemExit like any other."""
+    return _manager(app_class, [command_line], os.curdir, ConfigurationManager, argv_source=["--help"])
+
+
+class ExplainingManager:
+    """To be put before a ConfigurationManager."""
+
+    unknown_options: tuple[str, ...] = ()
+
+    def _overlay_expand(self: Any) -> set[str]:
+        try:
+            known: set[str] = super()._overlay_expand()  # type: ignore[misc]
+        except (CrontabberError, ConfigObjError):
+            raise
+        except (Exception, SystemExit) as error:
+            faults = faults_of_values(self)
+            if not faults:
+                raise
+            raise ConfigurationError("\n".join(faults)) from error
+        if faults := faults_that_went_unnoticed(self):
+            raise ConfigurationError("\n".join(faults))
+        return known
+
+    def _check_for_mismatches(self: Any, known_keys: set[str]) -> None:
+        try:
+            unknown = dict(unknown_options(self, known_keys))
+        except NotAnOptionError as error:
+            raise ConfigurationError(fault_of_command_line(error, known_keys)) from error
+        if unknown and self.option_definitions.admin.strict.value:
+            raise ConfigurationError("\n".join(unknown.values()))
+        self.unknown_options = tuple(unknown.values())
+        wanted = sum(_is_argument(self.option_definitions[key]) for key in known_keys)
+        if len(self.args) > wanted:
+            raise ConfigurationError(f"unexpected {self.args[wanted]!r}: every option begins with --; --help lists all")
+
+    def _setup_admin_options(self: Any, values_source_list: Sequence[Any]) -> Any:
+        options = super()._setup_admin_options(values_source_list)  # type: ignore[misc]
+        for name, doc in ADMIN_DOCS.items():
+            if name in options.admin:
+                options.admin[name].doc = doc
+        return options
+
+    def output_summary(self: Any, output_stream: Any = None) -> None:
+        from crontabber.help_text import render_help
+
+        answer(render_help(self), output_stream)
+
+    def print_conf(self: Any) -> None:
+        from contextlib import redirect_stdout
+        from io import StringIO
+
+        with redirect_stdout(StringIO()) as printed:
+            super().print_conf()  # type: ignore[misc]
+        answer(printed.getvalue())
+
+
+def _manager(
+    app_class: Any, sources: list[Any], config_path: str, config_manager_cls: Any, **more: Any
+) -> Any:
+    definition = Namespace()
+    definition.add_option(
+        "application", default=app_class, from_string_converter=class_converter, doc="the class of the application"
+    )
+    definition.update(logging_required_config(app_class.app_name))
+    definition.add_aggregation("logger", partial(setup_logger, app_class.app_name))
+    return type("Manager", (ExplainingManager, config_manager_cls), {})(
+        definition,
+        values_source_list=sources,
+        app_name=app_class.app_name,
+        app_version=app_class.app_version,
+        app_description=app_class.app_description,
+        config_pathname=config_path,
+        **more,
+    )
+
+
+def _config_file(app_class: Any, config_path: str | None) -> str:
+    """The file that is going to be read, if it is there."""
+    default = config_path or os.curdir
+    if os.path.isdir(default):
+        default = os.path.join(default, f"{app_class.app_name}.ini")
+    given = option_given(sys.argv[1:], "admin.conf")
+    check_config_file(given, default)
+    return default if given is None else given
+
+
+def _is_argument(option: Any) -> bool:
+    return isinstance(option, Option) and bool(option.is_argument)

@@ -1,0 +1,153 @@
+"""What is wrong with options and their values: which one, where it was set, what is wanted, what may be meant."""
+
+import getopt
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from configman.converters import boolean_converter, class_converter, str_quote_stripper
+from configman.namespace import Namespace
+from configman.option import Option
+
+from crontabber.errors import CrontabberError
+from crontabber.rules.masking import MASK
+from crontabber.secret_mask import is_secret
+
+_BOOLEANS = ("true", "t", "1", "y", "yes", "false", "f", "0", "n", "no", "")
+_WANTED: dict[Any, str] = {
+    int: "a whole number is wanted",
+    float: "a number is wanted",
+    boolean_converter: "True or False is wanted",
+}
+# Others may share these, or look after what they set: what is there too much is no fault unless it looks like one.
+_SHARED = re.compile(r"(resource|secrets)\.|(.*\.)?class-[^.]+\.")
+
+
+def faults_of_values(manager: Any) -> list[str]:
+    """A sentence for each option whose text cannot be converted. An option that many refer to is named once."""
+    return _faults(manager, _why_not_converted)
+
+
+def faults_that_went_unnoticed(manager: Any) -> list[str]:
+    """The same for values that configman takes without a word: a boolean that is none, no class or a whole module."""
+    return _faults(manager, _why_not_meant)
+
+
+def unknown_options(manager: Any, known: set[str]) -> Iterator[tuple[str, str]]:
+    """For each option that a source has and nothing asks for: its name, and a sentence. NotAnOptionError for what
+    the command line has too much."""
+    from crontabber.configman_compat.command_line import unknown_keys
+
+    for source in manager.values_source_list:
+        in_command_line = hasattr(source, "command_line_value_source")
+        unknown = unknown_keys(source.get_values(manager, not in_command_line, manager.value_source_object_hook), known)
+        if getattr(source, "always_ignore_mismatches", False):
+            # The environment belongs to everyone; but no other program's names begin like ours.
+            definitions = Namespace.items(manager.option_definitions)
+            ours = tuple(f"{key}." for key, value in definitions if isinstance(value, Namespace))
+            unknown = {key for key in unknown if key.startswith(ours)}
+        for key in sorted(unknown):
+            near = _nearest(key, known)
+            if near or not _SHARED.match(key):
+                yield key, f"{_place(manager, source)}: there is no option {key}{near}; it changes nothing"
+
+
+def fault_of_command_line(error: Exception, known: Iterable[str]) -> str:
+    """What getopt, of which configman makes `error`, found wrong."""
+    cause = error.__cause__ or error.__context__
+    if not isinstance(cause, getopt.GetoptError) or not cause.opt:
+        return f"{error}: see --help"
+    option = f"--{cause.opt}" if len(cause.opt) > 1 else f"-{cause.opt}"
+    if "must not have an argument" in cause.msg:
+        return f"{option} is a switch that takes no value; in a configuration file it can be set to True or False"
+    if "requires argument" in cause.msg:
+        return f"{option} wants a value: {option}=..."
+    if "unique prefix" in cause.msg:
+        meant = sorted(f"--{key}" for key in known if key.startswith(cause.opt))
+        return f"{option} could be {', '.join(meant[:4])}{' and others' if len(meant) > 4 else ''}"
+    near = " (did you mean --help?)" if option == "-h" else _nearest(cause.opt, known, "--")
+    return f"there is no option {option}{near}; --help lists all"
+
+
+def options_in(namespace: Namespace, prefix: str = "") -> Iterator[tuple[str, Option]]:
+    """Each option by its dotted name, those of a namespace before those further down."""
+    below = []
+    for key, value in Namespace.items(namespace):
+        if isinstance(value, Option):
+            yield f"{prefix}{key}", value
+        elif isinstance(value, Namespace):
+            below.append((f"{prefix}{key}.", value))
+    for prefix_below, namespace_below in below:
+        yield from options_in(namespace_below, prefix_below)
+
+
+def _faults(manager: Any, why_not: Callable[[Option], str | None]) -> list[str]:
+    faults: dict[tuple[str, str], str] = {}
+    for key, option in options_in(manager.option_definitions):
+        why = why_not(option)
+        if why is None:
+            continue
+        source = _source_of(manager, key)
+        name = key.rpartition(".")[2], str(option.default)
+        if source is not None or name not in faults:
+            shown = MASK if option.secret or is_secret(name[0]) else repr(option.default)
+            place = f"{_place(manager, source)}: " if source is not None else ""
+            faults[name] = f"{place}{key} is {shown}: {why}"
+    return list(faults.values())
+
+
+def _why_not_converted(option: Option) -> str | None:
+    if not isinstance(option.default, str) or option.from_string_converter is None:
+        return None
+    try:
+        option.from_string_converter(option.default)
+    except (CrontabberError, TypeError):
+        return None  # The first is said by itself; after the second configman takes the text as it is.
+    except (Exception, SystemExit) as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        if option.from_string_converter is class_converter:
+            return f"a class is wanted, as module.Class ({said})"
+        return _WANTED.get(option.from_string_converter) or said
+    return None
+
+
+def _why_not_meant(option: Option) -> str | None:
+    converter, text = option.from_string_converter, option.default
+    if not isinstance(text, str):
+        return None
+    if converter is boolean_converter and str_quote_stripper(text.strip()).lower() not in _BOOLEANS:
+        return _WANTED[converter]
+    if converter is class_converter and not callable(option.value) and (text or option.name.endswith("_class")):
+        return "a class is wanted, as module.Class"
+    return None
+
+
+def _source_of(manager: Any, key: str) -> Any:
+    """The source whose value an option has; None if it is nowhere but in the code."""
+    for source in reversed(manager.values_source_list):
+        try:
+            source.get_values(manager, True, manager.value_source_object_hook)[key]
+        except KeyError:
+            continue
+        return source
+    return None
+
+
+def _place(manager: Any, source: Any) -> str:
+    if hasattr(source, "command_line_value_source"):
+        return "command line"
+    if getattr(source, "always_ignore_mismatches", False):
+        return "environment"
+    path = manager.option_definitions.admin.conf.default if "conf" in manager.option_definitions.admin else None
+    return path if isinstance(path, str) and not hasattr(source, "source") else "configuration"
+
+
+def _nearest(key: str, known: Iterable[str], prefix: str = "") -> str:
+    from difflib import get_close_matches
+
+    known = sorted(known)
+    last = key.rpartition(".")[2]
+    near = get_close_matches(key, known, n=1, cutoff=0.75)
+    near = near or [name for name in known if name.rpartition(".")[2] == last][:1]
+    near = near or get_close_matches(key, known, n=1, cutoff=0.6)
+    return f" (did you mean {prefix}{near[0]}?)" if near else ""
