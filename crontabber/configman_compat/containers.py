@@ -25,7 +25,7 @@ def keep_order_in_a_dict(orderedset: ModuleType) -> None:
     """
 
     def __init__(self: Any, iterable: Iterable[Any] | None = None) -> None:
-        self.map = dict.fromkeys(() if iterable is None else iterable)
+        self.map = {} if iterable is None else dict.fromkeys(iterable)
 
     def add(self: Any, key: Any) -> None:
         self.map[key] = None
@@ -110,8 +110,10 @@ def fill_each_level_once(dotdict: ModuleType) -> None:
     usual = dotdict.DotDict, dotdict.DotDictWithAcquisition
 
     def __init__(self: Any, initializer: Any = None) -> None:
-        if type(self) in usual and isinstance(initializer, Mapping) and not any("." in key for key in initializer):
-            initialize(self)
+        if initializer is None:
+            vars(self)["_key_order"] = dotdict.OrderedSet()
+        elif type(self) in usual and isinstance(initializer, Mapping) and not any("." in key for key in initializer):
+            vars(self)["_key_order"] = dotdict.OrderedSet()
             for key, value in initializer.items():
                 self[key] = type(self)(value) if isinstance(value, Mapping) else value
         else:

@@ -19,7 +19,7 @@ from crontabber.configman_compat.containers import PLAIN_TYPES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from typing import Any
 
     Find = Callable[[str, Any], Any]
@@ -41,7 +41,8 @@ def overlay_expand(self: Any) -> set[str]:
     requirements_of_class: dict[Any, Any] = {}
     finds: dict[int, tuple[Any, Find]] = {}
     while True:
-        existing = dict(_options(definitions, ""))
+        existing: dict[str, Option] = {}
+        _collect_options(definitions, "", existing)
         new = {key: option for key, option in existing.items() if key not in finished}
         new = _make_shared_options(new, existing, definitions) | new
         sources = [source.get_values(self, True, self.value_source_object_hook) for source in self.values_source_list]
@@ -75,17 +76,16 @@ def _make_shared_options(new: dict[str, Option], existing: dict[str, Option], de
     return {name: definitions[name] for name in missing}
 
 
-def _options(namespace: Any, prefix: str) -> Iterator[tuple[str, Option]]:
+def _collect_options(namespace: Any, prefix: str, found: dict[str, Option]) -> None:
     """Each option by its dotted name, those of a namespace before those further down."""
-    found, below = [], []
+    below = []
     for key, value in Namespace.items(namespace):
         if isinstance(value, Option):
-            found.append((prefix + key, value))
+            found[prefix + key] = value
         elif isinstance(value, DotDict):
             below.append((f"{prefix}{key}.", value))
-    yield from found
     for prefix_below, namespace_below in below:
-        yield from _options(namespace_below, prefix_below)
+        _collect_options(namespace_below, prefix_below, found)
 
 
 def _find(values: Any, known: dict[int, tuple[Any, Find]]) -> Find:
