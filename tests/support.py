@@ -36,7 +36,7 @@ def connection_options() -> dict[str, str]:
     server = EmbeddedServer(str(folder / "data"))
     server.start()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    atexit.register(server.stop)
+    atexit.register(server.stop, force=True)
     return {name: value for name, value in parse_dsn(server.dsn).items() if name in OPTIONS}
 
 
@@ -54,9 +54,12 @@ class DatabaseTestCase(unittest.TestCase):
         super().setUp()
         self.folder = Path(tempfile.mkdtemp(prefix="crontabber-test-"))
         self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
-        self.connection = connect()
+        self.connection = self.connect()
         self.addCleanup(self.connection.close)
         self.empty_the_database()
+
+    def connect(self) -> Any:
+        return connect()
 
     def empty_the_database(self) -> None:
         tables = self.sql("SELECT quote_ident(tablename) FROM pg_tables WHERE schemaname = current_schema()")
@@ -114,8 +117,11 @@ class DatabaseTestCase(unittest.TestCase):
 
     def start(self, *arguments: str, ini: str = "crontabber.ini", **env: str) -> "subprocess.Popen[str]":
         """Start the real command, which is killed at the end of the test if it still runs."""
+        return self.start_program(self.command(*arguments, ini=ini), **env)
+
+    def start_program(self, command: list[str], **env: str) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
-            self.command(*arguments, ini=ini), env=self.environment(**env), cwd=self.folder, text=True,
+            command, env=self.environment(**env), cwd=self.folder, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
         self.addCleanup(_end, process)

@@ -1,0 +1,113 @@
+"""A crontab that runs ahead: real crontabber processes at any time of our choosing, by libfaketime."""
+
+import glob
+import subprocess
+import unittest
+from datetime import datetime, timezone
+from functools import cache
+
+from tests.support import DatabaseTestCase
+
+PLACES = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1", "/usr/local/lib/faketime/libfaketime.so.1")
+
+JOBS = """
+import datetime, pathlib, time
+from crontabber import datetimeutil
+from crontabber.base import BaseCronApp
+from crontabber.mixins import as_backfill_cron_app
+
+HERE = pathlib.Path(__file__).parent
+
+
+class Noting(BaseCronApp):
+    def run(self, date=None):
+        if (HERE / "failing").exists() and self.app_name in (HERE / "failing").read_text().split():
+            raise RuntimeError("as asked")
+        with (HERE / "ran.txt").open("a") as notes:
+            notes.write("%s %s\\n" % (self.app_name, (date or datetimeutil.utc_now()).isoformat()))
+
+
+class Five(Noting):
+    app_name = "five"
+
+
+class Ten(Noting):
+    app_name = "ten"
+
+
+class Hourly(Noting):
+    app_name = "hourly"
+
+
+class Nightly(Noting):
+    app_name = "nightly"
+
+
+class Weekly(Noting):
+    app_name = "weekly"
+
+
+@as_backfill_cron_app
+class Dates(Noting):
+    app_name = "dates"
+
+
+class Earlier(Noting):
+    app_name = "a-slow-one"
+
+    def run(self):
+        seconds = HERE / "seconds"
+        time.sleep(float(seconds.read_text()) if seconds.exists() else 0)
+
+
+class Parent(Noting):
+    app_name = "a-parent"
+
+
+class Child(Noting):
+    app_name = "child"
+    depends_on = ("a-parent", "a-slow-one")
+"""
+
+
+@cache
+def faketime_library() -> str | None:
+    found = [path for pattern in PLACES for path in glob.glob(pattern)]
+    return found[0] if found else None
+
+
+class SimulatedCrontab(DatabaseTestCase):
+    """`tick(moment)` is a run of crontabber that begins at that moment; the server's own clock stays what it is."""
+
+    def setUp(self) -> None:
+        if faketime_library() is None:
+            raise unittest.SkipTest("libfaketime is not installed: apt-get install faketime")
+        super().setUp()
+        self.write_module("timed", JOBS)
+        self.addCleanup(self.sql, f"ALTER DATABASE {self.database()} RESET timezone")
+
+    def database(self) -> str:
+        return str(self.sql("SELECT quote_ident(current_database())")[0][0])
+
+    def server_zone(self, zone: str) -> None:
+        self.sql(f"ALTER DATABASE {self.database()} SET timezone = %s", (zone,))
+
+    def tick(self, moment: datetime, speed: int = 1) -> "subprocess.CompletedProcess[str]":
+        """`speed`: how many seconds pass for the process in one of ours."""
+        start = f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}"
+        tick = self.crontabber(
+            LD_PRELOAD=faketime_library() or "", FAKETIME=f"@{start} x{speed}", TZ="UTC", FAKETIME_DONT_RESET="1",
+            PGCONNECT_TIMEOUT="6000",
+        )  # fmt: skip
+        self.assertEqual(tick.returncode, 0, tick.stderr)
+        return tick
+
+    def failing(self, *app_names: str) -> None:
+        (self.folder / "failing").write_text(" ".join(app_names))
+
+    def ran(self) -> list[tuple[str, datetime]]:
+        """(app_name, moment) of what has run since the last question; the date of a backfill job."""
+        notes = self.folder / "ran.txt"
+        lines = notes.read_text().splitlines() if notes.exists() else []
+        notes.unlink(missing_ok=True)
+        return [(name, datetime.fromisoformat(moment)) for name, moment in (line.split() for line in lines)]
