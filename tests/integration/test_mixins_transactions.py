@@ -1,0 +1,228 @@
+import time
+from datetime import datetime, timedelta
+
+from crontabber.base import BaseCronApp
+from crontabber.datetimeutil import UTC
+from crontabber.mixins import (
+    as_backfill_cron_app,
+    as_single_postgres_transaction,
+    using_postgres,
+    with_postgres_connection_as_argument,
+)
+from tests.integration.decorated_jobs import (
+    EndsTestCase,
+    Noting,
+    SingleTransaction,
+    WithConnection,
+    job_of,
+    note,
+    note_commit_and_note,
+    raising,
+    run,
+)
+from tests.integration.test_child_process import is_running
+from tests.support import connect
+
+
+class TestConnectionAsArgument(EndsTestCase):
+    def test_run_gets_a_connection_whose_transactions_are_its_own(self):
+        job = job_of(WithConnection)
+        job.use = note_commit_and_note
+
+        run(job)
+
+        self.assertEqual((self.notes(), job.connections[0].closed), (["committed"], 1))
+
+    def test_the_connection_is_closed_whatever_ends_the_run(self):
+        for error_class, end in self.bad_endings():
+            with self.subTest(error_class.__name__):
+                job = job_of(WithConnection)
+                job.use = end
+
+                with self.assertRaises(error_class):
+                    run(job)
+
+                self.assertNotEqual(job.connections[0].closed, 0)
+                self.assertEqual(self.notes(), [])
+
+    def test_what_run_returns_is_passed_on(self):
+        @using_postgres()
+        @with_postgres_connection_as_argument()
+        class Job(BaseCronApp):
+            def run(self, connection):
+                return "done"
+
+        self.assertEqual(job_of(Job)._run_proxy(), "done")
+
+
+class TestSingleTransaction(EndsTestCase):
+    def test_run_is_committed_when_it_returns_and_the_connection_closed(self):
+        job = job_of(SingleTransaction)
+        job.use = lambda connection: note(connection, "a")
+
+        run(job)
+
+        self.assertEqual((self.notes(), job.connections[0].closed), (["a"], 1))
+
+    def test_it_is_rolled_back_whatever_ends_the_run(self):
+        for error_class, end in self.bad_endings():
+            with self.subTest(error_class.__name__):
+                job = job_of(SingleTransaction)
+                job.use = lambda connection, end=end: (note(connection, "a"), end(connection))
+
+                with self.assertRaises(error_class):
+                    run(job)
+
+                self.assertNotEqual(job.connections[0].closed, 0)
+                self.assertEqual(self.notes(), [])
+
+    def test_what_is_called_before_the_commit_is_part_of_the_transaction(self):
+        job = job_of(SingleTransaction)
+        job.use = lambda connection: note(connection, "by run")
+        job._before_commit = lambda connection: note(connection, f"before the commit there is {self.notes()}")
+
+        run(job)
+
+        self.assertEqual(self.notes(), ["before the commit there is []", "by run"])
+
+    def test_it_is_rolled_back_if_that_raises(self):
+        job = job_of(SingleTransaction)
+        job.use = lambda connection: note(connection, "by run")
+        job._before_commit = raising(RuntimeError)
+
+        with self.assertRaises(RuntimeError):
+            run(job)
+
+        self.assertEqual(self.notes(), [])
+
+    def test_nothing_is_called_before_a_commit_that_does_not_come(self):
+        job = job_of(SingleTransaction)
+        job.use = raising(ValueError)
+        job._before_commit = self.fail
+
+        with self.assertRaises(ValueError):
+            run(job)
+
+
+class TestBackfill(EndsTestCase):
+    def missed_three_dates(self):
+        """What the state says of a job of `1h` that has missed three dates, and these dates."""
+        last = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)
+        information = {"first_run": last, "last_run": last, "last_success": last, "next_run": last + timedelta(hours=1)}
+        return information, [last + timedelta(hours=n) for n in (1, 2, 3)]
+
+    def test_run_gets_each_date_in_whatever_order_the_class_is_decorated(self):
+        information, dates = self.missed_three_dates()
+        decorators = [as_backfill_cron_app, using_postgres(), as_single_postgres_transaction()]
+        for order in ([0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]):
+            with self.subTest(order=order):
+                job_class = type("Job", (Noting,), {})
+                for n in order:
+                    job_class = decorators[n](job_class)
+                job = job_of(job_class, information)
+                settled = []
+                job._before_commit = lambda connection, date, settled=settled: settled.append(date)
+
+                self.assertEqual(run(job), dates)
+
+                self.assertEqual([args[1:] for args in job.got], [(date,) for date in dates])
+                self.assertEqual(settled, dates)
+                self.assertTrue(job_class._is_backfill_app and all(c.closed for c in job.connections))
+
+    def test_each_date_is_a_transaction_of_its_own(self):
+        information, dates = self.missed_three_dates()
+        job = job_of(as_backfill_cron_app(type("Job", (SingleTransaction,), {})), information)
+
+        def fail_at_the_second(connection):
+            note(connection, str(job.got[-1][1]))
+            if len(job.got) == 2:
+                raise ValueError
+
+        job.use = fail_at_the_second
+        success = job.main()
+
+        self.assertEqual(next(success), dates[0])
+        with self.assertRaises(ValueError):
+            next(success)
+        self.assertEqual(self.notes(), [str(dates[0])])
+
+    def test_decorating_a_class_makes_no_other_a_backfill(self):
+        class Base(Noting):
+            pass
+
+        backfill = as_backfill_cron_app(type("Job", (Base,), {}))
+
+        self.assertEqual([hasattr(c, "_is_backfill_app") for c in (backfill, Base, BaseCronApp)], [True, False, False])
+        self.assertEqual(len(run(job_of(Base))), 1)
+
+    def test_a_subclass_of_a_backfill_is_one_however_it_is_called(self):
+        information, dates = self.missed_three_dates()
+        derived = type("Derived", (as_backfill_cron_app(type("Job", (Noting,), {})),), {})
+
+        for arguments in ({}, {"once": True}):
+            with self.subTest(arguments):
+                self.assertEqual(list(job_of(derived, information).main(**arguments)), dates)
+
+
+class TestSignals(EndsTestCase):
+    """A real crontabber that is told to end while its job waits for someone else."""
+
+    JOBS = """
+        from crontabber.base import BaseCronApp
+        from crontabber.mixins import *
+
+        @with_subprocess
+        class Commanding(BaseCronApp):
+            app_name = "commanding"
+
+            def run(self):
+                self.run_process("echo $$ > pids; sleep 60 & echo $! >> pids; wait")
+
+        @using_postgres()
+        @as_single_postgres_transaction()
+        class Waiting(BaseCronApp):
+            app_name = "waiting"
+
+            def run(self, connection):
+                cursor = connection.cursor()
+                cursor.execute("INSERT INTO notes VALUES ('not committed')")
+                cursor.execute("LOCK TABLE locked")
+        """
+
+    def told_to_end(self, job, is_waiting):
+        """How the process ended, and after how many seconds, that SIGTERM told to as soon as its job waits."""
+        self.write_module("waiting_jobs", self.JOBS)
+        self.ini(f"waiting_jobs.{job}|1d")
+        process = self.start()
+        self.wait_until(is_waiting)
+        told = time.monotonic()
+        process.terminate()
+        _, stderr = process.communicate(timeout=30)
+        self.assertIn("Interrupted", stderr)
+        return process.returncode, time.monotonic() - told
+
+    def wait_until(self, answer):
+        deadline = time.monotonic() + 20
+        while not answer():
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(0.01)
+
+    def test_a_command_ends_with_its_job(self):
+        pids = self.folder / "pids"
+
+        exit_code, seconds = self.told_to_end("Commanding", lambda: pids.exists() and pids.read_text().count("\n") == 2)
+
+        self.assertEqual((exit_code, self.row("commanding", "error_count")), (143, 1))
+        self.assertLess(seconds, 1)
+        self.wait_until(lambda: not any(map(is_running, pids.read_text().split())))
+
+    def test_a_transaction_that_waits_for_a_lock_is_undone_at_once(self):
+        self.sql("CREATE TABLE locked ()")
+        other = connect()
+        self.addCleanup(other.close)
+        other.cursor().execute("BEGIN; LOCK TABLE locked")
+
+        exit_code, seconds = self.told_to_end("Waiting", lambda: self.sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
+
+        self.assertEqual((exit_code, self.row("waiting", "error_count"), self.notes()), (143, 1, []))
+        self.assertLess(seconds, 1)
