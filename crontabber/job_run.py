@@ -1,6 +1,7 @@
 """One run of one job under a claim: compute the outcome, then store it."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
@@ -9,7 +10,13 @@ from crontabber.errors import Interrupted, LostClaimError, StateDatabaseError
 from crontabber.failure import as_text, failure_of
 from crontabber.interruption import INTERRUPTION
 from crontabber.rules.job_state import Failure, JobState, Outcome, settled
-from crontabber.rules.schedule import Schedule, next_run_after_failure, next_run_after_success, slot_to_remember
+from crontabber.rules.schedule import (
+    Schedule,
+    count_backfill_dates,
+    next_run_after_failure,
+    next_run_after_success,
+    slot_to_remember,
+)
 from crontabber.store.claims import Claim
 from crontabber.store.forked_child import child_ends_here
 from crontabber.store.rows import as_mapping
@@ -33,13 +40,17 @@ class Job:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """What every run needs. `report_error` gets an error and the app_name it came from; `mask` takes secrets out."""
+    """What every run needs. `report_error` gets an error and the app_name it came from; `mask` takes secrets out;
+    `progress` gets the app_name of a backfill and the number of its dates, and gives what is told of each of them."""
 
     logger: Any
     clock: Callable[[], datetime]
     retry_after: timedelta
     report_error: Callable[[BaseException, str], None]
     mask: Callable[[str], str] = str
+    progress: Callable[[str, int], AbstractContextManager[Callable[[datetime], None]]] = lambda app_name, dates: (
+        nullcontext(lambda date: None)
+    )
 
 
 @dataclass(frozen=True)
@@ -102,9 +113,17 @@ class JobRun:
     def _execute(self) -> Outcome:
         """Run the job to its end. Each date of a backfill is stored as it succeeds."""
         successes = self._successes()
-        while self._has_another(successes):
-            self._settle_date()
+        with self._settings.progress(self._job.app_name, self._number_of_dates()) as advance:
+            while self._has_another(successes):
+                self._settle_date()
+                if self._last_success is not None:
+                    advance(self._last_success)
         return Outcome(self._claim.since, self._settings.clock(), self._last_success, self._failure)
+
+    def _number_of_dates(self) -> int:
+        if not self._job.is_backfill:
+            return 0
+        return count_backfill_dates(self._job.schedule, self._occasion.before, self._claim.since, self._store.zone)
 
     def _successes(self) -> Iterator[datetime]:
         """A generator, so that making the instance is already part of what may fail."""

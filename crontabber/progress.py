@@ -1,0 +1,92 @@
+"""How far a backfill is: a bar on a terminal, elsewhere a line a minute."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime, timedelta
+from typing import Any
+
+from crontabber.datetimeutil import timesince
+from crontabber.standard_streams import STATUS_LINE, is_terminal
+
+LINE_EVERY_SECONDS = 60.0
+# What is done sooner needs no bar.
+BAR_AFTER_SECONDS = 1.0
+
+Advance = Callable[[datetime], None]
+
+
+@contextmanager
+def backfill_progress(
+    logger: Any, app_name: str, total: int, monotonic: Callable[[], float] = time.monotonic
+) -> Iterator[Advance]:
+    """Within, the function that it gives is called with each date that is done."""
+    if total < 2:
+        yield lambda date: None
+    elif is_terminal(sys.stderr) and _have_tqdm():
+        with _bar(app_name, total) as advance:
+            yield advance
+    else:
+        yield _Lines(logger, app_name, total, monotonic).advance
+
+
+def _have_tqdm() -> bool:
+    try:
+        import tqdm  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+@contextmanager
+def _bar(app_name: str, total: int) -> Iterator[Advance]:
+    """Imports tqdm, which takes longer than most ticks."""
+    import threading
+
+    from tqdm import tqdm
+
+    class Bar(tqdm):  # type: ignore[type-arg]
+        monitor_interval = 0  # no thread of its own: jobs fork
+
+    Bar.set_lock(threading.RLock())
+    bar = Bar(
+        total=total, desc=app_name, unit=" dates", file=sys.stderr, leave=False, delay=BAR_AFTER_SECONDS,
+        dynamic_ncols=True,
+    )  # fmt: skip
+
+    def advance(date: datetime) -> None:
+        with suppress(OSError, ValueError):  # a terminal that has gone
+            bar.set_postfix_str(f"{date:%Y-%m-%d %H:%M}", refresh=False)
+            bar.update()
+
+    STATUS_LINE.bar = bar
+    try:
+        yield advance
+    finally:
+        STATUS_LINE.bar = None
+        bar.close()
+
+
+class _Lines:
+    def __init__(self, logger: Any, app_name: str, total: int, monotonic: Callable[[], float]) -> None:
+        self._logger = logger
+        self._app_name = app_name
+        self._total = total
+        self._monotonic = monotonic
+        self._started = self._said = monotonic()
+        self._done = 0
+
+    def advance(self, date: datetime) -> None:
+        self._done += 1
+        now = self._monotonic()
+        if now - self._said < LINE_EVERY_SECONDS or self._done >= self._total:
+            return
+        self._said = now
+        seconds_each = (now - self._started) / self._done
+        left = timedelta(seconds=seconds_each * (self._total - self._done))
+        self._logger.info(
+            "%s: %s is done, %d of %d dates, %.1f a minute; about %s left",
+            self._app_name, f"{date:%Y-%m-%d %H:%M}", self._done, self._total, 60 / seconds_each,
+            timesince(date, date + left),
+        )  # fmt: skip
