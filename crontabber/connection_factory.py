@@ -16,7 +16,7 @@ CONNECT_TIMEOUT_SECONDS = 10
 # A peer that vanished without a word is noticed after two minutes, not after the two hours of most systems.
 KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 6}
 
-# How libpq tells of a connection that broke where psycopg2 finds no better class for it.
+# How libpq tells of a connection that broke where psycopg2 finds no better class for it. Servers give a code, too.
 LOST_CONNECTION_TEXTS = (
     "SSL SYSCALL error",
     "SSL connection has been closed",
@@ -141,9 +141,9 @@ class ConnectionFactory(RequiredConfig):
             return False
         if isinstance(error, self.operational_exceptions):
             return True
-        return isinstance(error, self.conditional_exceptions) and any(
-            text in str(error) for text in LOST_CONNECTION_TEXTS
-        )
+        if not isinstance(error, self.conditional_exceptions) or getattr(error, "pgcode", None):
+            return False
+        return any(text in str(error) for text in LOST_CONNECTION_TEXTS)
 
 
 def cancel_running_statements() -> None:

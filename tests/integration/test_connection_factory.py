@@ -250,6 +250,7 @@ class TestOperationalErrors(DatabaseTestCase):
             "no rows to fetch": psycopg2.ProgrammingError("no results to fetch"),
             "the transaction has failed": self.error_in_failed_transaction(),
             "a statement that took too long": self.error_of("SET statement_timeout = 1", "SELECT pg_sleep(1)"),
+            "a text of the job's own": self.error_of("DO $$ BEGIN RAISE 'server closed the connection'; END $$"),
             "not the database's": ValueError("server closed the connection unexpectedly"),
         }
         self.assertIsInstance(twice, ConnectionFactory.IntegrityError)
