@@ -41,13 +41,13 @@ from crontabber.joblist import (
 from crontabber.misuse import told
 from crontabber.progress import backfill_progress
 from crontabber.reports.ghosts import render_ghosts
-from crontabber.reports.job_list import render_job_list
+from crontabber.reports.job_list import for_terminal, render_job_list
 from crontabber.reports.nagios import critical, judge, unknown
 from crontabber.rules.schedule import check_time
 from crontabber.runner import Runner, Tick
 from crontabber.secret_mask import SecretMask
 from crontabber.sentry import Sentry
-from crontabber.standard_streams import answer, is_terminal, say
+from crontabber.standard_streams import answer, is_terminal, say, wants_colour
 from crontabber.store.claims import RowLevelLockError
 from crontabber.store.state_database import JobStateDatabase
 from crontabber.transaction_executor import database_transaction
@@ -155,6 +155,8 @@ class CronTabberBase(Answers, RequiredConfig):
 
     def list_jobs(self, stream: TextIO | None = None) -> None:
         text = render_job_list(listed(self._jobs()), self._states_to_read(), utc_now())
+        if is_terminal(stream or sys.stdout):
+            text = for_terminal(text, wants_colour())
         answer(text, stream)
 
     def nagios(self, stream: TextIO | None = None) -> int:

@@ -1,9 +1,11 @@
 """What can be wrong with configured job classes, each by itself and all together."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from crontabber.errors import CrontabberError
+from configman import Namespace
+
+from crontabber.errors import CrontabberError, JobDescriptionError
 from crontabber.rules.dependencies import names_in, reorder_dag
 
 ClassList = Sequence[tuple[str, type]]
@@ -19,6 +21,27 @@ def faults_of_classes(class_list: ClassList) -> list[str]:
         except CrontabberError as error:
             faults.append(f"jobs: {error}")
     return faults
+
+
+def required_config_of(job_class: Any, of_its_entry: Iterable[str]) -> Namespace:
+    """The options of a job class. JobDescriptionError if they are none, or take the place of something else's;
+    `of_its_entry` are the names of those that its entry in the setting stands for."""
+    path = f"{job_class.__module__}.{job_class.__name__}"
+    try:
+        options = job_class.get_required_config()
+        names = list(options)
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise JobDescriptionError(
+            f"jobs: {path}: its required_config is no Namespace of options ({type(error).__name__}: {said})"
+        ) from error
+    # configman finds what a namespace holds and what it can do under one roof.
+    taken = [name for name in names if name in of_its_entry or hasattr(Namespace, name)]
+    if taken:
+        raise JobDescriptionError(
+            *(f"jobs: {path}: its option {name!r} needs another name: that one is taken" for name in taken)
+        )
+    return options
 
 
 def _faults_of_class(job_class: Any) -> list[str]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
@@ -10,7 +10,7 @@ from configman import Namespace, RequiredConfig
 
 from crontabber.base import BaseCronApp
 from crontabber.errors import CrontabberError, JobDescriptionError, JobNotFoundError, JobsSettingError
-from crontabber.job_faults import faults_of_classes
+from crontabber.job_faults import faults_of_classes, required_config_of
 from crontabber.job_run import Job
 from crontabber.rules.dependencies import names_in
 from crontabber.rules.schedule import parse_schedule
@@ -110,9 +110,10 @@ def jobs_of(job_list: Any, config: Any) -> list[Job]:
 class _Entries:
     """What became of the entries: the classes found, their options, and the faults."""
 
-    class_list: list[tuple[str, type]]
-    options: dict[str, Namespace]
-    errors: list[JobsSettingError]
+    class_list: list[tuple[str, type]] = field(default_factory=list)
+    required_configs: dict[str, Namespace] = field(default_factory=dict)
+    options: dict[str, Namespace] = field(default_factory=dict)
+    errors: list[JobsSettingError] = field(default_factory=list)
 
 
 def _job_list(
@@ -138,9 +139,9 @@ def _job_list(
             """The setting again, as configman writes it into --help and configuration files."""
             return ", ".join(cls.original_input)
 
-    for name, job_class in loaded.class_list:
+    for name, _ in loaded.class_list:
         namespace = JobList.required_config.namespace(template % {"name": name})
-        namespace.update(job_class.get_required_config())  # type: ignore[attr-defined]
+        namespace.update(loaded.required_configs[name])
         namespace.update(loaded.options[name])
     return JobList
 
@@ -148,16 +149,18 @@ def _job_list(
 def _load(
     entries: Sequence[str], class_extractor: Callable[[str], str], extra_extractor: Callable[[str], Namespace]
 ) -> _Entries:
-    loaded = _Entries([], {}, [])
+    loaded = _Entries()
     for entry in entries:
         try:
             options = extra_extractor(entry)
             job_class = _as_job_class(class_extractor(entry))
+            required_config = required_config_of(job_class, options)
         except JobsSettingError as error:
             loaded.errors.append(error)
             continue
-        loaded.class_list.append((job_class.__name__, job_class))
-        loaded.options[job_class.__name__] = options
+        name = job_class.__name__
+        loaded.class_list.append((name, job_class))
+        loaded.required_configs[name], loaded.options[name] = required_config, options
     return loaded
 
 

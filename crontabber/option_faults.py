@@ -47,8 +47,9 @@ def unknown_options(manager: Any, known: set[str]) -> Iterator[tuple[str, str]]:
             ours = tuple(f"{key}." for key, value in definitions if isinstance(value, Namespace))
             unknown = {key for key in unknown if key.startswith(ours)}
         for key in sorted(unknown):
-            near = _nearest(key, known)
-            if near or not _SHARED.match(key):
+            shared = _SHARED.match(key)
+            near = _nearest_in_section(key, known) if shared else _nearest(key, known)
+            if near or not shared:
                 yield key, f"{_place(manager, source)}: there is no option {key}{near}; it changes nothing"
 
 
@@ -151,3 +152,17 @@ def _nearest(key: str, known: Iterable[str], prefix: str = "") -> str:
     near = near or [name for name in known if name.rpartition(".")[2] == last][:1]
     near = near or get_close_matches(key, known, n=1, cutoff=0.6)
     return f" (did you mean {prefix}{near[0]}?)" if near else ""
+
+
+def _nearest_in_section(key: str, known: Iterable[str]) -> str:
+    """What looks like a slip: an option of a section that is there, or the name of such a section."""
+    from difflib import get_close_matches
+
+    section, _, last = key.rpartition(".")
+    sections = {name.rpartition(".")[0] for name in known}
+    if section in sections:
+        options = [name.rpartition(".")[2] for name in known if name.rpartition(".")[0] == section]
+        near = [f"{section}.{name}" for name in get_close_matches(last, options, n=1, cutoff=0.75)]
+    else:
+        near = [f"{name}.{last}" for name in get_close_matches(section, sections, n=1, cutoff=0.9)]
+    return f" (did you mean {near[0]}?)" if near else ""

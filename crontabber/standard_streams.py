@@ -77,6 +77,11 @@ def is_terminal(stream: Any) -> bool:
         return False
 
 
+def wants_colour() -> bool:
+    """Of a terminal (no-color.org)."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
 def finish() -> None:
     """Write what is still buffered, while there is someone to tell if that fails. OutputError, BrokenPipeError."""
     try:

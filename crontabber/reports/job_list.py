@@ -9,6 +9,9 @@ from crontabber.rules.job_state import JobState
 
 HEADING = "=== JOB " + "=" * 72
 
+# How lines begin -> bold, yellow, red.
+COLOURS = {HEADING: "1", "Ongoing now!": "33", "Error!!": "31"}
+
 
 @dataclass(frozen=True)
 class ListedJob:
@@ -23,6 +26,18 @@ class ListedJob:
 def render_job_list(jobs: Iterable[ListedJob], states: Mapping[str, JobState], now: datetime) -> str:
     """The report, a line each; the times as the server gave them."""
     return "".join(f"{line}\n" for job in jobs for line in _lines(job, states.get(job.app_name), now))
+
+
+def for_terminal(report: str, coloured: bool) -> str:
+    """The report for the eyes: without control characters, which an error's text may hold; headings, errors and what
+    is going on stand out."""
+    lines = ["".join(c if c.isprintable() or c == "\t" else repr(c)[1:-1] for c in line) for line in report.split("\n")]
+    return "\n".join(map(_coloured, lines) if coloured else lines)
+
+
+def _coloured(line: str) -> str:
+    start = next((start for start in COLOURS if line.startswith(start)), None)
+    return f"\x1b[{COLOURS[start]}m{line}\x1b[0m" if start else line
 
 
 def _lines(job: ListedJob, state: JobState | None, now: datetime) -> Iterator[str]:
