@@ -181,7 +181,7 @@ class JobRun:
         now = self._settings.clock()
         success, state = self._claim.since, None
         if self._job.is_backfill:
-            success = self._stored_date = args[0]
+            success = self._stored_date = args[-1]
         else:
             state = self._stored_state = self._state_after(Outcome(self._claim.since, now, success))
             success = state.last_success or success
