@@ -75,6 +75,8 @@ class CronTabberBase(Answers, RequiredConfig):
 
     def __init__(self, config: Any) -> None:
         self.config = config
+        # That of the App: this class is never used without one.
+        super().__init__(config)  # type: ignore[call-arg]
 
     # -- the shell's questions
 

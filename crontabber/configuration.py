@@ -46,8 +46,9 @@ def configuration(
     if not (app_class.app_name and isinstance(app_class.app_description, str)):
         raise AppDetailMissingError(f"{app_class.__name__} has no app_name or app_description")
     sources = list(values_source_list or (ConfigFileFutureProxy, environment, command_line))
-    if app_class.config_defaults:
-        sources.insert(0, app_class.config_defaults)
+    # A class of another framework, mixed with CronTabberBase, may have none.
+    if defaults := getattr(app_class, "config_defaults", None):
+        sources.insert(0, defaults)
     path = _config_file(app_class, config_path) if ConfigFileFutureProxy in sources else None
     try:
         return _manager(app_class, sources, config_path or os.curdir, config_manager_cls)
