@@ -2,7 +2,7 @@
 # Plays the playground: makes an environment with this checkout, runs crontabber twice, shows how the jobs stand.
 # Run it again whenever you like: it goes on from where it was.
 set -euo pipefail
-. "$(dirname "${BASH_SOURCE[0]}")/../tests/environment.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
 heading() { printf '\n--- %s\n' "$1"; }
 

@@ -3,7 +3,7 @@
 # PYTHON=python3.13 tests/run.sh uses another interpreter; test-crontabber.ini in the root, if there is one, another
 # server than the embedded one.
 set -euo pipefail
-. "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/../exampleapp/environment.sh"
 
 version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 place=$(place_for "$root" crontabber-tests)

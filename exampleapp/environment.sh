@@ -1,4 +1,4 @@
-# Sourced by tests/run.sh and exampleapp/run.sh: where their files can lie, and the virtual environment among them.
+# Sourced by exampleapp/run.sh and tests/run.sh: where their files can lie, and the virtual environment among them.
 # shellcheck shell=bash
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
@@ -33,16 +33,21 @@ place_for() {
 }
 
 # Makes the environment $1 with this checkout, its PostgreSQL, and what else the arguments of pip after $1 say.
-# One that was made with the same interpreter and the same requirements is kept.
+# One that was made with the same interpreter and the same requirements is kept, as is one that somebody else made.
 make_environment() (
     umask 022
-    environment=$1
+    environment=$1 label=$1/made-for
     shift
+    if [ -x "$environment/bin/crontabber" ] && [ ! -e "$label" ]; then
+        exit
+    fi
     wanted=$(cat "$root"/{setup.py,pyproject.toml,test-requirements.txt} | cksum; echo "$root" "$@"; "$python" --version)
-    if [ -x "$environment/bin/python" ] && [ "$(cat "$environment/made-for" 2>/dev/null)" = "$wanted" ]; then
+    if [ -x "$environment/bin/python" ] && [ "$(cat "$label")" = "$wanted" ]; then
         exit
     fi
     rm -rf "$environment"
+    mkdir -p "$environment"
+    echo unfinished >"$label"
     "$python" -m venv "$environment"
     checkout=$root
     if [ ! -w "$root" ]; then
@@ -52,5 +57,5 @@ make_environment() (
         cp -R "$root"/{crontabber,setup.py,pyproject.toml,README.md,LICENSE} "$checkout"
     fi
     "$environment/bin/python" -m pip install --quiet --disable-pip-version-check "$@" --editable "$checkout[embedded]"
-    printf '%s\n' "$wanted" >"$environment/made-for"
+    printf '%s\n' "$wanted" >"$label"
 )
