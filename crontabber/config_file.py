@@ -15,15 +15,16 @@ _WHAT_CONFIGOBJ_MEANS = {
 
 
 def option_given(arguments: Sequence[str], option: str) -> str | None:
-    """The text that the command line gives an option, by its name or a beginning of its last part; None without."""
-    shortest = option.rpartition(".")[0] + "."
+    """The text that the command line gives an option, by its name or a beginning of its last part; None without. The
+    last one counts."""
+    shortest, given = option.rpartition(".")[0] + ".", None
     for index, argument in enumerate(arguments):
         if argument == "--":
             break
         name, equals, text = argument.removeprefix("--").partition("=")
         if argument.startswith("--") and len(name) > len(shortest) and option.startswith(name):
-            return text if equals else "".join(arguments[index + 1 : index + 2])
-    return None
+            given = text if equals else "".join(arguments[index + 1 : index + 2])
+    return given
 
 
 def check_config_file(given: str | None, default: str) -> None:

@@ -1,0 +1,408 @@
+"""Bad input of every kind, through the real command: a few lines that name the culprit, an exit code, and no harm."""
+
+import socket
+import threading
+from dataclasses import dataclass, field
+
+from tests.support import DatabaseTestCase, connection_options
+
+MOST_LINES = 12
+
+JOBS = """
+from configman import Namespace
+from crontabber.base import BaseCronApp
+
+
+class Job(BaseCronApp):
+    def run(self):
+        open("ran.txt", "a").close()
+
+
+class Good(Job):
+    app_name = "good"
+
+
+class Other(Job):
+    app_name = "other"
+
+
+class SameName(Job):
+    app_name = "good"
+
+
+class Nameless(BaseCronApp):
+    def run(self):
+        pass
+
+
+class NumberName(Job):
+    app_name = 7
+
+
+class Selfish(Job):
+    app_name = "selfish"
+    depends_on = "selfish"
+
+
+class Confused(Job):
+    app_name = "confused"
+    depends_on = 17
+
+
+class Hen(Job):
+    app_name = "hen"
+    depends_on = "egg"
+
+
+class Egg(Job):
+    app_name = "egg"
+    depends_on = ["hen"]
+
+
+class OwnTime(Job):
+    app_name = "own-time"
+    required_config = Namespace()
+    required_config.add_option("time", default="noon")
+
+
+class OwnItems(Job):
+    app_name = "own-items"
+    required_config = Namespace()
+    required_config.add_option("items", default="all")
+
+
+class NumberConfig(Job):
+    app_name = "number-config"
+    required_config = 17
+
+
+class BrokenConfig(Job):
+    app_name = "broken-config"
+
+    @classmethod
+    def get_required_config(cls):
+        raise KeyError("what it needs")
+
+
+def at_least_3(text):
+    if int(text) < 3:
+        raise ValueError("at least 3 is wanted")
+    return int(text)
+
+
+def picky(text):
+    return {"a": 1}[text]
+
+
+class Configured(Job):
+    app_name = "configured"
+    required_config = Namespace()
+    required_config.add_option("number", default=3, from_string_converter=at_least_3, doc="a number")
+    required_config.add_option("choice", default="a", from_string_converter=picky, doc="a choice")
+    required_config.add_option("password", default=0, from_string_converter=int, doc="a secret that is a number")
+
+
+def function():
+    pass
+
+
+not_a_class = 17
+"""
+
+
+@dataclass(frozen=True)
+class Misuse:
+    """What is done wrong, and what has to be said about it. `jobs` and `crontabber` go into a good ini file; `raw`
+    takes its place."""
+
+    why: str
+    words: tuple[str, ...]
+    arguments: tuple[str, ...] = ()
+    jobs: str = "oddities.Good|1d"
+    extra: str = ""
+    crontabber: dict = field(default_factory=dict)
+    connection: dict = field(default_factory=dict)
+    env: dict = field(default_factory=dict)
+    raw: bytes | None = None
+    exit_code: int = 1
+    stdout: str = ""
+
+
+COMMAND_LINE = [
+    Misuse("an unknown option", ("--frobnicate",), ("--frobnicate",)),
+    Misuse("a slip in an option", ("--list-job", "--list-jobs"), ("--list-jobz",)),
+    Misuse("a slip in an option of a section", ("crontabber.error_retry_tim", "--crontabber.error_retry_time"),
+           ("--crontabber.error_retry_tyme=5",)),
+    Misuse("an option without its section", ("--error_retry_time", "--crontabber.error_retry_time"),
+           ("--error_retry_time=5",)),
+    Misuse("an unknown short option", ("-x",), ("-x",)),
+    Misuse("-h", ("-h", "--help"), ("-h",)),
+    Misuse("an ambiguous beginning", ("--re", "--reset-job", "--resource"), ("--re",)),
+    Misuse("an option without its value", ("--job", "wants a value"), ("--job",)),
+    Misuse("a short option without its value", ("-j", "wants a value"), ("-j",)),
+    Misuse("a switch with a value", ("--force", "takes no value"), ("--force=yes", "--job=good")),
+    Misuse("a switch of the configuration with a value", ("--crontabber.session_locks", "takes no value"),
+           ("--crontabber.session_locks=False",)),
+    Misuse("a word that belongs to no option", ("'good'",), ("good",)),
+    Misuse("a word after two dashes", ("'good'",), ("--", "good")),
+    Misuse("an empty --job", ("--job is empty",), ("--job=",)),
+    Misuse("a blank --job", ("--job is empty",), ("--job= ",)),
+    Misuse("an empty --reset-job", ("--reset-job is empty",), ("--reset-job=",)),
+    Misuse("an unknown job", ("'goood'", "did you mean good?"), ("--job=goood",)),
+    Misuse("an unknown class", ("'oddities.Goood'", "oddities.Good"), ("--job=oddities.Goood",)),
+    Misuse("an unknown job to reset", ("'nobody'",), ("--reset-job=nobody",)),
+    Misuse("--force alone", ("--force", "--job"), ("--force",)),
+    Misuse("two modes", ("--list-jobs and --configtest",), ("--list-jobs", "--configtest")),
+    Misuse("a job and a mode", ("--job and --list-jobs",), ("--job=good", "--list-jobs")),
+    Misuse("two modes, one of them Nagios's", (), ("--nagios", "--list-jobs"), exit_code=3,
+           stdout="UNKNOWN - --list-jobs and --nagios do not go together: choose one\n"),
+    Misuse("a Sentry that is not configured", ("sentry.dsn is not set",), ("--sentrytest",)),
+    Misuse("a form of configuration that there is not", ("yaml",), ("--admin.print_conf=yaml",)),
+    Misuse("a dump into a form that there is not", ("xyz",), ("--admin.dump_conf=dumped.xyz",)),
+    Misuse("a dump into a folder that there is not", ("nowhere/dumped.ini",), ("--admin.dump_conf=nowhere/dumped.ini",)),
+]  # fmt: skip
+
+VALUES = [
+    Misuse("a word for a number", ("crontabber.ini", "crontabber.error_retry_time", "'soon'", "whole number"),
+           crontabber={"error_retry_time": "soon"}),
+    Misuse("the same on the command line", ("command line", "crontabber.error_retry_time", "'soon'"),
+           ("--crontabber.error_retry_time=soon",)),
+    Misuse("the same in the environment", ("environment", "crontabber.error_retry_time", "'soon'"),
+           env={"crontabber.error_retry_time": "soon"}),
+    Misuse("a negative time", ("crontabber.error_retry_time", "'-5'"), crontabber={"error_retry_time": "-5"}),
+    Misuse("a time without end", ("crontabber.error_retry_time", "99999999999999"),
+           crontabber={"error_retry_time": "99999999999999"}),
+    Misuse("no number of hours", ("crontabber.max_ongoing_age_hours", "'nan'"),
+           crontabber={"max_ongoing_age_hours": "nan"}),
+    Misuse("no hours", ("crontabber.max_ongoing_age_hours", "'0'"), crontabber={"max_ongoing_age_hours": "0"}),
+    Misuse("endless hours", ("crontabber.max_ongoing_age_hours", "'inf'"), crontabber={"max_ongoing_age_hours": "inf"}),
+    Misuse("neither true nor false", ("crontabber.session_locks", "'maybe'", "True or False"),
+           crontabber={"session_locks": "maybe"}),
+    Misuse("a class whose module is not there", ("crontabber.database_class", "'nowhere.Factory'", "nowhere"),
+           crontabber={"database_class": "nowhere.Factory"}),
+    Misuse("a class that its module has not", ("crontabber.job_state_db_class", "'crontabber.app.Nothing'"),
+           crontabber={"job_state_db_class": "crontabber.app.Nothing"}),
+    Misuse("a module for a class", ("crontabber.database_class", "'os.path'", "a class is wanted"),
+           crontabber={"database_class": "os.path"}),
+    Misuse("no class at all", ("crontabber.database_class", "a class is wanted"), crontabber={"database_class": ""}),
+    Misuse("a class whose module raises", ("crontabber.database_class", "exploding.Factory", "boom"),
+           crontabber={"database_class": "exploding.Factory"}),
+    Misuse("a class whose module ends the program", ("crontabber.database_class", "exiting.Factory"),
+           crontabber={"database_class": "exiting.Factory"}),
+    Misuse("an unknown level", ("logging.stderr_error_logging_level", "'LOUD'", "WARNING"),
+           extra="[logging]\nstderr_error_logging_level=LOUD"),
+    Misuse("a form that no line can be made with", ("logging.stderr_line_format_string", "{mesage}"),
+           extra="[logging]\nstderr_line_format_string={mesage}"),
+    Misuse("an unknown facility", ("logging.syslog_facility_string", "'nowhere'", "daemon"),
+           extra="[logging]\nsyslog_facility_string=nowhere"),
+    Misuse("a port that there is not", ("logging.syslog_port", "'70000'"), extra="[logging]\nsyslog_port=70000"),
+    Misuse("two bad values at once", ("crontabber.error_retry_time", "crontabber.max_ongoing_age_hours"),
+           crontabber={"error_retry_time": "soon", "max_ongoing_age_hours": "x"}),
+    Misuse("what the job's own converter refuses", ("crontabber.class-Configured.number", "'2'", "at least 3 is wanted"),
+           jobs="oddities.Configured|1d", extra="[[class-Configured]]\nnumber=2"),
+    Misuse("what the job's own converter trips over", ("crontabber.class-Configured.choice", "'b'"),
+           jobs="oddities.Configured|1d", extra="[[class-Configured]]\nchoice=b"),
+    Misuse("a secret that cannot be converted", ("crontabber.class-Configured.password", "****"),
+           jobs="oddities.Configured|1d", extra="[[class-Configured]]\npassword=s3same-open"),
+    Misuse("a section where an option is", ("crontabber.jobs",), raw=b"[crontabber]\n[[jobs]]\na=1\n"),
+    Misuse("what nothing asks for, where that is refused", ("crontabber.ini", "crontabber.jbos", "crontabber.jobs"),
+           ("--admin.strict",), extra="jbos=1"),
+]  # fmt: skip
+
+FILES = [
+    Misuse("a file that is not there", ("nope.ini", "no such configuration file"), ("--admin.conf=nope.ini",)),
+    Misuse("a slip in its name", ("crontaber.ini", "did you mean crontabber.ini?"), ("--admin.conf=crontaber.ini",)),
+    Misuse("no name", ("--admin.conf is empty",), ("--admin.conf=",)),
+    Misuse("a folder", ("is a folder",), ("--admin.conf=.",)),
+    Misuse("a device", ("/dev/null", "is no file"), ("--admin.conf=/dev/null",)),
+    Misuse("another kind of file", ("oddities.txt", ".ini"), ("--admin.conf=oddities.txt",)),
+    Misuse("a module that is not there", ("no_such_module",), ("--admin.conf=no_such_module",)),
+    Misuse("no text", ("crontabber.ini", "no text"), raw=b"[crontabber]\n\0\1\2"),
+    Misuse("another encoding", ("crontabber.ini", "line 2", "UTF-8"), raw=b"[crontabber]\n# caf\xe9\n"),
+    Misuse("a line that is nothing", ("crontabber.ini", "line 2"), raw=b"[crontabber]\njust words\n"),
+    Misuse("a section that is not closed", ("crontabber.ini", "line 1"), raw=b"[crontabber\njobs=\n"),
+    Misuse("a section too deep", ("crontabber.ini", "line 2", "brackets"), raw=b"[a]\n[[[b]]]\n"),
+    Misuse("a section twice", ("crontabber.ini", "line 3", "repeats"), raw=b"[crontabber]\njobs=\n[crontabber]\n"),
+    Misuse("an option twice", ("crontabber.ini", "line 3", "repeats"), raw=b"[crontabber]\njobs=\njobs=\n"),
+    Misuse("a quote that is not closed", ("crontabber.ini", "line 2"), raw=b"[crontabber]\njobs='''oddities.Good|1d\n"),
+    Misuse("a file included that is not there", ("common.ini",), raw=b"[crontabber]\n+include ./common.ini\n"),
+    Misuse("a file that includes itself", ("crontabber.ini", "circle"), raw=b"+include ./crontabber.ini\n"),
+    Misuse("a value that refers to itself", ("crontabber.ini", "loop"), raw=b"[crontabber]\njobs=%(jobs)s\n"),
+    Misuse("broken JSON", ("broken.json", "line 2"), ("--admin.conf=broken.json",)),
+]  # fmt: skip
+
+SETTING = [
+    Misuse("a module that is not there", ("nowhere.Job", "no module 'nowhere'"), jobs="nowhere.Job|1d"),
+    Misuse("a class that is not there", ("oddities.Job5", "no 'Job5'"), jobs="oddities.Job5|1d"),
+    Misuse("no module", ("'Good'", "module.Class"), jobs="Good|1d"),
+    Misuse("no class but a function", ("oddities.function", "no job class"), jobs="oddities.function|1d"),
+    Misuse("no class but a number", ("oddities.not_a_class", "no job class"), jobs="oddities.not_a_class|1d"),
+    Misuse("a class that is no job", ("configman.Namespace", "no job class"), jobs="configman.Namespace|1d"),
+    Misuse("a module that raises", ("exploding.Job", "RuntimeError", "boom"), jobs="exploding.Job|1d"),
+    Misuse("a module that ends the program", ("exiting.Job", "SystemExit"), jobs="exiting.Job|1d"),
+    Misuse("a module with a slip in it", ("slipped.Job", "SyntaxError"), jobs="slipped.Job|1d"),
+    Misuse("a module that imports what is not there", ("importing.Job", "nowhere"), jobs="importing.Job|1d"),
+    Misuse("no frequency", ("oddities.Good", "no frequency"), jobs="oddities.Good"),
+    Misuse("an empty frequency", ("oddities.Good|", "no frequency"), jobs="oddities.Good|"),
+    Misuse("too many parts", ("oddities.Good|1d|03:00|x", "too many parts"), jobs="oddities.Good|1d|03:00|x"),
+    *[Misuse(f"the frequency {text}", ("oddities.Good", repr(text)), jobs=f"oddities.Good|{text}")
+      for text in ("3e", "0m", "-5m", "5", "m", "1d2h", "1.5h", "d1", "99999999999d", "５m")],
+    *[Misuse(f"the time {text}", ("oddities.Good", repr(text)), jobs=f"oddities.Good|1d|{text}")
+      for text in ("24:00", "12:60", "noon", "12", "12:00:99")],
+    Misuse("a time beside hours", ("oddities.Good", "2h"), jobs="oddities.Good|2h|03:00"),
+    Misuse("no app_name", ("oddities.Nameless", "no app_name"), jobs="oddities.Nameless|1d"),
+    Misuse("a number for app_name", ("oddities.NumberName", "app_name"), jobs="oddities.NumberName|1d"),
+    Misuse("two of one app_name", ("Good", "oddities.SameName", "'good'"), jobs="oddities.Good|1d\noddities.SameName|1d"),
+    Misuse("one class twice", ("oddities.Good is there twice",), jobs="oddities.Good|1d\noddities.Good|2d"),
+    Misuse("two classes of one name", ("oddities.Good", "others.Good", "collide"),
+           jobs="oddities.Good|1d\nothers.Good|1d"),
+    Misuse("a job that depends on itself", ("oddities.Selfish", "itself"), jobs="oddities.Selfish|1d"),
+    Misuse("a circle", ("hen", "egg", "circle"), jobs="oddities.Hen|1d\noddities.Egg|1d"),
+    Misuse("a number to depend on", ("oddities.Confused", "17"), jobs="oddities.Confused|1d"),
+    Misuse("an option of its own called time", ("oddities.OwnTime", "'time'"), jobs="oddities.OwnTime|1d"),
+    Misuse("an option of its own called items", ("oddities.OwnItems", "'items'"), jobs="oddities.OwnItems|1d"),
+    Misuse("options that are a number", ("oddities.NumberConfig", "required_config"), jobs="oddities.NumberConfig|1d"),
+    Misuse("options that raise", ("oddities.BrokenConfig", "what it needs"), jobs="oddities.BrokenConfig|1d"),
+    Misuse("four faults at once", ("nowhere", "no frequency", "oddities.Nameless", "'0m'"),
+           jobs="nowhere.Job|1d\noddities.Other\noddities.Nameless|1d\noddities.Good|0m"),
+    Misuse("fifty faults at once", ("nowhere0", "and 41 more"), jobs="\n".join(f"nowhere{n}.Job|1d" for n in range(50))),
+    Misuse("faults that are counted", ("nowhere", "no frequency"), ("--configtest",),
+           jobs="nowhere.Job|1d\noddities.Other\noddities.Good|1d", exit_code=2),
+    Misuse("faults that are counted where all can be read", ("'noon'", "'0m'"), ("--configtest",),
+           jobs="oddities.Other|1d|noon\noddities.Good|0m", exit_code=2),
+    Misuse("a broken setting, for Nagios", (), ("--nagios",), jobs="nowhere.Job|1d", exit_code=3,
+           stdout="UNKNOWN - jobs: nowhere.Job: there is no module 'nowhere'; is PYTHONPATH right?\n"),
+    Misuse("the same for Nagios, and a module that talks", (), ("-n",), jobs="talking.Good|0m", exit_code=3,
+           stdout="UNKNOWN - jobs: oddities.Good: '0m' is no frequency: "),
+]  # fmt: skip
+
+DATABASE = [
+    Misuse("a port where nobody listens", ("state database", "127.0.0.1", "port 1 "),
+           connection={"host": "127.0.0.1", "port": "1"}),
+    Misuse("a host that there is not", ("state database", "nowhere.invalid"), connection={"host": "nowhere.invalid"}),
+    Misuse("a folder without a socket", ("state database", "/nonexistent"), connection={"host": "/nonexistent"}),
+    Misuse("a port that is no number", ("state database", '"many"'), connection={"port": "many"}),
+    Misuse("a database that there is not", ("state database", '"nodb"', "does not exist"), connection={"dbname": "nodb"}),
+    Misuse("a role that there is not", ("state database", '"nobody_at_all"'), connection={"user": "nobody_at_all"}),
+    Misuse("a database out of reach, for Nagios", (), ("--nagios",), connection={"host": "/nonexistent"}, exit_code=2,
+           stdout="CRITICAL - state database: "),
+    Misuse("a server that cannot be written to", ("state database", "read-only"),
+           env={"PGOPTIONS": "-c default_transaction_read_only=on"}),
+]  # fmt: skip
+
+
+class TestMisuse(DatabaseTestCase):
+    maxDiff = None
+
+    def setUp(self):
+        super().setUp()
+        self.write_module("oddities", JOBS)
+        self.write_module("others", "from oddities import Job\nclass Good(Job):\n    app_name = 'other-good'\n")
+        self.write_module("exploding", "raise RuntimeError('boom')")
+        self.write_module("exiting", "import sys\nsys.exit(0)")
+        self.write_module("slipped", "class Job(:\n")
+        self.write_module("importing", "import nowhere")
+        self.write_module("talking", "import sys\nfrom oddities import Good\nprint('hello')\nprint('oh', file=sys.stderr)")
+        (self.folder / "oddities.txt").write_text("no configuration")
+        (self.folder / "broken.json").write_text('{"crontabber":\n{"jobs": }}')
+        self.ini("oddities.Good|1d")
+        self.assertEqual(self.crontabber().returncode, 0)
+        self.due("good")
+        (self.folder / "ran.txt").unlink()
+
+    def state(self):
+        return self.sql("SELECT * FROM crontabber ORDER BY app_name"), self.sql("SELECT * FROM crontabber_log ORDER BY id")
+
+    def check(self, misuse):
+        before = self.state()
+        self.ini(misuse.jobs, misuse.extra, connection=connection_options() | misuse.connection, **misuse.crontabber)
+        if misuse.raw is not None:
+            (self.folder / "crontabber.ini").write_bytes(misuse.raw)
+
+        tick = self.crontabber(*misuse.arguments, **misuse.env)
+
+        self.assertEqual(tick.returncode, misuse.exit_code, tick)
+        self.assertNotIn("Traceback", tick.stdout + tick.stderr)
+        self.assertNotIn("Warning", tick.stderr)
+        self.assertNotIn("s3same", tick.stdout + tick.stderr)
+        self.assertTrue(tick.stdout.startswith(misuse.stdout) if misuse.stdout else not tick.stdout, tick.stdout)
+        lines = tick.stderr.splitlines()
+        self.assertLessEqual(len(lines), MOST_LINES, tick.stderr)
+        self.assertEqual([line for line in lines if not line.startswith("crontabber: ")], [])
+        self.assertEqual([word for word in misuse.words if word not in tick.stderr], [], tick.stderr)
+        if tick.stdout:
+            self.assertEqual((tick.stdout.count("\n"), lines), (1, []))
+        self.assertEqual(self.state(), before)
+        self.assertFalse((self.folder / "ran.txt").exists())
+
+    def check_all(self, misuses):
+        for misuse in misuses:
+            with self.subTest(misuse.why):
+                self.check(misuse)
+
+    def test_on_the_command_line(self):
+        self.check_all(COMMAND_LINE)
+
+    def test_of_option_values(self):
+        self.check_all(VALUES)
+
+    def test_of_configuration_files(self):
+        self.check_all(FILES)
+
+    def test_of_the_jobs_setting(self):
+        self.check_all(SETTING)
+
+    def test_of_the_database(self):
+        self.check_all(DATABASE)
+
+    def test_of_privileges(self):
+        self.addCleanup(self.sql, "DROP OWNED BY crontabber_guest")
+        self.sql("DROP ROLE IF EXISTS crontabber_guest")
+        self.sql("CREATE ROLE crontabber_guest LOGIN PASSWORD 'guest'")
+        guest = {"user": "crontabber_guest", "password": "guest"}
+
+        self.check(Misuse("nothing is granted", ("permission denied for table crontabber", "SELECT", "INSERT"),
+                          connection=guest))
+
+        self.sql("GRANT SELECT ON crontabber, crontabber_log TO crontabber_guest")
+        self.check(Misuse("it may only read", ("permission denied for table crontabber", "UPDATE"), connection=guest))
+
+    def test_of_a_server_that_refuses(self):
+        refusals = [("28P01", 'password authentication failed for user "me"'), ("53300", "sorry, too many clients already"),
+                    ("57P03", "the database system is starting up")]  # fmt: skip
+        for code, said in refusals:
+            with self.subTest(said), refusing_server(code, said) as port:
+                connection = {"host": "127.0.0.1", "port": str(port), "user": "me", "password": "s3same-open"}
+                self.check(Misuse(said, ("state database", said), connection=connection))
+
+    def test_there_are_many_of_them(self):
+        self.assertGreaterEqual(sum(map(len, (COMMAND_LINE, VALUES, FILES, SETTING, DATABASE))), 60)
+
+
+class refusing_server:
+    """A server on the loopback that ends every start-up with an error; gives its port."""
+
+    def __init__(self, code, said):
+        fields = f"SFATAL\0VFATAL\0C{code}\0M{said}\0\0".encode()
+        self._answer = b"E" + (len(fields) + 4).to_bytes(4, "big") + fields
+
+    def __enter__(self):
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        threading.Thread(target=self._serve, daemon=True).start()
+        return self._socket.getsockname()[1]
+
+    def __exit__(self, *error):
+        self._socket.close()
+
+    def _serve(self):
+        while True:
+            try:
+                client, _ = self._socket.accept()
+            except OSError:
+                return
+            with client:
+                request = client.recv(1024)
+                while request[4:8] in (bytes.fromhex("04d2162f"), bytes.fromhex("04d21630")):
+                    client.sendall(b"N")  # neither SSL nor GSS
+                    request = client.recv(1024)
+                client.sendall(self._answer)
