@@ -35,6 +35,7 @@ place_for() {
 # Makes the environment $1 with this checkout, its PostgreSQL, and what else the arguments of pip after $1 say.
 # One that was made with the same interpreter and the same requirements is kept, as is one that somebody else made.
 make_environment() (
+    set -e
     umask 022
     environment=$1 label=$1/made-for
     shift
