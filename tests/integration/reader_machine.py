@@ -1,0 +1,251 @@
+"""A reader who does what a page says, on a terminal, in an empty folder, with the database of the tests.
+
+What a page cannot know is put in before an example runs (`Reader.own`): the folder instead of /home/me/cron, the test
+server and a database of its own instead of the ones that the page names. What differs from run to run is taken out of
+both what the page shows and what was printed (`normalised`).
+"""
+
+import fcntl
+import os
+import pty
+import re
+import shlex
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from configobj import ConfigObj
+
+import crontabber
+from crontabber.store.postgres_programs import candidate_folders
+from tests.documents import ROOT, Block, Command, blocks_of, commands_in, crontab_lines
+
+HOME = "/home/me/cron"
+DONE = "--- done: "
+PATIENCE_SECONDS = 120
+COLUMNS = 80
+CRON_ENVIRONMENT = {"SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", "LOGNAME": "me", "LANG": "C"}
+
+# What differs from run to run, and what stands for it in a comparison.
+RULES = (
+    (r"\x1b\[[\d;]*m", ""),  # colours of a terminal
+    (r"\n *[~^]+(?=\n)", ""),  # marks below a line of a traceback, where Python makes them
+    (r"\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d([.,]\d+)?)?)?", "TIME"),
+    (r"\b\w+day$|\bweek \d\d", "DAY"),
+    (r"\d+(\.\d+)? (milli)?seconds?\b|\d+(\.\d+)? m?s\b", "DURATION"),
+    (r"\((in|was)? ?[\w ,]*DURATION[\w ,]*?( ago)?\)|\((in|was) [\w ,]+\)|\([\w ,]+ ago\)", r"(\1 DURATION\2)"),
+    (r"  +", "  "),  # columns are padded to what stands in them
+    (r"\bline \d+", "line N"),
+    (r"Reference: \w+|identifier: \w+", "Reference: ID"),
+)
+# How to install: with the environment that runs the tests, so that no registry is needed. test_packaging does it really.
+VENV = """#!/bin/sh
+if [ "$1 $2" = "-m venv" ]; then
+    {python} -m venv --without-pip "$3"
+    for site in "$3"/lib/python*/site-packages; do cp {pip} "$site"; done
+    printf '#!/bin/sh\\nexec "%s" -m pip "$@"\\n' "$(readlink -f "$3")/bin/python" >"$3/bin/pip"
+    chmod +x "$3/bin/pip"
+    exit
+fi
+exec {python} "$@"
+"""
+PIP = """
+import sys
+from pathlib import Path
+
+assert sys.argv[1] == "install", sys.argv
+Path(__file__).with_name("environment.pth").write_text("\\n".join({paths}))
+command = Path(sys.prefix, "bin/crontabber")
+command.write_text(f"#!{{sys.executable}}\\nfrom crontabber.app import local_main\\nlocal_main()\\n")
+command.chmod(0o755)
+"""
+# What the quickstart leaves behind, where the other pages begin.
+QUICKSTART = (
+    "python3 -m venv venv",
+    ". venv/bin/activate",
+    "pip install crontabber",
+    "createdb crontabber",
+    "crontabber --admin.dump_conf=crontabber.ini",
+    "mkdir jobs",
+    "touch jobs/__init__.py",
+    "export PYTHONPATH=.",
+)
+# Makes the tables, and runs nothing.
+TABLES = "crontabber --admin.conf=crontabber.ini --reset-job=my-first-app"
+
+
+class Reader:
+    """`server` says how to reach a PostgreSQL where `database` may be made; `replacements` what else to put in."""
+
+    def __init__(
+        self, folder: Path, server: Mapping[str, str], database: str, replacements: Mapping[str, str] | None = None,
+        user: str | None = None, home: str | None = None,
+    ) -> None:  # fmt: skip
+        self.folder, self.server, self.database, self.warehouse = folder, server, database, f"{database}_warehouse"
+        self.replacements = {
+            HOME: str(folder),
+            "host=db.example.org": f"host={server['host']}",
+            "user=myusername": f"user={server['user']}",
+            "password=mypassword": f"password={server.get('password', '')}",
+            "createdb warehouse": f"createdb {self.warehouse}",
+            "=warehouse": f"={self.warehouse}",
+            "createdb crontabber": f"createdb {database}",
+            "psql crontabber": f"psql {database}",
+            "dbname=crontabber": f"dbname={database}",
+        } | dict(replacements or {})
+        self.shell = Shell(folder, self._environment(home or str(folder)), user)
+
+    def own(self, text: str) -> str:
+        """`text` from a page, with what holds on this machine."""
+        for theirs, ours in self.replacements.items():
+            text = text.replace(theirs, ours)
+        return text
+
+    def quickstart(self) -> None:
+        for command in QUICKSTART:
+            self.type(Command(command, ""))
+        for block in blocks_of("docs/user/introduction.rst"):
+            if block.kind in ("python", "ini"):
+                self.do(block)
+        self.type(Command(TABLES, None))
+        shutil.copy(ROOT / "exampleapp/crontabber_wrapper.sh", self.folder)
+
+    def do(self, block: Block) -> str:
+        """Do what the block says; what differs from what it shows, "" if nothing does."""
+        if block.kind in ("console", "sh"):
+            commands = commands_in(block)
+            follow = [*(command.text for command in commands[1:]), ""]
+            return "".join(self.type(command, then == "echo $?") for command, then in zip(commands, follow, strict=True))
+        if block.kind == "cron":
+            return "".join(self.as_cron(line) for line in crontab_lines(block))
+        if block.kind == "ini" and (not block.caption or block.caption.startswith("in ")):
+            self.settle_ini(block.caption.removeprefix("in ") or "crontabber.ini", self.own(block.text))
+        else:
+            self.save(block.caption, self.own(block.text))
+        return ""
+
+    def type(self, command: Command, code_is_shown: bool = False) -> str:
+        """What is wrong with it: another output than the page shows, or a failure that the page does not show."""
+        exit_code, output = self.shell.run(self.own(command.text))
+        printed = output.replace(str(self.folder), HOME)
+        printed = printed.replace(self.warehouse, "warehouse").replace(self.database, "crontabber")
+        if command.output is not None and normalised(printed) != normalised(command.output):
+            return f"\n$ {command.text}\n--- the page shows\n{command.output}--- it printed\n{printed}"
+        return f"\n$ {command.text}\n{printed}exit code {exit_code}" if exit_code and not code_is_shown else ""
+
+    def as_cron(self, line: str) -> str:
+        """Start what the line says as cron does. Whatever it prints would be mailed, and is wrong."""
+        command = self.own(line).split(None, 5)[5]
+        environment = CRON_ENVIRONMENT | {"HOME": str(self.folder)} | _libpq(self.server)
+        process = subprocess.run(
+            ["/bin/sh", "-c", command], env=environment, cwd=self.folder, stdin=subprocess.DEVNULL, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=PATIENCE_SECONDS, check=False,
+        )  # fmt: skip
+        mail = process.stdout + (f"exit code {process.returncode}" if process.returncode else "")
+        return f"\n{line}\n--- would be mailed\n{mail}" if mail else ""
+
+    def save(self, name: str, text: str) -> None:
+        path = self.folder / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        if text.startswith("#!"):
+            path.chmod(0o755)
+
+    def settle_ini(self, name: str, fragment: str) -> None:
+        """Put the settings of `fragment` where an editor would."""
+        path = self.folder / name
+        settings = ConfigObj(str(path), interpolation=False, write_empty_values=True)
+        settings.merge(ConfigObj(fragment.splitlines(), interpolation=False))
+        settings.write()
+
+    def _environment(self, home: str) -> dict[str, str]:
+        programs = self.folder.parent / "programs"
+        programs.mkdir(exist_ok=True)
+        paths = [Path(crontabber.__file__).parent.parent, *(path for path in sys.path if path.endswith("-packages"))]
+        script(programs / "pip.py", PIP.format(paths=[str(path) for path in paths]))
+        script(programs / "python3", VENV.format(python=shlex.quote(sys.executable), pip=programs / "pip.py"))
+        path = [str(programs), *map(str, candidate_folders()), "/usr/bin", "/bin"]
+        return {"HOME": home, "PATH": os.pathsep.join(path), "LANG": "C.UTF-8", "TERM": "dumb"} | _libpq(self.server)
+
+
+class Shell:
+    """A shell on a terminal, which remembers what it is told, as a reader's does. Commands read nothing from it."""
+
+    def __init__(self, folder: Path, environment: dict[str, str], user: str | None = None) -> None:
+        controller, terminal = pty.openpty()
+        _set_width(terminal, COLUMNS)
+        self._process = subprocess.Popen(
+            ["bash", "--norc", "--noprofile"], cwd=folder, env=environment, text=True, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=terminal, stderr=terminal, user=user, extra_groups=[] if user else None,
+        )  # fmt: skip
+        os.close(terminal)
+        self._output = os.fdopen(controller, "rb", buffering=0)
+
+    def run(self, command: str) -> tuple[int, str]:
+        """The exit code of a command, and what it printed."""
+        assert self._process.stdin
+        self._process.stdin.write(f"{{ {command}\n}} </dev/null; c=$?; echo '{DONE}'$c; (exit $c)\n")
+        self._process.stdin.flush()
+        watchdog = threading.Timer(PATIENCE_SECONDS, self.end)
+        watchdog.start()
+        try:
+            output, _, code = self._read_until_done().rpartition(DONE)
+        finally:
+            watchdog.cancel()
+        return int(code), output
+
+    def end(self) -> None:
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, 9)
+            self._process.wait()
+
+    def close(self) -> None:
+        self.end()
+        self._process.communicate()
+        self._output.close()
+
+    def _read_until_done(self) -> str:
+        text = b""
+        while not re.search(DONE.encode() + rb"\d+\r?\n$", text):
+            try:
+                text += self._output.read(65536)
+            except OSError:  # a terminal says so that everyone has left it
+                raise TimeoutError(f"a command did not come to its end: {text.decode(errors='replace')}") from None
+        return text.decode("utf-8", "replace").replace("\r\n", "\n")
+
+
+def normalised(text: str) -> str:
+    for pattern, replacement in RULES:
+        text = re.sub(pattern, replacement, text)
+    return "\n".join(line.rstrip() for line in text.splitlines()).strip()
+
+
+def script(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
+
+
+def new_folder() -> Path:
+    """A folder that other users may enter: PostgreSQL's programs never run as root."""
+    folder = Path(tempfile.mkdtemp(prefix="crontabber-docs-"))
+    folder.chmod(0o755)
+    return folder
+
+
+def new_database_name() -> str:
+    return f"test_docs_{os.getpid()}_{time.monotonic_ns()}"
+
+
+def _libpq(server: Mapping[str, str]) -> dict[str, str]:
+    return {f"PG{name.upper()}": value for name, value in server.items() if name != "dbname"}
+
+
+def _set_width(terminal: int, columns: int) -> None:
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
