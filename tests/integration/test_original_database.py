@@ -191,7 +191,7 @@ class TestOngoing(OriginalTestCase):
         self.assertEqual((tick.returncode, self.ran()), (0, ["foo again"]))
         self.assertRegex(tick.stderr, r"WARNING - foo: nobody has finished it since .*max_ongoing_age_hours")
         self.assertEqual(self.row("foo", "ongoing", "owner", "error_count"), (None, None, 0))
-        self.assertEqual(self.sql("SELECT exc_type LIKE '%%OwnerDiedError%%' FROM crontabber_log ORDER BY id"), [(True,), (None,)])
+        self.assertEqual(self.sql("SELECT exc_type LIKE '%OwnerDiedError%' FROM crontabber_log ORDER BY id"), [(True,), (None,)])
 
     def test_days_count_and_the_limit_is_an_option(self):
         for age, limit, runs in (("-2 days -1 hour", "12", True), ("-2 days -1 hour", "50", False), ("-2 hours", "1.5", True)):
@@ -316,7 +316,7 @@ class TestWayBack(OriginalTestCase):
 
         self.assertEqual(set(self.sql(COLUMNS, ("crontabber", "public"))), wanted["crontabber"] | {("owner", "text", "YES")})
         self.assertEqual(set(self.sql(COLUMNS, ("crontabber_log", "public"))), wanted["crontabber_log"])
-        self.assertEqual(self.sql("SELECT indexdef FROM pg_indexes WHERE tablename LIKE 'crontabber%%'"),
+        self.assertEqual(self.sql("SELECT indexdef FROM pg_indexes WHERE tablename LIKE 'crontabber%'"),
                          [("CREATE UNIQUE INDEX crontabber_unique_app_name_idx ON public.crontabber USING btree (app_name)",)])
 
     def test_it_can_be_run_by_both_in_turns(self):
