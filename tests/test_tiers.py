@@ -17,26 +17,27 @@ TIERS = [
     ["store", "connection_factory", "transaction_executor", "dbapi2_util"],
     ["rules"],
     ["errors", "datetimeutil", "interruption", "standard_streams"],
-    ["configman_compat"],
+    ["configman_compat", "__init__"],
 ]
 RANK = {name: rank for rank, tier in enumerate(TIERS) for name in tier}
 
 
 def modules():
-    return sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
+    return sorted(PACKAGE.rglob("*.py"))
 
 
 def place(path):
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
 
 
-def imported(path):
-    """The first part below `crontabber` of each import of ours in a file, with its line."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+def imported(source, folder=()):
+    """The first part below `crontabber` of each import of ours, with its line; `folder` is where relative ones begin."""
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            base = node.module or ""
+            above = ["crontabber", *folder][: len(folder) + 2 - node.level] if node.level else []
+            base = ".".join([*above, *filter(None, [node.module])])
             names = [f"crontabber.{alias.name}" for alias in node.names] if base == "crontabber" else [base]
         else:
             continue
@@ -46,15 +47,35 @@ def imported(path):
                 yield parts[1], node.lineno
 
 
+def imported_by(path):
+    return imported(path.read_text("utf-8"), path.relative_to(PACKAGE).parts[:-1])
+
+
 class TestTiers(unittest.TestCase):
     def test_every_module_has_its_place(self):
         self.assertEqual({place(path) for path in modules()} - set(RANK), set())
+
+    def test_it_reads_every_form_of_import(self):
+        forms = [
+            ("import crontabber.app", (), ["app"]),
+            ("from crontabber import __version__, app", (), ["app"]),
+            ("from crontabber.store.claims import Claims", (), ["store"]),
+            ("from . import app", (), ["app"]),
+            ("from .sql import SELECT", ("store",), ["store"]),
+            ("from ..runner import Runner", ("store",), ["runner"]),
+            ("from .. import app, base", ("store",), ["app", "base"]),
+            ("def f():\n    if TYPE_CHECKING:\n        from crontabber.app import main", (), ["app"]),
+            ("import os, crontabber\nfrom pathlib import Path", (), []),
+        ]
+        for source, folder, names in forms:
+            with self.subTest(source):
+                self.assertEqual([name for name, _ in imported(source, folder)], names)
 
     def test_no_import_points_up(self):
         up = [
             f"{path.relative_to(PACKAGE)}:{line} imports {name}"
             for path in modules()
-            for name, line in imported(path)
+            for name, line in imported_by(path)
             if RANK[name] < RANK[place(path)]
         ]
         self.assertEqual(up, [])

@@ -1,0 +1,126 @@
+"""The playground's one command: what its last screen says, that it goes on from where it was, and where it works."""
+
+import os
+import pwd
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+import psycopg2
+
+from crontabber.errors import EmbeddedServerError
+from crontabber.store.embedded_server import EmbeddedServer
+from crontabber.store.postgres_programs import candidate_folders, find_programs
+from tests.support import ROOT
+
+AS_ROOT = unittest.skipUnless(os.geteuid() == 0, "needs root, for whom PostgreSQL does not run")
+IN_VAR_TMP = re.compile(r"/var/tmp/crontabber-exampleapp-\d+-\d+")
+
+# Stands for `python -m venv` and for the pip in what that makes, so that nobody asks a registry: an environment whose
+# programs are those that run the tests.
+INTERPRETER = """#!/bin/sh
+if [ "$1 $2" = "-m venv" ]; then
+    mkdir -p "$3/bin" && ln -s "$0" "$3/bin/python"
+elif [ "$1 $2" = "-m pip" ]; then
+    printf '#!/bin/sh\\nexec "{python}" -m crontabber "$@"\\n' >"$(dirname "$0")/crontabber"
+    chmod +x "$(dirname "$0")/crontabber"
+else
+    exec "{python}" "$@"
+fi
+"""
+SUMMARY = """\
+--- in short
+ran        greeting reply daily-report configured disk-space own-transactions given-connection one-transaction
+failed     broken
+held back  waiting
+"""
+
+
+class TestPlayground(unittest.TestCase):
+    def setUp(self) -> None:
+        try:
+            find_programs(candidate_folders())
+        except EmbeddedServerError as error:
+            self.skipTest(str(error))
+        self.folder = Path(tempfile.mkdtemp(prefix="crontabber playground "))
+        self.folder.chmod(0o755)
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.checkout = self.folder / "a checkout"
+        ignored = shutil.ignore_patterns("data", ".venv", "__pycache__")
+        shutil.copytree(ROOT / "exampleapp", self.checkout / "exampleapp", ignore=ignored)
+        for name in ("setup.py", "pyproject.toml", "test-requirements.txt"):
+            shutil.copy(ROOT / name, self.checkout)
+        (self.checkout / "crontabber").symlink_to(ROOT / "crontabber")
+        self.python = self.folder / "python"
+        self.python.write_text(INTERPRETER.format(python=sys.executable))
+        self.python.chmod(0o755)
+
+    def test_it_ends_with_what_ran_failed_and_was_held_back_and_goes_on_from_there(self) -> None:
+        first, second = self.play(), self.play()
+
+        self.assertEqual([said.split("\n\n")[-1] for said in (first, second)], [SUMMARY, SUMMARY])
+        self.assertEqual([len(re.findall(r"INFO - .* ran in ", said)) for said in (first, second)], [8, 0])
+
+    def test_a_job_that_succeeded_once_and_is_held_back_now_is_said_to_be_held_back(self) -> None:
+        jobs = self.checkout / "exampleapp/jobs/plain.py"
+        broken = jobs.read_text()
+        jobs.write_text(broken.replace('raise RuntimeError("this job fails on purpose")', "pass"))
+        self.assertIn("failed     none\nheld back  none\n", self.play())
+
+        jobs.write_text(broken)
+        self.make_due("broken", "waiting")
+
+        self.assertEqual(self.play().split("\n\n")[-1], SUMMARY)
+
+    @AS_ROOT
+    def test_root_in_a_closed_folder_works_in_a_place_of_its_own_and_says_where(self) -> None:
+        self.folder.chmod(0o700)
+
+        said = self.play()
+
+        place = IN_VAR_TMP.search(said)
+        assert place
+        self.addCleanup(shutil.rmtree, place[0])
+        self.assertIn(f"so the environment and the data are in {place[0]}\n", said)
+        self.assertEqual(sorted(os.listdir(place[0])), [".venv", "data"])
+        self.assertEqual(said.split("\n\n")[-1], SUMMARY)
+
+    @AS_ROOT
+    def test_a_place_that_somebody_else_made_first_is_refused(self) -> None:
+        self.folder.chmod(0o700)
+        place = self.make_place()
+        os.chown(place, pwd.getpwnam("nobody").pw_uid, -1)
+
+        refused = self.run_it()
+
+        self.assertEqual((refused.returncode, refused.stdout), (1, f"{place} is somebody else's: remove it first\n"))
+
+    def make_place(self) -> str:
+        here = self.checkout / "exampleapp"
+        command = ["bash", "-c", '. "$0/environment.sh"; place_for "$0" crontabber-exampleapp', str(here)]
+        place = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        self.addCleanup(os.rmdir, place)
+        return place
+
+    def play(self) -> str:
+        done = self.run_it()
+        self.assertEqual(done.returncode, 0, done.stdout)
+        return done.stdout
+
+    def run_it(self) -> "subprocess.CompletedProcess[str]":
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
+        return subprocess.run(
+            [str(self.checkout / "exampleapp/run.sh")], env=kept | {"PYTHON": str(self.python)}, cwd="/", text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False,
+        )  # fmt: skip
+
+    def make_due(self, *app_names: str) -> None:
+        with EmbeddedServer(self.checkout / "exampleapp/data") as server:
+            connection = psycopg2.connect(server.dsn)
+            with connection, connection.cursor() as cursor:
+                cursor.execute("UPDATE crontabber SET next_run = now() WHERE app_name = ANY(%s)", (list(app_names),))
+            connection.close()
