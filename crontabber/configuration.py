@@ -11,18 +11,21 @@ from configman.config_exceptions import NotAnOptionError
 from configman.config_file_future_proxy import ConfigFileFutureProxy
 from configman.environment import environment
 from configman.option import Option
-from configman.value_sources.source_exceptions import ValueException
+from configman.value_sources.source_exceptions import UnknownFileExtensionException, ValueException
 from configobj import ConfigObjError
 
 from crontabber.app_logging import logging_required_config, setup_logger
 from crontabber.config_file import check_config_file, option_given, why_unreadable
-from crontabber.errors import AppDetailMissingError, ConfigurationError, CrontabberError
+from crontabber.errors import AppDetailMissingError, ConfigurationError, CrontabberError, OutputError
 from crontabber.option_faults import (
     fault_of_command_line,
     faults_of_values,
     faults_that_went_unnoticed,
+    options_in,
     unknown_options,
 )
+from crontabber.rules.masking import MASK
+from crontabber.secret_mask import is_secret, mask_of
 from crontabber.standard_streams import answer
 
 ADMIN_DOCS = {
@@ -52,8 +55,13 @@ def configuration(
     path = _config_file(app_class, config_path) if ConfigFileFutureProxy in sources else None
     try:
         return _manager(app_class, sources, config_path or os.curdir, config_manager_cls)
+    except UnknownFileExtensionException as error:
+        form = str(error).partition(" ")[0]
+        raise ConfigurationError(f"{form!r} is no form of configuration: ini, json, conf or env") from error
     except (ValueException, ConfigObjError) as error:
-        raise ConfigurationError(path and why_unreadable(path) or " ".join(str(error).split())) from error
+        reason = why_unreadable(path) if path else None
+        # The original error may quote a line with a secret, and the reason says all that it knows.
+        raise ConfigurationError(reason or " ".join(str(error).split())) from (None if reason else error)
 
 
 def help_without_configuration(app_class: Any) -> Any:
@@ -75,7 +83,9 @@ class ExplainingManager:
             faults = faults_of_values(self)
             if not faults:
                 raise
-            raise ConfigurationError("\n".join(faults)) from error
+            text = "\n".join(faults)
+            # What a converter says of a secret may quote it.
+            raise ConfigurationError(text) from (None if MASK in text else error)
         if faults := faults_that_went_unnoticed(self):
             raise ConfigurationError("\n".join(faults))
         return known
@@ -108,9 +118,26 @@ class ExplainingManager:
         from contextlib import redirect_stdout
         from io import StringIO
 
+        _mark_secrets(self.option_definitions)
         with redirect_stdout(StringIO()) as printed:
             super().print_conf()  # type: ignore[misc]
         answer(printed.getvalue())
+
+    def dump_conf(self: Any, config_pathname: str | None = None) -> None:
+        path = config_pathname or self.option_definitions.admin.dump_conf.value
+        try:
+            super().dump_conf(path)  # type: ignore[misc]
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _mark_secrets(definitions: Namespace) -> None:
+    """Secret is also what is called so, and what has a password in it like a URL may. Masking the whole text that is
+    printed would spoil its form."""
+    mask = mask_of()
+    for _, option in options_in(definitions):
+        text = str(option)
+        option.secret = option.secret or is_secret(option.name) or mask(text) != text
 
 
 def _manager(

@@ -27,7 +27,7 @@ class ConfigurationError(CrontabberError):
 
 
 class OutputError(CrontabberError):
-    """What was asked for cannot be written to stdout."""
+    """What was asked for cannot be written to where it was asked for."""
 
 
 class JobsSettingError(CrontabberError):

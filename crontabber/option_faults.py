@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from configman.config_exceptions import CannotConvertError
 from configman.converters import boolean_converter, class_converter, str_quote_stripper
 from configman.namespace import Namespace
 from configman.option import Option
@@ -62,7 +63,7 @@ def fault_of_command_line(error: Exception, known: Iterable[str]) -> str:
     if "must not have an argument" in cause.msg:
         return f"{option} is a switch that takes no value; in a configuration file it can be set to True or False"
     if "requires argument" in cause.msg:
-        return f"{option} wants a value: {option}=..."
+        return f"{option} wants a value: {option}{'=' if option.startswith('--') else ' '}..."
     if "unique prefix" in cause.msg:
         meant = sorted(f"--{key}" for key in known if key.startswith(cause.opt))
         return f"{option} could be {', '.join(meant[:4])}{' and others' if len(meant) > 4 else ''}"
@@ -105,7 +106,9 @@ def _why_not_converted(option: Option) -> str | None:
     except (CrontabberError, TypeError):
         return None  # The first is said by itself; after the second configman takes the text as it is.
     except (Exception, SystemExit) as error:
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = " ".join(str(error).split())
+        if not isinstance(error, (ValueError, CannotConvertError)):
+            said = f"{type(error).__name__}: {said}"
         if option.from_string_converter is class_converter:
             return f"a class is wanted, as module.Class ({said})"
         return _WANTED.get(option.from_string_converter) or said
