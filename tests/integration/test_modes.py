@@ -1,5 +1,7 @@
 """The modes that act, through the real command: the output, the exit code, and what they leave in the state."""
 
+import time
+
 import crontabber
 from tests.integration.mode_case import NOWHERE, ModeTestCase
 from tests.integration.sentry_receiver import KEY, SentryReceiver
@@ -235,6 +237,18 @@ class TestSentryInATick(ModeTestCase):
                 self.assertIn(said, tick.stderr)
                 self.assertEqual(tick.stderr.count("Traceback"), 1)
                 self.assertNotIn(KEY, tick.stderr)
+
+    def test_a_server_that_never_answers_holds_a_tick_back_for_five_seconds_however_many_jobs_fail(self):
+        with SentryReceiver(answers=None) as sentry:
+            self.ini("nightly.Sad|1d\nnightly.Rude|1d\nnightly.Loud|1d\nnightly.Foo|1d", f"[sentry]\ndsn={sentry.dsn()}")
+            started = time.monotonic()
+
+            tick = self.crontabber()
+
+            seconds = time.monotonic() - started
+        self.assertEqual((tick.returncode, self.ran()), (0, ["foo the first time", "sad the first time"]))
+        self.assertEqual(self.sql("SELECT sum(error_count) FROM crontabber"), [(3,)])
+        self.assertTrue(5 <= seconds < 9, seconds)
 
 
 class TestVersion(ModeTestCase):
