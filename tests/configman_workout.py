@@ -227,6 +227,8 @@ def containers():
             copy.update({"more": 1}, most=2)
             yield [list(copy), len(copy.items()), ("more", 1) in copy.items(), [parented(value) for value in copy.values()]]
         yield outcome(mapping_class, initializer=3)
+    for name in ("", "int", "os", "os.path", "os.path.join", "json.decoder", "json.JSONDecoder", " 'json.decoder.JSONDecoder' ", "json.no", "no.no", "__main__.Job", "Job", "os.", ".", "textwrap.dedent", b"os.path.join", 3, None):
+        yield outcome(lambda name=name: repr(class_converter(name)))
     option = Option("x", default="1", doc=" d ", from_string_converter="int", foreign_data={}, secret=True)
     blank = Option("y")
     typed = Option("t", from_string_converter=int)

@@ -162,7 +162,7 @@ def _bring_in(key: str, option: Option, requirements: Any, definitions: Any) -> 
 def _copy_missing(source: Any, target: Any, reference_value_from: str | None) -> None:
     below = []
     for key, value in Namespace.items(source):
-        if isinstance(value, Namespace):
+        if not isinstance(value, (Option, Aggregation)):
             below.append((key, value))
         elif key not in vars(target) and not hasattr(type(target), key):
             target[key] = _copied(value, reference_value_from)

@@ -5,6 +5,8 @@ None of it changes what comes out; a test compares.
 
 from __future__ import annotations
 
+import sys
+from functools import wraps
 from types import ModuleType
 
 from crontabber.configman_compat import containers
@@ -13,6 +15,28 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+
+def find_what_is_loaded(converters: ModuleType) -> None:
+    """The name of a class is first tried as a module's, which takes longer than all the rest of reading an option.
+
+    In a loaded module that is no package, it can only be the class.
+    """
+    import_and_find = converters.str_to_python_object
+
+    @wraps(import_and_find)
+    def str_to_python_object(input_str: Any) -> Any:
+        if isinstance(input_str, str):
+            module_name, _, name = input_str.rpartition(".")
+            module = sys.modules.get(module_name)
+            if module is not None and not hasattr(module, "__path__") and hasattr(module, name):
+                return getattr(module, name)
+        return import_and_find(input_str)
+
+    for type_, converter in converters.from_string_converters.items():
+        if converter is import_and_find:
+            converters.from_string_converters[type_] = str_to_python_object
+    vars(converters).update(str_to_python_object=str_to_python_object, class_converter=str_to_python_object)
 
 
 def overlay_once(config_manager: ModuleType) -> None:
@@ -45,6 +69,7 @@ def read_what_is_given(for_getopt: ModuleType) -> None:
 
 COVERS: tuple[tuple[str, Callable[[ModuleType], None]], ...] = (
     *containers.COVERS,
+    ("configman.converters", find_what_is_loaded),
     ("configman.config_manager", overlay_once),
     ("configman.config_manager", check_what_is_given),
     ("configman.value_sources.for_getopt", read_what_is_given),
