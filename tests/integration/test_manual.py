@@ -96,6 +96,20 @@ class MyTransactionApp(BaseCronApp):
             raise GetMeOutOfHereError()
 '''
 
+TWO_CONNECTIONS = r'''
+from crontabber.base import BaseCronApp
+from crontabber.mixins import using_postgres, with_postgres_connection_as_argument
+
+@using_postgres()
+@with_postgres_connection_as_argument()
+class TwoConnections(BaseCronApp):
+    app_name = 'two-connections'
+    def run(self, connection):
+        other = self.database_transaction_executor(lambda connection: connection.get_backend_pid())
+        assert other != connection.get_backend_pid()
+        assert not connection.closed
+'''
+
 SUBPROCESS = r'''
 from crontabber.base import BaseCronApp
 from crontabber.mixins import with_subprocess
@@ -275,6 +289,14 @@ class TestPostgres(ManualTestCase):
         self.assertEqual(tick.stderr.count("ERROR"), 0, tick.stderr)
         self.assertEqual(self.sql("SELECT * FROM A ORDER BY 1"), [(5, 5, 5), (11, 22, 33), (26, 30, 4)])
         self.assertEqual(self.sql("SELECT to_regclass('B')"), [(None,)])
+
+    def test_the_transaction_executor_has_a_connection_of_its_own_beside_the_one_that_run_gets(self):
+        self.write("two", TWO_CONNECTIONS)
+        self.ini("jobs.two.TwoConnections|1d")
+
+        self.crontabber()
+
+        self.assertEqual(self.row("two-connections", "error_count", "last_error"), (0, {}))
 
     def test_what_fails_is_rolled_back(self):
         (self.folder / "bad").touch()
