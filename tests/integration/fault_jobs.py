@@ -1,0 +1,195 @@
+"""Jobs for the tests of faults. They leave notes in the current directory, and wait for those of the test."""
+
+import os
+import random
+import time
+from pathlib import Path
+
+from crontabber.base import BaseCronApp
+from crontabber.mixins import as_backfill_cron_app, as_single_postgres_transaction, using_postgres, with_subprocess
+
+NAPS = 20
+
+
+def note(text, name="ran"):
+    """A line that comes out whole, however many processes write at once."""
+    with open(name, "ab", buffering=0) as notes:
+        notes.write(f"{text}\n".encode())
+
+
+def wait_for(name):
+    while not Path(name).exists():
+        time.sleep(0.01)
+
+
+class Noting(BaseCronApp):
+    def run(self):
+        note(self.app_name)
+
+
+class Nap(BaseCronApp):
+    def run(self):
+        time.sleep(0.3)
+        note(self.app_name)
+
+
+for number in range(1, NAPS + 1):
+    globals()[f"Nap{number:02}"] = type(f"Nap{number:02}", (Nap,), {"app_name": f"nap-{number:02}"})
+
+
+class Relative(BaseCronApp):
+    """Says when it starts, and when it is done, shortly before that is stored."""
+
+    def run(self):
+        note(f"start {self.app_name}")
+        time.sleep(random.random() / 20)
+        note(f"done {self.app_name}")
+
+
+FAMILY = {
+    "a": (), "b": (), "c": ("a",), "d": ("a", "b"), "e": ("b",), "f": ("c", "d"), "g": ("d", "e"), "h": ("f", "g"), "i": ("a",), "j": ("b", "i"),
+}  # fmt: skip
+for name, parents in FAMILY.items():
+    globals()[f"Relative{name.upper()}"] = type(f"Relative{name.upper()}", (Relative,), {"app_name": name, "depends_on": parents})
+
+
+class Patient(BaseCronApp):
+    """Runs until it is told that it may end."""
+
+    app_name = "patient"
+
+    def run(self):
+        note(os.getpid(), "running")
+        wait_for("enough")
+        note(self.app_name)
+
+
+class ChildOfPatient(Noting):
+    app_name = "child-of-patient"
+    depends_on = "patient"
+
+
+class Other(Noting):
+    app_name = "other"
+
+
+class Another(Noting):
+    app_name = "another"
+
+
+@using_postgres()
+@as_single_postgres_transaction()
+@as_backfill_cron_app
+class Dates(BaseCronApp):
+    """Its effect, one row a date, and that the date is done are one transaction."""
+
+    app_name = "dates"
+
+    def run(self, connection, date):
+        time.sleep(0.008)
+        connection.cursor().execute("INSERT INTO effects VALUES (%s)", (date,))
+        time.sleep(0.008)
+
+
+@using_postgres()
+@as_single_postgres_transaction()
+class InOneTransaction(BaseCronApp):
+    app_name = "in-one-transaction"
+
+    def run(self, connection):
+        connection.cursor().execute("INSERT INTO effects VALUES (now())")
+        note(os.getpid(), "running")
+        wait_for("enough")
+
+
+@using_postgres()
+@as_single_postgres_transaction()
+class RefusedAtCommit(BaseCronApp):
+    """What breaks a deferred constraint is found out at the very end."""
+
+    app_name = "refused-at-commit"
+
+    def run(self, connection):
+        connection.cursor().execute("INSERT INTO effects VALUES (now()), (now())")
+
+
+@using_postgres()
+@as_single_postgres_transaction()
+class ExitsInTransaction(BaseCronApp):
+    app_name = "exits-in-transaction"
+
+    def run(self, connection):
+        connection.cursor().execute("INSERT INTO effects VALUES (now())")
+        raise SystemExit(0)
+
+
+@using_postgres()
+@as_single_postgres_transaction()
+class WaitsForALock(BaseCronApp):
+    app_name = "waits-for-a-lock"
+
+    def run(self, connection):
+        note(os.getpid(), "running")
+        connection.cursor().execute("LOCK TABLE obstacle")
+
+
+@with_subprocess
+class RunsAnother(BaseCronApp):
+    app_name = "runs-another"
+
+    def run(self):
+        self.run_process("echo $$ > running; sleep 60")
+
+
+class Stubborn(BaseCronApp):
+    """Takes no notice of being asked to end."""
+
+    app_name = "stubborn"
+
+    def run(self):
+        while True:
+            try:
+                note(os.getpid(), "running")
+                time.sleep(60)
+            except KeyboardInterrupt:
+                note("no", "refused")
+
+
+class LeavesAChild(BaseCronApp):
+    """On its first run; the child goes on until it is told that it may end."""
+
+    app_name = "leaves-a-child"
+
+    def run(self):
+        if Path("running").exists():
+            return
+        if os.fork() == 0:
+            for stream in (1, 2):  # Or the test would wait for the end of what it reads.
+                os.close(stream)
+            wait_for("enough")
+            os._exit(0)
+        note(os.getpid(), "running")
+        time.sleep(60)
+
+
+class Zealous(BaseCronApp):
+    app_name = "zealous"
+
+    def run(self):
+        note(f"{self.app_name} {os.getpid()}")
+
+
+class Deaf(BaseCronApp):
+    """Goes on to its end although it has been asked to end."""
+
+    app_name = "deaf"
+
+    def run(self):
+        note(os.getpid(), "running")
+        while True:
+            try:
+                wait_for("enough")
+                break
+            except KeyboardInterrupt:
+                note("no", "refused")
+        note(self.app_name)

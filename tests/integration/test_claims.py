@@ -1,0 +1,226 @@
+"""One runner for a job, and no dead hand: several crontabbers at once on one database, and one after another's death."""
+
+import statistics
+import sys
+
+from tests.integration.fault_jobs import FAMILY, NAPS
+from tests.integration.faults import OUR_LOCKS, FaultTestCase
+
+ALL_NAPS = [f"nap-{number:02}" for number in range(1, NAPS + 1)]
+NAP_ENTRIES = [f"Nap{number:02}|1h" for number in range(1, NAPS + 1)]
+ELSEWHERE = "import socket; socket.gethostname = lambda: 'elsewhere'; from crontabber.app import main; exit(main())"
+
+
+class TestSharing(FaultTestCase):
+    def share(self, rounds):
+        """Eight at once, again and again; (seconds of one alone, seconds of eight in the middle of all rounds)."""
+        _, alone = self.together(1)
+        self.assert_each_once(self.notes(), ALL_NAPS)
+        times = []
+        for _ in range(rounds):
+            self.due(*ALL_NAPS)
+            ends, seconds = self.together(8)
+            self.assertLessEqual({end.returncode for end in ends}, {0, 2, 3}, [end.stderr for end in ends])
+            self.assert_each_once(self.notes(), ALL_NAPS)
+            times.append(seconds)
+        self.assert_at_rest()
+        print(f"alone {alone:.2f} s; eight together {min(times):.2f} to {max(times):.2f} s")
+        return alone, statistics.median(times)
+
+    def test_eight_at_once_20_times_run_each_of_20_jobs_once_in_less_than_a_third_of_the_time_of_one(self):
+        self.configure(*NAP_ENTRIES)
+
+        alone, together = self.share(20)
+
+        self.assertLess(together, alone / 3)
+
+    def test_without_session_locks_each_job_runs_once_all_the_same(self):
+        self.configure(*NAP_ENTRIES, session_locks=False)
+
+        self.share(3)
+
+    def test_no_child_starts_before_its_parents_have_succeeded_and_all_have_run_when_the_last_one_ends(self):
+        self.configure(*(f"Relative{name.upper()}|1h" for name in FAMILY))
+        for _ in range(8):
+            ends, _ = self.together(4)
+
+            self.assertLessEqual({end.returncode for end in ends}, {0, 2, 3}, [end.stderr for end in ends])
+            events = self.notes()
+            self.assert_each_once(events, [f"{what} {name}" for name in FAMILY for what in ("start", "done")])
+            for name, parents in FAMILY.items():
+                for parent in parents:
+                    self.assertLess(events.index(f"done {parent}"), events.index(f"start {name}"), (parent, name))
+            self.due(*FAMILY)
+
+    def test_first_starts_at_once_on_an_empty_database_all_work_5_times(self):
+        self.configure("Other|1h", "Another|1h")
+        for _ in range(5):
+            self.empty_the_database()
+
+            ends, _ = self.together(4)
+
+            self.assertLessEqual({end.returncode for end in ends}, {0, 2, 3}, [end.stderr for end in ends])
+            self.assertEqual(sorted(self.notes()), ["another", "other"])
+            self.assertEqual(self.sql("SELECT app_name FROM crontabber ORDER BY 1"), [("another",), ("other",)])
+
+
+class TestOngoingElsewhere(FaultTestCase):
+    def setUp(self):
+        super().setUp()
+        self.configure("ChildOfPatient|1h", "Patient|1h", "Other|1h")
+
+    def test_it_holds_back_its_dependents_only_and_the_exit_code_is_3(self):
+        first = self.start("--job=patient")
+        self.wait_for("running")
+
+        tick = self.crontabber()
+
+        self.assertEqual((tick.returncode, self.notes()), (3, ["other"]))
+        self.assertRegex(tick.stderr, rf"'patient' is being run by \S+:{first.pid} since ")
+        self.assertIn("child-of-patient is held back: its dependency 'patient' has not run yet", tick.stderr)
+        self.give("enough")
+        self.assertEqual(self.end_of(first).returncode, 0)
+        self.assertEqual((self.crontabber().returncode, self.notes()), (0, ["patient", "child-of-patient"]))
+
+    def test_what_is_forced_elsewhere_and_not_due_is_nothing_to_mention(self):
+        self.give("enough")
+        self.crontabber()
+        (self.folder / "enough").unlink()
+        self.notes("running")
+        self.start("--job=patient", "--force")
+        self.wait_for("running")
+
+        tick = self.crontabber()
+
+        self.assertEqual((tick.returncode, tick.stderr), (0, ""))
+
+    def test_an_owner_that_is_frozen_is_alive_for_longer_than_any_timeout(self):
+        for setting in ("idle_in_transaction_session_timeout", "idle_session_timeout"):
+            self.set_for_new_sessions(setting, "500ms")
+        self.configure("Patient|1h", max_ongoing_age_hours=0.0001)
+        owner = self.start()
+        self.wait_for("running")
+        self.freeze(owner)
+        self.pause_of(1.5)
+
+        tick = self.crontabber()
+
+        self.assertEqual(tick.returncode, 3, tick.stderr)
+        self.thaw(owner)
+        self.give("enough")
+        self.assertEqual((self.end_of(owner).returncode, self.notes()), (0, ["patient"]))
+
+    def test_a_row_without_an_owner_is_somebodys_until_it_is_too_old(self):
+        self.give("enough")
+        self.crontabber()
+        for age, wanted in (("11 hours", (3, [])), ("2 days 1 hour", (0, ["patient"]))):
+            with self.subTest(age):
+                self.notes()
+                self.due("patient")
+                self.sql("UPDATE crontabber SET ongoing = now() - %s::interval WHERE app_name = 'patient'", (age,))
+
+                tick = self.crontabber()
+
+                self.assertEqual((tick.returncode, self.notes()), wanted, tick.stderr)
+
+
+class TestDeadOwners(FaultTestCase):
+    def setUp(self):
+        super().setUp()
+        self.configure("Patient|1h")
+
+    def start_elsewhere(self):
+        return self.start_program([sys.executable, "-c", ELSEWHERE, f"--admin.conf={self.folder / 'crontabber.ini'}"])
+
+    def test_the_very_next_tick_notices_here_and_on_another_host(self):
+        for start, host in ((self.start, r"\S+"), (self.start_elsewhere, "elsewhere")):
+            with self.subTest(host):
+                self.notes("running")
+                owner = start()
+                self.wait_for("running")
+                self.kill(owner)
+                self.give("enough")
+
+                tick = self.crontabber()
+
+                self.assertEqual((tick.returncode, self.notes()), (0, ["patient"]))
+                self.assertRegex(tick.stderr, rf"WARNING - patient: its owner, process {owner.pid} on {host}, ended without a result")
+                self.assertEqual(self.errors_logged("patient")[-1:], ["<class 'crontabber.errors.OwnerDiedError'>"])
+                self.assert_at_rest()
+                (self.folder / "enough").unlink()
+                self.due("patient")
+
+    def test_a_child_that_the_owner_forked_and_left_behind_does_not_keep_it_alive(self):
+        self.configure("LeavesAChild|1h")
+        owner = self.start()
+        self.wait_for("running")
+        self.addCleanup(self.give, "enough")
+        self.kill(owner)
+
+        tick = self.crontabber("--job=leaves-a-child")
+
+        self.assertIn(f"process {owner.pid} on", tick.stderr)
+        self.assertEqual(tick.returncode, 0)
+
+    def test_one_that_lost_its_session_stores_nothing_once_another_has_taken_over(self):
+        owner = self.start()
+        self.wait_for("running")
+        self.freeze(owner)
+        self.assertEqual(self.terminate_holder_of_the_claim(), 1)
+        self.give("enough")
+        tick = self.crontabber()
+        self.assertEqual((tick.returncode, self.notes()), (0, ["patient"]), tick.stderr)
+        stored = self.sql("SELECT * FROM crontabber"), self.sql("SELECT * FROM crontabber_log")
+
+        self.thaw(owner)
+        late = self.end_of(owner)
+
+        self.assertEqual(late.returncode, 2)
+        self.assertIn("WARNING - 'patient' is no longer ours", late.stderr)
+        self.assertEqual((self.sql("SELECT * FROM crontabber"), self.sql("SELECT * FROM crontabber_log")), stored)
+        self.assert_at_rest()
+
+    def test_one_that_lost_its_session_while_nobody_looked_stores_its_result(self):
+        owner = self.start()
+        self.wait_for("running")
+        self.assertEqual(self.terminate_holder_of_the_claim(), 1)
+
+        self.give("enough")
+        end = self.end_of(owner)
+
+        self.assertEqual(end.returncode, 0)
+        self.assertEqual(end.stderr.count("WARNING"), 1, end.stderr)
+        self.assertEqual(self.row("patient", "error_count", "last_success IS NOT NULL"), (0, True))
+        self.assert_at_rest()
+
+
+class TestWithoutSessionLocks(FaultTestCase):
+    """As behind a proxy that gives every transaction another session."""
+
+    def setUp(self):
+        super().setUp()
+        self.configure("Patient|1h", "Other|1h", session_locks=False)
+        self.owner = self.start()
+        self.wait_for("running")
+
+    def test_no_lock_of_a_session_is_taken(self):
+        self.assertEqual(self.sql(OUR_LOCKS), [])
+
+    def test_what_is_ongoing_elsewhere_is_passed_over(self):
+        self.assertEqual(self.crontabber().returncode, 3)
+        self.give("enough")
+
+        self.assertEqual((self.end_of(self.owner).returncode, self.notes()), (0, ["other", "patient"]))
+        self.assert_at_rest()
+
+    def test_the_age_alone_tells_that_an_owner_has_died(self):
+        self.kill(self.owner)
+        self.give("enough")
+        self.assertEqual((self.crontabber().returncode, self.notes()), (3, ["other"]))
+        self.sql("UPDATE crontabber SET ongoing = now() - interval '12 hours 1 minute' WHERE app_name = 'patient'")
+
+        tick = self.crontabber()
+
+        self.assertEqual((tick.returncode, self.notes()), (0, ["patient"]))
+        self.assertRegex(tick.stderr, r"patient: nobody has finished it since .*, longer than crontabber.max_ongoing_age_hours")
+        self.assert_at_rest()

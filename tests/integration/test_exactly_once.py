@@ -1,0 +1,95 @@
+"""A backfill in single transactions does each date once: under kills, and when its sessions are taken from it."""
+
+import time
+from datetime import timedelta
+
+from tests.integration.faults import FaultTestCase, seeded
+
+MISSED_DATES = 300
+KILLS = 100
+# Of each of the two sessions.
+TERMINATIONS = 50
+# After its claim a process does about three dates before its fault comes.
+LONGEST_LIFE_SECONDS = 0.08
+STARTING_SECONDS = 0.3
+
+
+class ExactlyOnceTestCase(FaultTestCase):
+    missed_dates = MISSED_DATES
+
+    def setUp(self):
+        super().setUp()
+        self.random = seeded()
+        self.configure("Dates|1m")
+        self.sql("CREATE TABLE effects (date timestamptz)")
+        self.crontabber()
+        self.sql("DELETE FROM effects")
+        self.sql("UPDATE crontabber SET next_run = now(), last_success = last_success - %s", (timedelta(minutes=self.missed_dates),))
+        self.first_date = self.row("dates", "last_success") + timedelta(minutes=1)
+
+    def effects(self):
+        return [date for (date,) in self.sql("SELECT date FROM effects")]
+
+    def started(self):
+        """A process, after a random moment of its work."""
+        process = self.start()
+        self.wait_until(lambda: self.owner_is(process) or process.poll() is not None, "it never claimed the job")
+        time.sleep(self.random.uniform(0, LONGEST_LIFE_SECONDS))
+        return process
+
+    def owner_is(self, process):
+        return (self.row("dates", "owner") or "").endswith(f":{process.pid}")
+
+    def assert_each_date_once(self):
+        """After one more tick, which nobody disturbs."""
+        left = self.missed_dates - len(self.effects())
+        self.assertEqual(self.crontabber().returncode, 0)
+        number = (self.row("dates", "last_success") - self.first_date) // timedelta(minutes=1) + 1
+        print(f"{number} dates, {left} of them in the end without faults")
+        self.assertGreaterEqual(number, self.missed_dates)
+        self.assert_each_once(self.effects(), [self.first_date + timedelta(minutes=n) for n in range(number)])
+        self.assert_at_rest()
+
+
+class TestKills(ExactlyOnceTestCase):
+    def test_100_kills_at_random_moments_of_300_missed_dates(self):
+        for _ in range(KILLS):
+            if self.random.random() < 0.8:
+                process = self.started()
+            else:
+                process = self.start()
+                time.sleep(self.random.uniform(0, STARTING_SECONDS))
+            self.kill(process)
+            self.assertNotIn("is being run by", process.stderr.read())
+
+        self.assert_each_date_once()
+
+
+class TestTerminatedClaims(ExactlyOnceTestCase):
+    # One without its claim goes on, within the transactions of its dates, until the next process has one.
+    missed_dates = 1200
+
+    def test_50_times_the_session_of_the_claim_while_the_next_process_starts_at_once(self):
+        processes, terminated = [], 0
+        while terminated < TERMINATIONS and self.row("dates", "next_run <= now()"):
+            processes.append(self.started())
+            terminated += self.terminate_holder_of_the_claim()
+        ends = [self.end_of(process) for process in processes]
+
+        self.assertEqual(terminated, TERMINATIONS)
+        self.assertLessEqual({end.returncode for end in ends}, {0, 2, 3}, [end.stderr for end in ends])
+        self.assert_each_date_once()
+
+
+class TestTerminatedJobs(ExactlyOnceTestCase):
+    def test_50_times_the_session_of_the_job(self):
+        for _ in range(TERMINATIONS):
+            process = self.started()
+            # Between two dates there is none.
+            while process.poll() is None:
+                self.terminate_sessions_of_jobs()
+                time.sleep(0.005)
+            self.assertEqual(self.end_of(process).returncode, 0)
+
+        self.assertEqual(len(self.errors_logged("dates")), TERMINATIONS)
+        self.assert_each_date_once()

@@ -1,0 +1,170 @@
+"""Told to end, a crontabber ends within a second, wherever it is, and leaves nothing ongoing."""
+
+import signal
+import time
+
+from tests.integration.faults import JOBS, FaultTestCase, seeded
+
+WITHIN_SECONDS = 1.0
+# As a process that does not answer signals yet, or not any more, is ended by them.
+UNANSWERED = {signal.SIGTERM: -signal.SIGTERM, signal.SIGINT: -signal.SIGINT}
+EXIT_CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
+
+
+class SignalTestCase(FaultTestCase):
+    def told_to_end(self, process, signum=signal.SIGTERM):
+        """How it ended. It had no more than a second."""
+        began = time.monotonic()
+        process.send_signal(signum)
+        end = self.end_of(process)
+        self.assertLess(time.monotonic() - began, WITHIN_SECONDS)
+        return end
+
+    def assert_recorded(self, app_name, signum):
+        error_type, value = self.row(app_name, "last_error->>'type'", "last_error->>'value'")
+        self.assertEqual((error_type, value), ("<class 'crontabber.errors.Interrupted'>", f"{signal.Signals(signum).name} arrived"))
+        self.assertEqual(self.errors_logged(app_name)[-1], error_type)
+        self.assert_at_rest()
+
+
+class TestWhileAJobRuns(SignalTestCase):
+    def assert_ends(self, entry, app_name):
+        for signum, exit_code in EXIT_CODES.items():
+            with self.subTest(signum=signum):
+                self.configure(f"{entry}|1h", "Other|1h")
+                process = self.start(f"--job={app_name}")
+                self.wait_for("running")
+                self.notes("running")
+                # It has said that it runs, but may not yet wait for what it waits for.
+                self.pause_of(0.05)
+
+                end = self.told_to_end(process, signum)
+
+                self.assertEqual(end.returncode, exit_code, end.stderr)
+                self.assert_recorded(app_name, signum)
+
+    def test_in_python_code(self):
+        self.assert_ends("Patient", "patient")
+
+    def test_in_a_program_that_it_waits_for(self):
+        self.assert_ends("RunsAnother", "runs-another")
+
+    def test_in_a_database_call_that_waits_for_a_lock(self):
+        self.sql("CREATE TABLE obstacle ()")
+        with self.holding("LOCK TABLE obstacle"):
+            self.assert_ends("WaitsForALock", "waits-for-a-lock")
+
+    def test_no_other_job_starts(self):
+        self.configure("Patient|1h", "Other|1h", "Zealous|1h")
+        process = self.start()
+        self.wait_for("running")
+
+        self.told_to_end(process)
+
+        self.assertEqual(self.notes(), ["other"])
+
+    def test_the_second_time_it_ends_at_once_and_the_next_tick_finds_it_dead(self):
+        self.configure("Stubborn|1h")
+        process = self.start()
+        self.wait_for("running")
+        process.send_signal(signal.SIGTERM)
+        self.wait_for("refused")
+
+        end = self.told_to_end(process)
+
+        self.assertEqual(end.returncode, -signal.SIGTERM)
+        self.write_module("stubborn_no_more", f"from {JOBS} import Stubborn\nStubborn.run = lambda self: None\n")
+        self.ini("stubborn_no_more.Stubborn|1h")
+        tick = self.crontabber()
+        self.assertEqual(tick.returncode, 0)
+        self.assertIn(f"process {process.pid} on", tick.stderr)
+
+    def test_a_result_whose_storing_waits_for_a_lock_is_given_up_and_told(self):
+        self.configure("Patient|1h")
+        process = self.start()
+        self.wait_for("running")
+        with self.holding("LOCK TABLE crontabber IN EXCLUSIVE MODE"):
+            self.give("enough")
+            self.wait_for_somebody_to_wait()
+
+            end = self.told_to_end(process)
+
+        self.assertEqual(end.returncode, 143)
+        self.assertIn("ERROR - patient: its result could not be stored. It was: success", end.stderr)
+        self.assertIn(f"process {process.pid} on", self.crontabber().stderr)
+
+
+class TestBetweenJobs(SignalTestCase):
+    def test_while_the_next_claim_waits_for_a_lock(self):
+        self.configure("Other|1h", "Zealous|1h")
+        self.crontabber()
+        self.due("other", "zealous")
+        self.notes()
+        with self.holding("SELECT FROM crontabber WHERE app_name = 'zealous' FOR UPDATE"):
+            process = self.start()
+            self.wait_for_somebody_to_wait()
+
+            end = self.told_to_end(process)
+
+        self.assertEqual((end.returncode, self.notes()), (143, ["other"]))
+        self.assertEqual((self.row("other", "next_run > now()"), self.row("zealous", "next_run > now()")), (True, False))
+        self.assert_at_rest()
+
+    def test_what_a_job_ignored_ends_the_tick_after_it(self):
+        self.configure("Deaf|1h", "Other|1h")
+        process = self.start()
+        self.wait_for("running")
+        process.send_signal(signal.SIGTERM)
+        self.give("enough")
+
+        end = self.end_of(process)
+
+        self.assertEqual((end.returncode, self.notes()), (143, ["deaf"]))
+        self.assertEqual(self.row("deaf", "error_count"), 0)
+        self.assert_at_rest()
+
+
+class TestStartUp(SignalTestCase):
+    def test_at_24_random_moments(self):
+        numbers = seeded()
+        self.configure("Other|1h")
+        self.crontabber()
+        for number in range(24):
+            signum = numbers.choice(list(EXIT_CODES))
+            self.due("other")
+            process = self.start()
+            self.pause_of(numbers.uniform(0, 0.3))
+
+            end = self.told_to_end(process, signum)
+
+            with self.subTest(number=number, stderr=end.stderr):
+                self.assertIn(end.returncode, (0, EXIT_CODES[signum], UNANSWERED[signum]))
+                self.assert_at_rest()
+
+    def test_while_the_first_look_waits_for_a_lock(self):
+        self.configure("Other|1h")
+        self.crontabber()
+        self.due("other")
+        with self.holding("LOCK TABLE crontabber"):
+            process = self.start()
+            self.wait_for_somebody_to_wait()
+
+            end = self.told_to_end(process)
+
+        self.assertEqual((end.returncode, end.stderr), (143, ""))
+        self.assert_at_rest()
+
+
+class TestHangUp(SignalTestCase):
+    def test_it_finishes_the_job_and_starts_over_with_the_new_configuration(self):
+        self.configure("Patient|1h")
+        process = self.start()
+        self.wait_for("running")
+        self.configure("Patient|1h", "Zealous|1h")
+
+        process.send_signal(signal.SIGHUP)
+        self.give("enough")
+        end = self.end_of(process)
+
+        self.assertEqual((end.returncode, self.notes()), (0, ["patient", f"zealous {process.pid}"]), end.stderr)
+        self.assert_at_rest()
