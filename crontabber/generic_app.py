@@ -126,7 +126,9 @@ class _Shell:
             # Who read our answer has gone, like `head -1` does: nothing to tell, and nobody who listens.
             exit_code = ExitCode.FAILED
         except Exception as error:
-            exit_code = self._app_class.report_misuse(masked(explained(error), self._mask), self._arguments)
+            exit_code = ExitCode.FAILED
+            if INTERRUPTION.signum is None:  # Else it was cut short by the signal.
+                exit_code = self._app_class.report_misuse(masked(explained(error), self._mask), self._arguments)
         with suppress(OutputError, BrokenPipeError):
             standard_streams.finish()
         return exit_code
