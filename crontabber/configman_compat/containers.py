@@ -161,6 +161,25 @@ def hold_options_at_once(namespace: ModuleType) -> None:
     namespace.Namespace.__setattr__ = __setattr__
 
 
+def collect_each_requirement_once(required_config: ModuleType) -> None:
+    """Most classes inherit their required_config: what the class above them has said is not said again."""
+
+    def get_required_config(cls: Any) -> Any:
+        result = required_config.Namespace()
+        previous = None
+        for class_ in reversed(cls.__mro__):
+            try:
+                requirements = class_.required_config
+                if requirements is not previous:
+                    result.update(requirements)
+                previous = requirements
+            except AttributeError:
+                pass
+        return result
+
+    required_config.RequiredConfig.get_required_config = classmethod(get_required_config)
+
+
 COVERS: tuple[tuple[str, Callable[[ModuleType], None]], ...] = (
     ("configman.orderedset", keep_order_in_a_dict),
     ("configman.dotdict", walk_without_lookups),
@@ -168,4 +187,5 @@ COVERS: tuple[tuple[str, Callable[[ModuleType], None]], ...] = (
     ("configman.dotdict", acquire_only_from_mappings),
     ("configman.option", copy_attributes),
     ("configman.namespace", hold_options_at_once),
+    ("configman.required_config", collect_each_requirement_once),
 )

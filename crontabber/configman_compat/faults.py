@@ -123,6 +123,15 @@ def read_percent_signs(for_configobj: ModuleType) -> None:
     for_configobj.ConfigObjWithIncludes._load = _load
 
 
+def read_utf_8(module: ModuleType) -> None:
+    """Configuration files are in UTF-8, whatever the locale of the moment, which under cron is mostly C."""
+    module.open = _open_utf_8  # type: ignore[attr-defined]
+
+
+def _open_utf_8(path: str, mode: str = "r") -> Any:
+    return open(path, mode, encoding="utf-8-sig")  # noqa: PTH123  # pathlib takes 5 ms to import
+
+
 def show_percent_signs(for_argparse: ModuleType) -> None:
     """A doc with a percent sign does not break `--help` where argparse writes it."""
     add_argument = for_argparse.ParserContainer._add_argument_from_configman_option
@@ -160,6 +169,7 @@ COVERS: tuple[tuple[str, Callable[[ModuleType], None]], ...] = (
     ("configman.value_sources.for_json", read_json_that_configman_wrote),
     ("configman.value_sources.for_configobj", read_percent_signs),
     ("configman.value_sources.for_argparse", show_percent_signs),
+    *((f"configman.value_sources.{name}", read_utf_8) for name in ("for_conf", "for_json", "for_configobj")),
     *((f"configman.value_sources.{name}", write_what_can_be_read) for name in WITH_WRITERS),
     ("configman.value_sources", dispatch_to_the_writers_of_now),
 )

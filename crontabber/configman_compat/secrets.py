@@ -54,7 +54,7 @@ def open_for_owner(path: str, mode: str) -> IO[str]:
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.fchmod(descriptor, 0o600)
             os.ftruncate(descriptor, 0)
-        return os.fdopen(descriptor, mode)
+        return os.fdopen(descriptor, mode, encoding="utf-8")
     except BaseException:
         os.close(descriptor)
         raise
