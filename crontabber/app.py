@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 from types import ModuleType
@@ -25,6 +26,7 @@ from crontabber.errors import (
     JobNotFoundError,
     JobsSettingError,
     OngoingJobError,
+    OutputError,
     SentryConfigurationError,
     StateDatabaseError,
     TimeDefinitionError,
@@ -98,7 +100,8 @@ class CronTabberBase(Answers, RequiredConfig):
         """Nagios gets its one line on stdout, everyone else a few on stderr; --configtest counts the faults."""
         if asks_for(arguments, "nagios"):
             verdict = unknown(str(error))
-            answer(f"{verdict.line}\n")
+            with suppress(OutputError, BrokenPipeError):
+                answer(f"{verdict.line}\n")
             return verdict.exit_code
         if asks_for(arguments, "configtest") and isinstance(error, JobsSettingError):
             say(told(cls.app_name, error, most_lines=len(error.faults)))

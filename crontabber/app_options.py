@@ -1,5 +1,6 @@
 """The options of the command line and of the namespace `crontabber`, and what a bare command line asks for."""
 
+import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
@@ -32,7 +33,7 @@ def required_config() -> Namespace:
     """What CronTabberBase asks of configman."""
     options = Namespace()
     for name, (short, takes_value, doc) in MODES.items():
-        default, converter = (None, str) if takes_value else (False, boolean_converter)
+        default, converter = (None, _in_utf_8) if takes_value else (False, boolean_converter)
         options.add_option(
             name, default=default, from_string_converter=converter, doc=doc, short_form=short or None,
             exclude_from_print_conf=True, exclude_from_dump_conf=True,
@@ -91,6 +92,14 @@ def _add_crontabber(namespace: Namespace) -> None:
         "max_ongoing_age_hours", default=12.0, from_string_converter=_hours,
         doc="hours after which a job that has been ongoing is run again, where nothing else tells that its owner died",
     )  # fmt: skip
+
+
+def _in_utf_8(text: str) -> str:
+    """The text as it was typed: in a locale without its letters Python has made surrogates of its bytes."""
+    try:
+        return os.fsencode(text).decode("utf-8")
+    except UnicodeError:
+        return text
 
 
 def _seconds(text: str) -> int:
