@@ -1,7 +1,6 @@
 """What an application can ask about its jobs and their state: the part of CronTabberBase that picks no mode."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -87,7 +86,7 @@ class Answers:
     def _job_of(self, class_: Any, time_: str | None) -> Job:
         """The configured job of this class, at this time of day."""
         job = described(self._jobs(), path_of(class_))
-        return replace(job, schedule=replace(job.schedule, at=parse_time(time_) if time_ else None))
+        return job._replace(schedule=job.schedule._replace(at=parse_time(time_) if time_ else None))
 
     def _states_to_read(self) -> dict[str, JobState]:
         """For reports: nothing is made or changed, so that a role that may only read can ask."""

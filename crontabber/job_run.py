@@ -2,9 +2,8 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
-from typing import Any
+from typing import Any, NamedTuple
 
 from crontabber.errors import Interrupted, LostClaimError, StateDatabaseError
 from crontabber.failure import as_text, failure_of
@@ -23,8 +22,7 @@ from crontabber.store.rows import as_mapping
 from crontabber.surroundings import surroundings_restored
 
 
-@dataclass(frozen=True)
-class Job:
+class Job(NamedTuple):
     """A configured job: its class, the namespace of its options, and what these say."""
 
     app_name: str
@@ -38,8 +36,7 @@ class Job:
         return bool(getattr(self.job_class, "_is_backfill_app", False))
 
 
-@dataclass(frozen=True)
-class RunSettings:
+class RunSettings(NamedTuple):
     """What every run needs. `report_error` gets an error and the app_name it came from; `mask` takes secrets out;
     `progress` gets the app_name of a backfill and the number of its dates, and gives what is told of each of them."""
 
@@ -53,8 +50,7 @@ class RunSettings:
     )
 
 
-@dataclass(frozen=True)
-class Occasion:
+class Occasion(NamedTuple):
     """Why and when a job runs: the row as claimed, None on a first run; when its tick began; is it by force?"""
 
     before: JobState | None
@@ -73,8 +69,8 @@ def state_after(job: Job, occasion: Occasion, outcome: Outcome, zone: tzinfo, re
             job.schedule, before, started, zone, forced, last_date, occasion.tick_started
         )
         slot = None if job.is_backfill else slot_to_remember(job.schedule, before, started, zone, forced)
-        outcome = replace(outcome, last_success=slot or outcome.last_success)
-    return replace(settled(before or JobState(job.app_name), outcome, next_run), depends_on=job.depends_on)
+        outcome = outcome._replace(last_success=slot or outcome.last_success)
+    return settled(before or JobState(job.app_name), outcome, next_run)._replace(depends_on=job.depends_on)
 
 
 class JobRun:
@@ -102,7 +98,7 @@ class JobRun:
         state = self._stored_state
         if state is not None and self._store.claims.was_settled(self._claim, state):
             # Whatever came after the commit: what is done and stored is a success.
-            outcome = replace(outcome, failure=None)
+            outcome = outcome._replace(failure=None)
             self._store.claims.give_up(self._claim)
         else:
             state = self._state_after(outcome)

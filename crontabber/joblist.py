@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
@@ -106,14 +105,14 @@ def jobs_of(job_list: Any, config: Any) -> list[Job]:
     return jobs
 
 
-@dataclass
 class _Entries:
     """What became of the entries: the classes found, their options, and the faults."""
 
-    class_list: list[tuple[str, type]] = field(default_factory=list)
-    required_configs: dict[str, Namespace] = field(default_factory=dict)
-    options: dict[str, Namespace] = field(default_factory=dict)
-    errors: list[JobsSettingError] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.class_list: list[tuple[str, type]] = []
+        self.required_configs: dict[str, Namespace] = {}
+        self.options: dict[str, Namespace] = {}
+        self.errors: list[JobsSettingError] = []
 
 
 def _job_list(

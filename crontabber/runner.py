@@ -1,9 +1,8 @@
 """One tick: why_skip -> claim -> execute -> settle, for one job after another."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
-from typing import Any
+from typing import Any, NamedTuple
 
 from crontabber.errors import ExitCode, LostClaimError, OngoingJobError
 from crontabber.interruption import INTERRUPTION
@@ -14,16 +13,16 @@ from crontabber.rules.schedule import is_due
 from crontabber.store.claims import RowLevelLockError
 
 
-@dataclass
 class Tick:
     """What is known within one tick: its start, the states, what has succeeded, what was found to be others'."""
 
-    started: datetime
-    states: dict[str, JobState]
-    succeeded: set[str] = field(default_factory=set)
-    ongoing_elsewhere: bool = False
-    claim_lost: bool = False
-    anything_due: bool = False
+    def __init__(self, started: datetime, states: dict[str, JobState]) -> None:
+        self.started = started
+        self.states = states
+        self.succeeded: set[str] = set()
+        self.ongoing_elsewhere = False
+        self.claim_lost = False
+        self.anything_due = False
 
     @property
     def others_at_work(self) -> bool:
@@ -35,8 +34,7 @@ class Tick:
         return ExitCode.CLAIM_LOST if self.claim_lost else ExitCode.DONE
 
 
-@dataclass(frozen=True)
-class Skip:
+class Skip(NamedTuple):
     """Why a job is not run. A job that is not due is no news."""
 
     reason: str

@@ -1,6 +1,5 @@
 """One job under the rules of time, without a database: what a tick does to its state."""
 
-from dataclasses import replace
 from datetime import timedelta
 
 from crontabber.rules.job_state import Failure, JobState, Outcome, settled
@@ -70,7 +69,7 @@ class SimulatedBackfillJob(SimulatedJob):
                 return True
             self.runs.append(date)
             last_date = date
-            self.state = replace(self.state, last_success=date)
+            self.state = self.state._replace(last_success=date)
             if end == "after":
                 return True
         last_date = last_date or before.last_success
@@ -85,6 +84,6 @@ class SimulatedBackfillJob(SimulatedJob):
             self.state = JobState("job", first_run=now, ongoing=now)
             return None
         if before.ongoing is not None:
-            before = replace(before, ongoing=None, error_count=before.error_count + 1)
-        self.state = replace(before, ongoing=now)
+            before = before._replace(ongoing=None, error_count=before.error_count + 1)
+        self.state = before._replace(ongoing=now)
         return before

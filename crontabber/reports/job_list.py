@@ -1,8 +1,8 @@
 """--list-jobs: what is configured, and how each job stands."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from crontabber.datetimeutil import timesince
 from crontabber.rules.job_state import JobState
@@ -13,8 +13,7 @@ HEADING = "=== JOB " + "=" * 72
 COLOURS = {HEADING: "1", "Ongoing now!": "33", "Error!!": "31"}
 
 
-@dataclass(frozen=True)
-class ListedJob:
+class ListedJob(NamedTuple):
     """A configured job as the report names it; `frequency` and `time` are the setting's own texts."""
 
     class_path: str

@@ -2,7 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from crontabber.rules.job_state import JobState
 
@@ -10,16 +10,14 @@ from crontabber.rules.job_state import JobState
 LIMIT = 1000
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What Nagios is told: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
 
     exit_code: int
     line: str
 
 
-@dataclass(frozen=True)
-class WatchedJob:
+class WatchedJob(NamedTuple):
     app_name: str
     class_name: str
     is_backfill: bool

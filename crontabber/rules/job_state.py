@@ -1,13 +1,11 @@
 """What is known of a job between two ticks, and how a run changes it. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class JobState:
+class JobState(NamedTuple):
     """One row of the state table. Every time is aware; None means that it has not happened, or not been planned.
 
     `owner` is "host:pid" of the process that holds `ongoing`; None with `ongoing` set is a row of the original's.
@@ -20,13 +18,12 @@ class JobState:
     last_success: datetime | None = None
     error_count: int = 0
     depends_on: tuple[str, ...] = ()
-    last_error: Mapping[str, Any] = field(default_factory=dict)
+    last_error: Mapping[str, Any] = {}  # shared: a Mapping is not changed
     ongoing: datetime | None = None
     owner: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """What a job raised, as text that PostgreSQL accepts: the type by its repr, its str, the formatted traceback."""
 
     type: str
@@ -37,8 +34,7 @@ class Failure:
         return {"type": self.type, "value": self.value, "traceback": self.traceback}
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """How one run of a job ended. `last_success` is the newest time or date that succeeded, None if none did."""
 
     started: datetime
@@ -50,8 +46,7 @@ class Outcome:
 def settled(state: JobState, outcome: Outcome, next_run: datetime) -> JobState:
     """The state after a run: free again, with `next_run` as given. A failure keeps what had succeeded before it."""
     succeeded = outcome.failure is None
-    return replace(
-        state,
+    return state._replace(
         next_run=next_run,
         first_run=state.first_run or outcome.started,
         last_run=outcome.started,

@@ -6,8 +6,8 @@ other zone Python would do so by the clock on the wall.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta, tzinfo
+from typing import NamedTuple
 
 from crontabber.errors import FrequencyDefinitionError, TimeDefinitionError
 from crontabber.rules.job_state import JobState
@@ -25,8 +25,7 @@ _FREQUENCY = re.compile(r"([0-9]+)([mhd])")
 _TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 
 
-@dataclass(frozen=True, slots=True)
-class Schedule:
+class Schedule(NamedTuple):
     """How often a job runs: whole minutes; with `at`, whole days, at that local time of the server's zone."""
 
     every: timedelta

@@ -8,10 +8,9 @@ import os
 import socket
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import chain, repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg2
 
@@ -32,8 +31,7 @@ class RowLevelLockError(psycopg2.OperationalError):
     """A claim was lost to a process that read the same state in the same instant."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """The right to run a job. `state` is its row as claimed; `died` says whose unfinished run it was, if someone's."""
 
     app_name: str
@@ -188,7 +186,7 @@ class Claims:
 
 def _as_before(state: JobState, seen: JobState | None) -> JobState:
     """The row as the job and the rules should see it: as if nobody had claimed it."""
-    return replace(state, ongoing=None, owner=None, first_run=state.first_run if seen else None)
+    return state._replace(ongoing=None, owner=None, first_run=state.first_run if seen else None)
 
 
 def _who(seen: JobState | None) -> str:

@@ -6,11 +6,10 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from glob import glob
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from crontabber.errors import EmbeddedServerError
 
@@ -20,8 +19,7 @@ USERS_FOR_ROOT = ("postgres", "nobody")
 LONGEST_RUN_SECONDS = 600
 
 
-@dataclass(frozen=True, slots=True)
-class ServerAccount:
+class ServerAccount(NamedTuple):
     """The user that owns the folder and runs PostgreSQL; `switched` when that is not ourselves, but root's choice."""
 
     name: str

@@ -1,8 +1,7 @@
 """The two tables: what of them is missing, and how it is added."""
 
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg2
 
@@ -12,8 +11,7 @@ from crontabber.store.driver_errors import OLDEST_SERVER, explained
 from crontabber.store.state_connection import StateConnection
 
 
-@dataclass(frozen=True, slots=True)
-class ServerFacts:
+class ServerFacts(NamedTuple):
     """What one look at the server tells; `columns` are those of the table crontabber, `schema` is where
     it lies, quoted."""
 

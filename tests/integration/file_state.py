@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import socket
-from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import quote, unquote
@@ -44,7 +43,7 @@ class FileState(RequiredConfig):
     def store(self, state):
         times = {name: moment.isoformat() if (moment := getattr(state, name)) else None for name in TIMES}
         file = self.file(state.app_name, ".json")
-        file.with_suffix(".new").write_text(json.dumps(asdict(state) | times), "utf-8")
+        file.with_suffix(".new").write_text(json.dumps(state._asdict() | times), "utf-8")
         file.with_suffix(".new").replace(file)
 
     def log_run(self, app_name, duration, success, failure=None):
@@ -83,8 +82,8 @@ class FileClaims:
         died = f"its owner {state.owner} ended without a result" if state and state.ongoing else None
         if died:
             self.logger.warning("%s: %s. It is run now.", app_name, died)
-        before = replace(state or JobState(app_name), depends_on=tuple(depends_on), ongoing=None, owner=None)
-        self.states.store(replace(before, ongoing=now, owner=self.owner))
+        before = (state or JobState(app_name))._replace(depends_on=tuple(depends_on), ongoing=None, owner=None)
+        self.states.store(before._replace(ongoing=now, owner=self.owner))
         return Claim(app_name, self.owner, now, before, died)
 
     def settle(self, claim, state, duration, success, failure, logged=False):
@@ -95,7 +94,7 @@ class FileClaims:
         self.give_up(claim)
 
     def settle_date(self, claim, date, duration):
-        self.states.store(replace(self.check(claim), last_success=date))
+        self.states.store(self.check(claim)._replace(last_success=date))
         self.states.log_run(claim.app_name, duration, date)
 
     def release(self, claim):
