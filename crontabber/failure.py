@@ -14,7 +14,7 @@ LIMIT = 64 * 1024
 
 
 def failure_of(error: BaseException, mask: Callable[[str], str] = str) -> Failure:
-    """The failure that `error` is. `mask` takes secrets out of a text. Never raises an Exception."""
+    """The failure that `error` is. `mask` takes secrets out of a text. Never raises anything."""
     error_type = type(error)
     return Failure(
         type=_storable(_attempt(lambda: repr(error_type), "<an exception class whose repr() raises>"), mask),
@@ -63,5 +63,5 @@ def _from_the_job_on(frames: TracebackType | None) -> TracebackType | None:
 def _attempt(describe: Callable[[], str], otherwise: str) -> str:
     try:
         return describe()
-    except Exception:  # The exception's own code ran, or memory did not suffice.
+    except BaseException:  # The exception's own code ran and raised what it likes, or memory did not suffice.
         return otherwise

@@ -1,5 +1,6 @@
 """One run of one job under a claim: compute the outcome, then store it."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta, tzinfo
@@ -17,7 +18,7 @@ from crontabber.rules.schedule import (
     slot_to_remember,
 )
 from crontabber.store.claims import Claim
-from crontabber.store.forked_child import child_ends_here
+from crontabber.store.forked_child import child_ends_here, end_if_forked
 from crontabber.store.rows import as_mapping
 from crontabber.surroundings import surroundings_restored
 
@@ -83,6 +84,7 @@ class JobRun:
         self._job = job
         self._claim = claim
         self._occasion = occasion
+        self._pid = os.getpid()
         self._last_success: datetime | None = None
         self._failure: Failure | None = None
         # Since when the date that is running now has been running.
@@ -114,6 +116,8 @@ class JobRun:
                 self._settle_date()
                 if self._last_success is not None:
                     advance(self._last_success)
+                if INTERRUPTION.signum and not self._job.is_backfill:
+                    break  # Asked to end, it has ended with a success.
         return Outcome(self._claim.since, self._settings.clock(), self._last_success, self._failure)
 
     def _number_of_dates(self) -> int:
@@ -172,6 +176,7 @@ class JobRun:
     def _store_within(self, connection: Any, *args: Any) -> None:
         """Store the success inside the job's own transaction, if that is on the state's own database: then the job's
         effects and "this is done" are committed together, or not at all."""
+        end_if_forked(self._pid)
         if not self._store.claims.is_own_database(connection):
             return
         now = self._settings.clock()

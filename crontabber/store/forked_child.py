@@ -21,12 +21,13 @@ def child_ends_here() -> Iterator[None]:
     try:
         yield
     except BaseException as error:
-        _end_child(parent, error)
+        end_if_forked(parent, error)
         raise
-    _end_child(parent, None)
+    end_if_forked(parent)
 
 
-def _end_child(parent: int, error: BaseException | None) -> None:
+def end_if_forked(parent: int, error: BaseException | None = None) -> None:
+    """End this process with the exit code that `error` means, unless it is `parent` itself."""
     if os.getpid() == parent:
         return
     try:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from crontabber.base import BaseCronApp
 from crontabber.mixins import as_backfill_cron_app, as_single_postgres_transaction, using_postgres, with_subprocess
+from crontabber.store import claims
 
 NAPS = 20
 
@@ -193,3 +194,35 @@ class Deaf(BaseCronApp):
             except KeyboardInterrupt:
                 note("no", "refused")
         note(self.app_name)
+
+
+class TwoSeconds(BaseCronApp):
+    app_name = "two-seconds"
+
+    def run(self):
+        time.sleep(2)
+        note(self.app_name)
+
+
+class PatientFailure(Patient):
+    app_name = "patient-failure"
+
+    def run(self):
+        super().run()
+        raise ValueError("No more patience")
+
+
+class Hasty:
+    """Its process waits not one minute for its server, but one second."""
+
+    def run(self):
+        claims.PATIENCE_SECONDS = 1
+        super().run()
+
+
+class HastyPatient(Hasty, Patient):
+    pass
+
+
+class HastyPatientFailure(Hasty, PatientFailure):
+    pass

@@ -1,0 +1,115 @@
+"""The server goes away, comes back, cannot be written to: what is told, and that no result is lost in silence."""
+
+import time
+
+from tests.integration.faults import OwnServerTestCase
+
+AWAY_SECONDS = 5
+
+
+class TestLostServer(OwnServerTestCase):
+    def test_a_result_waits_for_a_server_that_is_away_for_5_seconds(self):
+        for entry, app_name, error_count in (("Patient|1h", "patient", 0), ("PatientFailure|1h", "patient-failure", 1)):
+            with self.subTest(entry):
+                self.configure(entry, "Other|1h")
+                process = self.start(f"--job={app_name}")
+                self.wait_for("running")
+
+                self.stop_server()
+                self.give("enough")
+                self.pause_of(AWAY_SECONDS)
+                self.start_server()
+                end = self.end_of(process)
+
+                self.connection = self.connect()
+                self.assertEqual(end.returncode, 0, end.stderr)
+                self.assertEqual(self.row(app_name, "error_count", "next_run IS NOT NULL"), (error_count, True))
+                warnings = [line for line in end.stderr.splitlines() if " WARNING - " in line]
+                self.assertEqual(len(warnings), 1, end.stderr)
+                self.assertIn(f"{app_name}: its result is not stored yet, trying again: state database: ", warnings[0])
+                self.assertEqual(self.sql("SELECT count(*) FROM crontabber_log WHERE app_name = %s", (app_name,)), [(1,)])
+                self.assert_at_rest()
+                (self.folder / "enough").unlink()
+                self.notes("running")
+
+    def test_where_it_does_not_come_back_the_result_is_in_the_log_and_the_next_tick_finds_the_dead_owner(self):
+        for entry, app_name, result in (
+            ("Patient|1h", "patient", "It was: success"),
+            ("PatientFailure|1h", "patient-failure", "\n<class 'ValueError'>: No more patience"),
+        ):
+            with self.subTest(entry):
+                self.configure(f"Hasty{entry}")
+                process = self.start()
+                self.wait_for("running")
+                self.notes("running")
+
+                self.stop_server()
+                self.give("enough")
+                end = self.end_of(process)
+
+                self.assertEqual(end.returncode, 1)
+                self.assertIn(f"ERROR - {app_name}: its result could not be stored. ", end.stderr)
+                self.assertIn(result, end.stderr)
+                told = [line for line in end.stderr.splitlines() if line.startswith("crontabber: ")]
+                self.assertEqual(len(told), 1, end.stderr)
+                self.assertRegex(told[0], r"\Acrontabber: state database: .*check host, port")
+                self.start_server()
+                self.connection = self.connect()
+                self.assertIn(f"its owner, process {process.pid} on ", self.crontabber().stderr)
+                self.assert_at_rest()
+                (self.folder / "enough").unlink()
+                self.notes("running")
+
+    def test_a_server_that_can_only_be_read_is_one_clear_message_and_no_job_starts(self):
+        self.configure("Other|1h")
+        self.crontabber()
+        self.due("other")
+        self.notes()
+        read_only = "crontabber: state database: the server is read-only (a standby, or made so): jobs need one that can be written to\n"
+        self.restart_server(standby=True)
+        with self.subTest("a standby"):
+            tick = self.crontabber()
+            self.assertEqual((tick.returncode, tick.stdout, tick.stderr, self.notes()), (1, "", read_only, []))
+        self.restart_server()
+        self.set_for_new_sessions("default_transaction_read_only", "on")
+        with self.subTest("made so"):
+            tick = self.crontabber()
+            self.assertEqual((tick.returncode, tick.stdout, tick.stderr, self.notes()), (1, "", read_only, []))
+
+    def test_no_server_at_all_is_one_clear_message(self):
+        self.configure("Other|1h")
+        self.stop_server()
+
+        tick = self.crontabber()
+
+        self.assertEqual((tick.returncode, tick.stdout, tick.stderr.count("\n")), (1, "", 1))
+        self.assertRegex(tick.stderr, r"\Acrontabber: state database: .*check host, port")
+
+    def test_told_to_end_while_it_waits_for_the_server_it_ends_within_a_second(self):
+        self.configure("Patient|1h")
+        process = self.start()
+        self.wait_for("running")
+        self.stop_server()
+        self.give("enough")
+        self.pause_of(1)
+        began = time.monotonic()
+
+        process.terminate()
+        end = self.end_of(process)
+
+        self.assertLess(time.monotonic() - began, 1)
+        self.assertEqual(end.returncode, 143)
+        self.assertIn("ERROR - patient: its result could not be stored. It was: success", end.stderr)
+
+
+class TestNoTransactionOfOurs(OwnServerTestCase):
+    def test_a_job_of_2_seconds_is_recorded_where_idle_transactions_and_sessions_end_after_half_a_second(self):
+        for setting in ("idle_in_transaction_session_timeout", "idle_session_timeout"):
+            self.set_for_new_sessions(setting, "500ms")
+        self.configure("TwoSeconds|1h", "Dates|1d")
+        self.sql("CREATE TABLE effects (date timestamptz)")
+
+        tick = self.crontabber()
+
+        self.assertEqual((tick.returncode, tick.stderr.count("WARNING"), self.notes()), (0, 0, ["two-seconds"]), tick.stderr)
+        self.assertEqual(self.sql("SELECT app_name, error_count FROM crontabber ORDER BY 1"), [("dates", 0), ("two-seconds", 0)])

@@ -1,0 +1,92 @@
+"""Whatever a job raises is recorded, and whatever it does to its process the next job and the state are unharmed."""
+
+import sys
+
+from tests.integration import odd_failures
+from tests.integration.faults import FaultTestCase
+
+ODD = odd_failures.__name__
+
+# class -> (repr of the type, value, with {n} characters left out where it is too long)
+RAISED = {
+    "SaysNothing": (f"<class '{ODD}.Unspeakable'>", "<an exception whose str() raises>"),
+    "EndsWhoeverAsks": (f"<class '{ODD}.Rude'>", "<an exception whose str() raises>"),
+    "Nul": ("<class 'ValueError'>", "a\\x00b"),
+    "Surrogate": ("<class 'ValueError'>", "a\\ud800b"),
+    "Long": ("<class 'ValueError'>", f"{'x' * 32768}\n... {odd_failures.MESSAGE - 65536} characters left out ...\n{'x' * 32768}"),
+    "Deep": ("<class 'ValueError'>", "the bottom"),
+    "Endless": ("<class 'RecursionError'>", None),
+    "Group": ("<class 'ExceptionGroup'>", "two at once (2 sub-exceptions)"),
+    "Exit3": ("<class 'SystemExit'>", "3"),
+    "OutOfMemory": ("<class 'MemoryError'>", ""),
+    "Cancelled": ("<class 'asyncio.exceptions.CancelledError'>", ""),
+    "ModuleIsGone": ("<class 'gone_by_now.Lost'>", "where from?"),
+    "OurOwnError": ("<class 'crontabber.errors.StateDatabaseError'>", "of the job's own making"),
+    "ClosesItsTransaction": ("<class 'psycopg2.InterfaceError'>", "connection already closed"),
+}
+if sys.version_info < (3, 11):
+    RAISED["Group"] = ("<class 'ValueError'>", "two at once")
+
+HARMLESS = [
+    "Exit0", "ClosesItsConnection", "Commits", "Forks", "ForksInTransaction", "ForksAndFails", "LeavesAThread", "MovesAway",
+    "SpeaksOtherwise", "LivesElsewhere", "TakesStdout", "ClosesStdout",
+]  # fmt: skip
+
+
+class RecordingTestCase(FaultTestCase):
+    def setUp(self):
+        super().setUp()
+        self.sql("CREATE TABLE effects (date timestamptz)")
+
+    def tick(self, *classes):
+        self.ini("\n".join(f"{ODD}.{name}|1d" for name in classes))
+        tick = self.crontabber(LC_ALL="C.UTF-8", TZ="Europe/Berlin")
+        self.assertEqual(tick.returncode, 0, tick.stderr)
+        return tick
+
+    def assert_unharmed(self, tick):
+        """The last job has run as if it were the first."""
+        self.assertEqual((self.notes(), tick.stdout), (["witness"], "stdout|C.UTF-8|('CET', 'CEST')\n"))
+        self.assert_at_rest()
+
+
+class TestWhatIsRaised(RecordingTestCase):
+    def test_everything_is_recorded_in_the_row_and_in_the_log(self):
+        self.assert_unharmed(self.tick(*RAISED, "Witness"))
+        for name, (error_type, value) in RAISED.items():
+            app_name = getattr(odd_failures, name).app_name
+            with self.subTest(app_name):
+                row = self.row(app_name, "error_count", "last_error->>'type'", "last_error->>'value'", "last_error->>'traceback'")
+                log = self.sql("SELECT 1, exc_type, exc_value, exc_traceback FROM crontabber_log WHERE app_name = %s", (app_name,))
+                self.assertEqual([row], log)
+                self.assertEqual(row[:2], (1, error_type))
+                if value is not None:
+                    self.assertEqual(row[2], value)
+                self.assertIn(", in ", row[3])
+                self.assertLess(len(row[3]), 66_000)
+
+
+class TestWhatIsDoneToTheProcess(RecordingTestCase):
+    def test_each_is_a_success_after_which_the_next_job_and_the_state_are_unharmed(self):
+        for name in HARMLESS:
+            with self.subTest(name):
+                self.empty_the_database()
+                self.sql("CREATE TABLE effects (date timestamptz)")
+
+                tick = self.tick(name, "Witness")
+
+                self.assert_unharmed(tick)
+                rows = self.sql("SELECT app_name, error_count, last_success IS NOT NULL FROM crontabber ORDER BY app_name")
+                self.assertEqual(rows, [(getattr(odd_failures, name).app_name, 0, True), ("witness", 0, True)], tick.stderr)
+                self.assertEqual(self.sql("SELECT count(*) FROM crontabber_log"), [(2,)])
+
+    def test_all_in_one_process(self):
+        self.assert_unharmed(self.tick(*HARMLESS, "Witness"))
+        self.assertEqual(self.sql("SELECT app_name, exc_value FROM crontabber_log WHERE exc_type IS NOT NULL"), [])
+        self.assertEqual(self.sql("SELECT count(*) FROM effects"), [(3,)])
+
+    def test_the_childs_error_is_its_own(self):
+        tick = self.tick("ForksAndFails", "Witness")
+
+        self.assertEqual(tick.stderr.count("ValueError: in the child"), 1)
+        self.assertIn("INFO - forks-and-fails ran in", tick.stderr)
