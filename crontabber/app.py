@@ -80,8 +80,6 @@ class CronTabberBase(Answers, RequiredConfig):
         # That of the App: this class is never used without one.
         super().__init__(config)  # type: ignore[call-arg]
 
-    # -- the shell's questions
-
     @classmethod
     def is_silent(cls, arguments: Sequence[str]) -> bool:
         """Nagios reads one line, and nothing else."""
@@ -108,8 +106,6 @@ class CronTabberBase(Answers, RequiredConfig):
             return min(len(error.faults), MOST_FAULTS_TO_COUNT)
         say(told(cls.app_name, error))
         return ExitCode.FAILED
-
-    # -- modes
 
     def main(self) -> int:
         """Do what the command line asks for; the exit code."""
@@ -191,8 +187,6 @@ class CronTabberBase(Answers, RequiredConfig):
         configured = [job.app_name for job in self._jobs()]
         answer(render_ghosts(self._states_to_read(), configured), stream)
 
-    # -- private
-
     def _now(self) -> datetime:
         # Looked up at each call: test suites patch this module's utc_now.
         return utc_now()
@@ -228,7 +222,6 @@ class CronTabberBase(Answers, RequiredConfig):
         )  # fmt: skip
 
 
-
 class CronTabber(CronTabberBase, App):
     """The application that the command `crontabber` runs."""
 
@@ -250,4 +243,3 @@ __all__ = [
     "database_transaction", "get_extra_as_options", "line_splitter", "local_main", "main", "pipe_splitter",
     "reorder_dag", "timesince", "utc_now",
 ]  # fmt: skip
-

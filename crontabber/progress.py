@@ -1,5 +1,6 @@
 """How far a backfill is: a bar on a terminal, elsewhere a line a minute."""
 
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -52,7 +53,7 @@ def _bar(app_name: str, total: int) -> Iterator[Advance]:
     Bar.set_lock(threading.RLock())
     bar = Bar(
         total=total, desc=app_name, unit=" dates", file=sys.stderr, leave=False, delay=BAR_AFTER_SECONDS,
-        dynamic_ncols=True,
+        **_width(),
     )  # fmt: skip
 
     def advance(date: datetime) -> None:
@@ -68,7 +69,18 @@ def _bar(app_name: str, total: int) -> Iterator[Advance]:
         bar.close()
 
 
+def _width() -> dict[str, Any]:
+    """Of the terminal of the moment; tqdm shows nothing where a terminal does not know its own."""
+    try:
+        known = os.get_terminal_size(sys.stderr.fileno()).columns > 0
+    except (OSError, ValueError):
+        known = False
+    return {"dynamic_ncols": True} if known else {"ncols": 80, "nrows": 20}
+
+
 class _Lines:
+    """What is logged where there is no terminal."""
+
     def __init__(self, logger: Any, app_name: str, total: int, monotonic: Callable[[], float]) -> None:
         self._logger = logger
         self._app_name = app_name

@@ -1,0 +1,71 @@
+"""A backfill that somebody looks at, and one that nobody does."""
+
+import os
+import pty
+import re
+import subprocess
+
+from tests.support import DatabaseTestCase
+
+JOBS = """
+import time
+from crontabber.base import BaseCronApp
+from crontabber.mixins import as_backfill_cron_app
+
+
+@as_backfill_cron_app
+class Slow(BaseCronApp):
+    app_name = "slow"
+
+    def run(self, date):
+        time.sleep(0.05)
+        self.config.logger.warning("date %s", date)
+
+
+class Plain(BaseCronApp):
+    app_name = "plain"
+
+    def run(self):
+        time.sleep(1.2)
+"""
+
+
+class TestProgress(DatabaseTestCase):
+    def setUp(self):
+        super().setUp()
+        self.write_module("slowly", JOBS)
+        self.ini("slowly.Slow|1h\nslowly.Plain|1d")
+        self.crontabber()
+        self.due("slow", "plain")
+        self.sql("UPDATE crontabber SET last_success = now() - interval '40 hours 1 minute' WHERE app_name = 'slow'")
+
+    def test_on_a_terminal_a_bar_tells_date_number_rate_and_time_left(self):
+        ours, theirs = pty.openpty()
+        process = subprocess.Popen(
+            self.command(), env=self.environment(TERM="xterm", COLUMNS="100"), cwd=self.folder, stdin=theirs,
+            stdout=theirs, stderr=theirs,
+        )  # fmt: skip
+        os.close(theirs)
+        written = b""
+        try:
+            while part := os.read(ours, 65536):
+                written += part
+        except OSError:
+            pass  # the other end is closed
+        os.close(ours)
+        seen = written.decode()
+
+        self.assertEqual(process.wait(60), 0, seen)
+        bars = re.findall(r"slow: +\d+%\|.*?\| (\d+)/40 \[[\d:]+<[\d:?]+, +[\d.?]+ ?dates/s, (\S+ \d\d:\d\d)\]", seen)
+        self.assertGreater(len(bars), 3, seen)
+        self.assertNotIn("plain: ", seen)
+        lines = [line.rsplit("\r", 1)[-1] for line in seen.replace("\r\n", "\n").split("\n")]
+        self.assertEqual(len([line for line in lines if re.match(r"\S+ \S+ WARNING - date ", line)]), 40, seen)
+        self.assertRegex(lines[-2], r"INFO - plain ran in|INFO - slow ran in")
+
+    def test_elsewhere_there_is_no_bar_and_nothing_of_it_is_loaded(self):
+        told = self.crontabber(PYTHONPROFILEIMPORTTIME="1")
+
+        self.assertEqual(told.returncode, 0)
+        self.assertNotIn("dates/s", told.stderr)
+        self.assertNotIn("tqdm", told.stderr)
