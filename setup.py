@@ -19,6 +19,11 @@ setup(
     python_requires=">=3.10",
     packages=find_packages(include=["crontabber", "crontabber.*"]),
     package_data={"crontabber": ["py.typed"]},
+    # Where man and bash-completion look below the prefix of an environment, or of the system.
+    data_files=[
+        ("share/man/man1", ["share/man/man1/crontabber.1"]),
+        ("share/bash-completion/completions", ["share/bash-completion/completions/crontabber"]),
+    ],
     install_requires=[
         "configman==1.3.0",
         "psycopg2-binary>=2.9",

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from docutils.nodes import reference
+
 ROOT = Path(__file__).resolve().parent.parent
 
 project = "crontabber"
@@ -14,3 +16,16 @@ html_theme_options = {"description": "Cron jobs that keep their state in Postgre
 html_show_sourcelink = False
 highlight_language = "none"
 man_pages = [("user/command-line", "crontabber", "runs the cron jobs that are due", [], 1)]
+# The date of the manual page, which would be that of its making.
+today = " "
+
+
+def setup(app):
+    app.connect("doctree-resolved", without_links)
+
+
+def without_links(app, tree, document):
+    """A manual page has no other pages to go to: the text of a link is enough."""
+    if app.builder.name == "man":
+        for link in list(tree.findall(reference)):
+            link.replace_self(link.children)

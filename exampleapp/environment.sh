@@ -55,7 +55,7 @@ make_environment() (
         # pip leaves files beside setup.py.
         checkout=$environment/checkout
         mkdir "$checkout"
-        cp -R "$root"/{crontabber,setup.py,pyproject.toml,README.md,LICENSE} "$checkout"
+        cp -R "$root"/{crontabber,share,setup.py,pyproject.toml,README.md,LICENSE} "$checkout"
     fi
     "$environment/bin/python" -m pip install --quiet --disable-pip-version-check "$@" --editable "$checkout[embedded]"
     printf '%s\n' "$wanted" >"$label"

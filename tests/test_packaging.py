@@ -70,17 +70,18 @@ class TestPackaging(unittest.TestCase):
         # Not a class cleanup: nose does not know these.
         rmtree(cls.folder)
 
-    def test_the_wheel_has_the_package_and_nothing_else(self) -> None:
+    def test_the_wheel_has_the_package_the_manual_page_and_the_completion_and_nothing_else(self) -> None:
         package = files_in(self.clean, "crontabber")
         about = {"LICENSE", "METADATA", "RECORD", "WHEEL", "entry_points.txt", "top_level.txt"}
 
         names = {name.replace(".dist-info/licenses/", ".dist-info/") for name in self.wheel().namelist()}
 
         self.assertIn("crontabber/py.typed", names)
-        self.assertEqual(names, package | {f"{NAME}.dist-info/{name}" for name in about})
+        shared = {f"{NAME}.data/data/{name}" for name in files_in(self.clean, "share")}
+        self.assertEqual(names, package | shared | {f"{NAME}.dist-info/{name}" for name in about})
 
     def test_the_source_distribution_has_what_the_checkout_has_but_for_its_own_checks(self) -> None:
-        kept = files_in(self.clean, "crontabber", "docs", "exampleapp", "tests")
+        kept = files_in(self.clean, "crontabber", "docs", "exampleapp", "share", "tests")
         kept |= {path.name for path in self.clean.iterdir() if path.is_file()}
 
         with tarfile.open(self.folder / f"{NAME}.tar.gz") as archive:

@@ -62,6 +62,8 @@ from pathlib import Path
 
 assert sys.argv[1] == "install", sys.argv
 Path(__file__).with_name("environment.pth").write_text("\\n".join({paths}))
+if not Path(sys.prefix, "share").exists():
+    Path(sys.prefix, "share").symlink_to({share!r})
 command = Path(sys.prefix, "bin/crontabber")
 command.write_text(f"#!{{sys.executable}}\\nfrom crontabber.app import local_main\\nlocal_main()\\n")
 command.chmod(0o755)
@@ -169,7 +171,7 @@ class Reader:
         programs = self.folder.parent / "programs"
         programs.mkdir(exist_ok=True)
         paths = [Path(crontabber.__file__).parent.parent, *(path for path in sys.path if path.endswith("-packages"))]
-        script(programs / "pip.py", PIP.format(paths=[str(path) for path in paths]))
+        script(programs / "pip.py", PIP.format(paths=[str(path) for path in paths], share=str(ROOT / "share")))
         script(programs / "python3", VENV.format(python=shlex.quote(sys.executable), pip=programs / "pip.py"))
         path = [str(programs), *map(str, candidate_folders()), "/usr/bin", "/bin"]
         return {"HOME": home, "PATH": os.pathsep.join(path), "LANG": "C.UTF-8", "TERM": "dumb"} | _libpq(self.server)
