@@ -12,7 +12,7 @@ from crontabber.joblist import (
     line_splitter,
     pipe_splitter,
 )
-from tests import jobs, odd_jobs
+from tests import jobs
 
 convert = classes_in_namespaces_converter_with_compression()
 

@@ -28,7 +28,8 @@ def toposort(graph: Mapping[str, Iterable[str]]) -> Iterator[set[str]]:
         sorter.prepare()
     except CycleError as error:
         # graphlib lists each name before the one that depends on it; people read "A depends on B".
-        raise CircularDAGError(f"jobs depend on each other in a circle: {' -> '.join(reversed(error.args[1]))}") from None
+        circle = " -> ".join(reversed(error.args[1]))
+        raise CircularDAGError(f"jobs depend on each other in a circle: {circle}") from None
     while sorter.is_active():
         level = sorter.get_ready()
         sorter.done(*level)

@@ -44,7 +44,7 @@ def as_json(value: Mapping[str, Any]) -> str:
 
 
 def from_json(value: Any) -> dict[str, Any]:
-    """What the driver gives for the json column: a dict, None for NULL, or text where its typecaster is switched off."""
+    """What the driver gives for the json column: a dict, None for NULL, or text where its typecaster is off."""
     if isinstance(value, (str, bytes)):
         try:
             value = json.loads(value)

@@ -40,9 +40,8 @@ def look(connection: StateConnection) -> ServerFacts:
     """One statement. StateDatabaseError if the server is older than we can work with."""
     facts = _facts(connection.fetch(sql.CHECK_SCHEMA)[0])
     if facts.version < OLDEST_SERVER:
-        raise StateDatabaseError(
-            f"state database: PostgreSQL {facts.version // 10000}.{facts.version // 100 % 100} is too old: 9.5 is needed"
-        )
+        version = f"{facts.version // 10000}.{facts.version // 100 % 100}"
+        raise StateDatabaseError(f"state database: PostgreSQL {version} is too old: 9.5 is needed")
     return facts
 
 
@@ -61,8 +60,8 @@ def complete(connection: StateConnection, logger: Any) -> ServerFacts:
             return _facts(cursor.fetchone())
     except psycopg2.errors.UniqueViolation as error:
         raise StateDatabaseError(
-            "state database: the table crontabber has two rows of one app_name, so that its unique index cannot be made:"
-            f" delete all but one of each ({' '.join(str(error).split())})"
+            "state database: the table crontabber has two rows of one app_name, so that its unique index cannot be"
+            f" made: delete all but one of each ({' '.join(str(error).split())})"
         ) from error
     except psycopg2.Error as error:
         raise explained(error) from error

@@ -1,6 +1,7 @@
 """The state's own connection: one a process, autocommit, so that no transaction of ours is open while a job runs."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import psycopg2
@@ -73,10 +74,9 @@ class StateConnection:
         """Forget the connection, dead or alive; the next statement opens a new one."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            try:
+            # It may be broken already.
+            with suppress(psycopg2.Error):
                 self._factory.close_connection(connection, force=True)
-            except psycopg2.Error:
-                pass  # It was broken already.
 
 
 def _destination(connection: Any) -> tuple[Any, ...]:

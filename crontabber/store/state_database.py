@@ -1,4 +1,4 @@
-"""JobStateDatabase: the state of every job, as a mapping for people and tests and as states and claims for the engine."""
+"""JobStateDatabase: the state of every job, a mapping for people and tests, states and claims for the engine."""
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import datetime, timedelta, tzinfo

@@ -4,7 +4,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -62,10 +62,9 @@ def _pump(source: socket.socket, sink: socket.socket, reader: "_Reader | None") 
             data = b""
         if not data:
             for end in (source, sink):
-                try:
+                # The other direction may have ended it.
+                with suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass  # The other direction has ended it.
             return
 
 
