@@ -97,14 +97,12 @@ class JobRun:
         """Execute and settle; the new state. LostClaimError if the job was taken over meanwhile."""
         with surroundings_restored():
             outcome = self._execute()
-        state = self._stored_state
-        if state is not None and self._store.claims.was_settled(self._claim, state):
-            # Whatever came after the commit: what is done and stored is a success.
-            outcome = outcome._replace(failure=None)
-            self._store.claims.give_up(self._claim)
-        else:
-            state = self._state_after(outcome)
-            self._settle(outcome, state)
+        try:
+            outcome, state = self._stored(outcome)
+        except (StateDatabaseError, Interrupted):
+            result = as_text(outcome.failure) if outcome.failure else "success"
+            self._logger.error("%s: its result could not be stored. It was: %s", self._job.app_name, result)
+            raise
         self._tell(outcome, state)
         return state
 
@@ -188,16 +186,21 @@ class JobRun:
             success = state.last_success or success
         self._store.claims.settle_within(connection, self._claim, state, now - self._date_started, success)
 
+    def _stored(self, outcome: Outcome) -> tuple[Outcome, JobState]:
+        """What counts in the end. What the job's own transaction has committed is a success, whatever came after."""
+        claims, state = self._store.claims, self._stored_state
+        if state is not None and claims.was_settled(self._claim, state):
+            claims.give_up(self._claim)
+            return outcome._replace(failure=None), state
+        state = self._state_after(outcome)
+        self._settle(outcome, state)
+        return outcome, state
+
     def _settle(self, outcome: Outcome, state: JobState) -> None:
         duration = outcome.finished - (self._date_started if self._job.is_backfill else outcome.started)
         logged = self._job.is_backfill and outcome.failure is None
         success = None if outcome.failure else state.last_success
-        try:
-            self._store.claims.settle(self._claim, state, duration, success, outcome.failure, logged)
-        except (StateDatabaseError, Interrupted):
-            result = as_text(outcome.failure) if outcome.failure else "success"
-            self._logger.error("%s: its result could not be stored. It was: %s", self._job.app_name, result)
-            raise
+        self._store.claims.settle(self._claim, state, duration, success, outcome.failure, logged)
 
     def _tell(self, outcome: Outcome, state: JobState) -> None:
         """One line a job, and the traceback of a failed one."""

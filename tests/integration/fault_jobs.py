@@ -2,8 +2,12 @@
 
 import os
 import random
+import signal
 import time
+from contextlib import suppress
 from pathlib import Path
+
+from psycopg2 import IntegrityError
 
 from crontabber.base import BaseCronApp
 from crontabber.mixins import as_backfill_cron_app, as_single_postgres_transaction, using_postgres, with_subprocess
@@ -14,7 +18,7 @@ NAPS = 20
 
 def note(text, name="ran"):
     """A line that comes out whole, however many processes write at once."""
-    with open(name, "ab", buffering=0) as notes:
+    with Path(name).open("ab", buffering=0) as notes:
         notes.write(f"{text}\n".encode())
 
 
@@ -112,6 +116,31 @@ class RefusedAtCommit(BaseCronApp):
 
     def run(self, connection):
         connection.cursor().execute("INSERT INTO effects VALUES (now()), (now())")
+
+
+class RefusedAtCommitInSilence(RefusedAtCommit):
+    """Does not even say so."""
+
+    app_name = "refused-in-silence"
+
+    def main(self, *args, **kwargs):
+        with suppress(IntegrityError):
+            yield from super().main(*args, **kwargs)
+
+
+@using_postgres()
+@as_single_postgres_transaction()
+class EndedAfterCommit(BaseCronApp):
+    app_name = "ended-after-commit"
+
+    def run(self, connection):
+        connection.cursor().execute("INSERT INTO effects VALUES (now())")
+
+    def main(self, *args, **kwargs):
+        for success in super().main(*args, **kwargs):
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(60)
+            yield success
 
 
 @using_postgres()

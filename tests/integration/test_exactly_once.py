@@ -14,6 +14,52 @@ LONGEST_LIFE_SECONDS = 0.08
 STARTING_SECONDS = 0.3
 
 
+class TestOneTransaction(FaultTestCase):
+    """The effect of a job and its success, where they are one transaction."""
+
+    def setUp(self):
+        super().setUp()
+        self.sql("CREATE TABLE effects (date timestamptz, UNIQUE (date) DEFERRABLE INITIALLY DEFERRED)")
+
+    def tick(self, entry, app_name):
+        """(exit code, number of effects, number of errors, has it succeeded?)"""
+        self.configure(f"{entry}|1h")
+        tick = self.crontabber()
+        self.assert_at_rest()
+        effects = self.sql("SELECT count(*) FROM effects")[0][0]
+        return tick.returncode, effects, *self.row(app_name, "error_count", "last_success IS NOT NULL")
+
+    def test_both_are_committed(self):
+        self.give("enough")
+
+        self.assertEqual(self.tick("InOneTransaction", "in-one-transaction"), (0, 1, 0, True))
+
+        self.assertEqual(self.sql("SELECT c.xmin = e.xmin FROM crontabber c, effects e"), [(True,)])
+
+    def test_sys_exit_0_commits_both(self):
+        self.assertEqual(self.tick("ExitsInTransaction", "exits-in-transaction"), (0, 1, 0, True))
+
+    def test_a_commit_that_is_refused_is_a_failure_without_effects(self):
+        self.assertEqual(self.tick("RefusedAtCommit", "refused-at-commit"), (0, 0, 1, False))
+
+    def test_a_commit_that_is_refused_and_passed_over_leaves_nothing_ongoing(self):
+        exit_code, effects, _, _ = self.tick("RefusedAtCommitInSilence", "refused-in-silence")
+
+        self.assertEqual((exit_code, effects), (0, 0))
+
+    def test_one_that_is_ended_after_its_commit_has_succeeded(self):
+        self.assertEqual(self.tick("EndedAfterCommit", "ended-after-commit"), (143, 1, 0, True))
+
+    def test_one_that_is_killed_within_it_has_no_effect_and_runs_again(self):
+        self.configure("InOneTransaction|1h")
+        process = self.start()
+        self.wait_for("running")
+        self.kill(process)
+        self.give("enough")
+
+        self.assertEqual(self.tick("InOneTransaction", "in-one-transaction"), (0, 1, 0, True))
+
+
 class ExactlyOnceTestCase(FaultTestCase):
     missed_dates = MISSED_DATES
 
