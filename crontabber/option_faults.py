@@ -71,16 +71,17 @@ def fault_of_command_line(error: Exception, known: Iterable[str]) -> str:
     return f"there is no option {option}{near}; --help lists all"
 
 
-def options_in(namespace: Namespace, prefix: str = "") -> Iterator[tuple[str, Option]]:
+def options_in(definitions: Namespace) -> list[tuple[str, Option]]:
     """Each option by its dotted name, those of a namespace before those further down."""
-    below = []
-    for key, value in Namespace.items(namespace):
-        if isinstance(value, Option):
-            yield f"{prefix}{key}", value
-        elif isinstance(value, Namespace):
-            below.append((f"{prefix}{key}.", value))
-    for prefix_below, namespace_below in below:
-        yield from options_in(namespace_below, prefix_below)
+    found: list[tuple[str, Option]] = []
+    namespaces = [("", definitions)]
+    for prefix, namespace in namespaces:
+        for key, value in Namespace.items(namespace):
+            if isinstance(value, Option):
+                found.append((prefix + key, value))
+            elif isinstance(value, Namespace):
+                namespaces.append((f"{prefix}{key}.", value))
+    return found
 
 
 def _faults(manager: Any, why_not: Callable[[Option], str | None]) -> list[str]:
@@ -117,7 +118,7 @@ def _why_not_converted(option: Option) -> str | None:
 
 def _why_not_meant(option: Option) -> str | None:
     converter, text = option.from_string_converter, option.default
-    if not isinstance(text, str):
+    if converter is str or not isinstance(text, str):
         return None
     if converter is boolean_converter and str_quote_stripper(text.strip()).lower() not in _BOOLEANS:
         return _WANTED[converter]

@@ -379,6 +379,64 @@ class TestMisuse(DatabaseTestCase):
         self.assertGreaterEqual(sum(map(len, (COMMAND_LINE, VALUES, FILES, SETTING, DATABASE))), 60)
 
 
+class TestWarnings(DatabaseTestCase):
+    """What is set and changes nothing is said, but holds nothing up; what others may have set is not said."""
+
+    def setUp(self):
+        super().setUp()
+        self.write_module("oddities", JOBS)
+
+    def warnings(self, *arguments, extra="", before="", **env):
+        path = self.ini("oddities.Good|1d\noddities.Configured|1d", extra)
+        path.write_text(before + path.read_text())
+        tick = self.crontabber("--logging.stderr_line_format_string={levelname} {message}", *arguments, **env)
+        self.assertEqual(tick.returncode, 0, tick.stderr)
+        lines = [line for line in tick.stderr.splitlines() if line.startswith("WARNING")]
+        return [line.replace(f"{self.folder}/", "") for line in lines]
+
+    def test_an_option_that_nothing_asks_for_is_named_with_the_nearest(self):
+        nothing = "it changes nothing"
+        cases = [
+            (dict(extra="eror_retry_time=5"),
+             f"crontabber.ini: there is no option crontabber.eror_retry_time (did you mean crontabber.error_retry_time?); {nothing}"),
+            (dict(before="error_retry_time=5\n"),
+             f"crontabber.ini: there is no option error_retry_time (did you mean crontabber.error_retry_time?); {nothing}"),
+            (dict(extra="[postgresql]\ndbname=x"),
+             f"crontabber.ini: there is no option postgresql.dbname (did you mean resource.postgresql.dbname?); {nothing}"),
+            (dict(extra="[[class-Configured]]\nnumbr=5"),
+             "crontabber.ini: there is no option crontabber.class-Configured.numbr"
+             f" (did you mean crontabber.class-Configured.number?); {nothing}"),
+            (dict(extra="[[class-Configurd]]\nnumber=5"),
+             "crontabber.ini: there is no option crontabber.class-Configurd.number"
+             f" (did you mean crontabber.class-Configured.number?); {nothing}"),
+            (dict(extra="[elsewhere]\nx=1"), f"crontabber.ini: there is no option elsewhere.x; {nothing}"),
+            ({"crontabber.jbos": "x"}, f"environment: there is no option crontabber.jbos (did you mean crontabber.jobs?); {nothing}"),
+        ]  # fmt: skip
+        for source, warning in cases:
+            with self.subTest(warning):
+                self.assertEqual(self.warnings(**source), [f"WARNING {warning}"])
+
+    def test_what_others_may_have_set_is_no_news(self):
+        cases = [
+            (dict(extra="[[class-Departed]]\ngreeting=bye"), "a job that is configured no longer"),
+            (dict(before="[secrets]\n[[vault]]\nx=1\n"), "a secret of another program"),
+            (dict(jobs="x", job_name="y"), "variables of another program"),
+            (dict(extra="[[class-Configured]]\nnumber=5"), "nothing too much"),
+        ]
+        for source, why in cases:
+            with self.subTest(why):
+                self.assertEqual(self.warnings(**source), [])
+
+    def test_the_log_shows_where_at_debug_alone(self):
+        self.ini("oddities.Good|1d", connection={"host": "/nonexistent"})
+        for arguments, spoken in (("--job=good",), 0), (("--job=good", "--logging.stderr_error_logging_level=DEBUG"), 1):
+            with self.subTest(arguments):
+                tick = self.crontabber(*arguments)
+                self.assertEqual(tick.returncode, 1)
+                self.assertEqual(int("Traceback (most recent call last):\n" in tick.stderr), spoken, tick.stderr)
+                self.assertTrue(tick.stderr.splitlines()[-1].startswith("crontabber: state database: "), tick.stderr)
+
+
 class refusing_server:
     """A server on the loopback that ends every start-up with an error; gives its port."""
 
