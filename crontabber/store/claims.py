@@ -84,6 +84,7 @@ class Claims:
         Interrupted if a signal ends the waiting for it.
         """
         statement = sql.settle_unlogged() if logged else sql.settle()
+        failure = failure and Failure(*map(self._connection.sendable, failure))
         parameters = settle_parameters(claim.key(), state, duration, success, failure)
         if not self._insist(claim, statement, parameters) and not self.was_settled(claim, state):
             raise _taken_over(claim)

@@ -21,6 +21,7 @@ class StateConnection:
         self._factory = factory
         self._connection: Any = None
         self._destination: tuple[Any, ...] = ()
+        self._codec = "utf-8"
 
     @property
     def raw(self) -> Any:
@@ -33,6 +34,7 @@ class StateConnection:
                 raise explained(error) from error
             self._connection = connection
             self._destination = _destination(connection)
+            self._codec = psycopg2.extensions.encodings[connection.encoding]
         return self._connection
 
     @property
@@ -65,6 +67,10 @@ class StateConnection:
     def parameter(self, name: str) -> str | None:
         """A parameter that the server reports by itself, such as TimeZone; no query."""
         return self.raw.get_parameter_status(name)
+
+    def sendable(self, text: str) -> str:
+        """`text` with what the encoding of the database lacks escaped: not every one is UTF-8."""
+        return text.encode(self._codec, "backslashreplace").decode(self._codec)
 
     def leads_where(self, other: Any) -> bool:
         """Is `other` a psycopg2 connection to the same database as the same role?"""

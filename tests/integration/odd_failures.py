@@ -270,3 +270,10 @@ class Witness(Noting):
     def run(self):
         print("stdout", locale.setlocale(locale.LC_CTYPE), time.tzname, sep="|")
         super().run()
+
+
+class Foreign(BaseCronApp):
+    app_name = "foreign"
+
+    def run(self):
+        raise ValueError("€ é")

@@ -1,9 +1,12 @@
 """Whatever a job raises is recorded, and whatever it does to its process the next job and the state are unharmed."""
 
 import sys
+from contextlib import closing
+
+import psycopg2
 
 from tests.integration import odd_failures
-from tests.integration.faults import FaultTestCase
+from tests.integration.faults import FaultTestCase, OwnServerTestCase
 
 ODD = odd_failures.__name__
 
@@ -90,3 +93,20 @@ class TestWhatIsDoneToTheProcess(RecordingTestCase):
 
         self.assertEqual(tick.stderr.count("ValueError: in the child"), 1)
         self.assertIn("INFO - forks-and-fails ran in", tick.stderr)
+
+
+class TestOtherEncodings(OwnServerTestCase):
+    def test_what_the_encoding_of_the_database_lacks_is_escaped(self):
+        for encoding, value in (("LATIN1", "\\u20ac é"), ("SQL_ASCII", "\\u20ac \\xe9"), ("UTF8", "€ é")):
+            with self.subTest(encoding):
+                self.sql(f"CREATE DATABASE {encoding} ENCODING {encoding} LOCALE 'C' TEMPLATE template0")
+                options = {**self.server.connection_options(), "dbname": encoding.lower()}
+                self.ini(f"{ODD}.Foreign|1d\n{ODD}.Witness|1d", connection=options)
+
+                tick = self.crontabber()
+
+                self.assertEqual((tick.returncode, self.notes()), (0, ["witness"]), tick.stderr)
+                with closing(psycopg2.connect(**options)) as connection, connection.cursor() as cursor:
+                    cursor.execute("SELECT exc_value, last_error FROM crontabber_log JOIN crontabber USING (app_name) WHERE app_name = 'foreign'")
+                    [(logged, last_error)] = cursor.fetchall()
+                self.assertEqual((logged, last_error["value"]), (value, "€ é"))
