@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Plays the playground: makes an environment with this checkout, runs crontabber twice, shows how the jobs stand.
-# Run it again whenever you like: it goes on from where it was.
+# Run it again whenever you like: it goes on from where it was. With arguments it is crontabber in the playground.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
@@ -8,19 +8,24 @@ heading() { printf '\n--- %s\n' "$1"; }
 
 here=$root/exampleapp
 place=$(place_for "$here" crontabber-exampleapp)
+crontabber() {
+    "$place/.venv/bin/crontabber" --admin.conf=crontabber.ini --resource.postgresql.data_dir="$place/data" "$@"
+}
+export PYTHONPATH=$here:$root
+cd "$here"
+
+if [ $# -gt 0 ]; then
+    make_environment "$place/.venv"
+    crontabber "$@"
+    exit
+fi
+
 if [ "$place" != "$here" ]; then
     heading "$here is closed to PostgreSQL's user or not writable"
     echo "so the environment and the data are in $place"
 fi
-
 heading "the environment: $place/.venv (it takes a moment to make, once)"
 make_environment "$place/.venv"
-
-cd "$here"
-export PYTHONPATH=$here:$root
-crontabber() {
-    "$place/.venv/bin/crontabber" --admin.conf=crontabber.ini --resource.postgresql.data_dir="$place/data" "$@"
-}
 
 heading "a tick: everything that is due runs"
 crontabber

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psycopg2
 
+from crontabber import __version__
 from crontabber.errors import EmbeddedServerError
 from crontabber.store.embedded_server import EmbeddedServer
 from crontabber.store.postgres_programs import candidate_folders, find_programs
@@ -65,6 +66,10 @@ class TestPlayground(unittest.TestCase):
         self.assertEqual([said.split("\n\n")[-1] for said in (first, second)], [SUMMARY, SUMMARY])
         self.assertEqual([len(re.findall(r"INFO - .* ran in ", said)) for said in (first, second)], [8, 0])
 
+    def test_with_arguments_it_is_crontabber_in_the_playground(self) -> None:
+        self.assertEqual(self.play("--version"), f"{__version__}\n")
+        self.assertEqual(self.run_it("--job=nobody").returncode, 1)
+
     def test_a_job_that_succeeded_once_and_is_held_back_now_is_said_to_be_held_back(self) -> None:
         jobs = self.checkout / "exampleapp/jobs/plain.py"
         broken = jobs.read_text()
@@ -106,15 +111,15 @@ class TestPlayground(unittest.TestCase):
         self.addCleanup(os.rmdir, place)
         return place
 
-    def play(self) -> str:
-        done = self.run_it()
+    def play(self, *arguments: str) -> str:
+        done = self.run_it(*arguments)
         self.assertEqual(done.returncode, 0, done.stdout)
         return done.stdout
 
-    def run_it(self) -> "subprocess.CompletedProcess[str]":
+    def run_it(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         return subprocess.run(
-            [str(self.checkout / "exampleapp/run.sh")], env=kept | {"PYTHON": str(self.python)}, cwd="/", text=True,
+            [str(self.checkout / "exampleapp/run.sh"), *arguments], env=kept | {"PYTHON": str(self.python)}, cwd="/", text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False,
         )  # fmt: skip
 
