@@ -5,18 +5,13 @@ server and a database of its own instead of the ones that the page names. What d
 both what the page shows and what was printed (`normalised`).
 """
 
-import fcntl
 import os
-import pty
 import re
 import shlex
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
-import termios
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,11 +21,9 @@ from configobj import ConfigObj
 import crontabber
 from crontabber.store.postgres_programs import candidate_folders
 from tests.documents import ROOT, Block, Command, blocks_of, commands_in, crontab_lines
+from tests.integration.terminal_shell import PATIENCE_SECONDS, Shell
 
 HOME = "/home/me/cron"
-DONE = "--- done: "
-PATIENCE_SECONDS = 120
-COLUMNS = 80
 CRON_ENVIRONMENT = {"SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", "LOGNAME": "me", "LANG": "C"}
 
 # What differs from run to run, and what stands for it in a comparison.
@@ -68,6 +61,7 @@ command = Path(sys.prefix, "bin/crontabber")
 command.write_text(f"#!{{sys.executable}}\\nfrom crontabber.app import local_main\\nlocal_main()\\n")
 command.chmod(0o755)
 """
+PIPS_ENVIRONMENT = ("PIP_", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "SSL_CERT_", "REQUESTS_CA_BUNDLE")
 # What the quickstart leaves behind, where the other pages begin.
 QUICKSTART = (
     "python3 -m venv venv",
@@ -102,6 +96,7 @@ class Reader:
             "psql crontabber": f"psql {database}",
             "dbname=crontabber": f"dbname={database}",
         } | dict(replacements or {})
+        self.programs = folder.parent / "programs"
         self.shell = Shell(folder, self._environment(home or str(folder)), user)
 
     def own(self, text: str) -> str:
@@ -168,59 +163,15 @@ class Reader:
         settings.write()
 
     def _environment(self, home: str) -> dict[str, str]:
-        programs = self.folder.parent / "programs"
-        programs.mkdir(exist_ok=True)
+        self.programs.mkdir(exist_ok=True)
         paths = [Path(crontabber.__file__).parent.parent, *(path for path in sys.path if path.endswith("-packages"))]
-        script(programs / "pip.py", PIP.format(paths=[str(path) for path in paths], share=str(ROOT / "share")))
-        script(programs / "python3", VENV.format(python=shlex.quote(sys.executable), pip=programs / "pip.py"))
-        path = [str(programs), *map(str, candidate_folders()), "/usr/bin", "/bin"]
-        return {"HOME": home, "PATH": os.pathsep.join(path), "LANG": "C.UTF-8", "TERM": "dumb"} | _libpq(self.server)
-
-
-class Shell:
-    """A shell on a terminal, which remembers what it is told, as a reader's does. Commands read nothing from it."""
-
-    def __init__(self, folder: Path, environment: dict[str, str], user: str | None = None) -> None:
-        controller, terminal = pty.openpty()
-        _set_width(terminal, COLUMNS)
-        self._process = subprocess.Popen(
-            ["bash", "--norc", "--noprofile"], cwd=folder, env=environment, text=True, start_new_session=True,
-            stdin=subprocess.PIPE, stdout=terminal, stderr=terminal, user=user, extra_groups=[] if user else None,
-        )  # fmt: skip
-        os.close(terminal)
-        self._output = os.fdopen(controller, "rb", buffering=0)
-
-    def run(self, command: str) -> tuple[int, str]:
-        """The exit code of a command, and what it printed."""
-        assert self._process.stdin
-        self._process.stdin.write(f"{{ {command}\n}} </dev/null; c=$?; echo '{DONE}'$c; (exit $c)\n")
-        self._process.stdin.flush()
-        watchdog = threading.Timer(PATIENCE_SECONDS, self.end)
-        watchdog.start()
-        try:
-            output, _, code = self._read_until_done().rpartition(DONE)
-        finally:
-            watchdog.cancel()
-        return int(code), output
-
-    def end(self) -> None:
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, 9)
-            self._process.wait()
-
-    def close(self) -> None:
-        self.end()
-        self._process.communicate()
-        self._output.close()
-
-    def _read_until_done(self) -> str:
-        text = b""
-        while not re.search(DONE.encode() + rb"\d+\r?\n$", text):
-            try:
-                text += self._output.read(65536)
-            except OSError:  # a terminal says so that everyone has left it
-                raise TimeoutError(f"a command did not come to its end: {text.decode(errors='replace')}") from None
-        return text.decode("utf-8", "replace").replace("\r\n", "\n")
+        script(self.programs / "pip.py", PIP.format(paths=[str(path) for path in paths], share=str(ROOT / "share")))
+        script(self.programs / "python3", VENV.format(python=shlex.quote(sys.executable), pip=self.programs / "pip.py"))
+        path = [str(self.programs), *map(str, candidate_folders()), "/usr/bin", "/bin"]
+        # How pip gets at its registry from here.
+        inherited = {name: value for name, value in os.environ.items() if name.startswith(PIPS_ENVIRONMENT)}
+        own = {"HOME": home, "PATH": os.pathsep.join(path), "LANG": "C.UTF-8", "TERM": "dumb"}
+        return inherited | own | _libpq(self.server)
 
 
 def normalised(text: str) -> str:
@@ -247,7 +198,3 @@ def new_database_name() -> str:
 
 def _libpq(server: Mapping[str, str]) -> dict[str, str]:
     return {f"PG{name.upper()}": value for name, value in server.items() if name != "dbname"}
-
-
-def _set_width(terminal: int, columns: int) -> None:
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))

@@ -1,0 +1,65 @@
+"""A bash on a terminal of its own, for tests that see what a person sees."""
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+import threading
+from pathlib import Path
+
+DONE = "--- done: "
+PATIENCE_SECONDS = 120
+COLUMNS = 80
+
+
+class Shell:
+    """A shell on a terminal, which remembers what it is told, as a reader's does. Commands read nothing from it."""
+
+    def __init__(self, folder: Path, environment: dict[str, str], user: str | None = None) -> None:
+        controller, terminal = pty.openpty()
+        _set_width(terminal, COLUMNS)
+        self._process = subprocess.Popen(
+            ["bash", "--norc", "--noprofile"], cwd=folder, env=environment, text=True, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=terminal, stderr=terminal, user=user, extra_groups=[] if user else None,
+        )  # fmt: skip
+        os.close(terminal)
+        self._output = os.fdopen(controller, "rb", buffering=0)
+
+    def run(self, command: str) -> tuple[int, str]:
+        """The exit code of a command, and what it printed."""
+        assert self._process.stdin
+        self._process.stdin.write(f"{{ {command}\n}} </dev/null; c=$?; echo '{DONE}'$c; (exit $c)\n")
+        self._process.stdin.flush()
+        watchdog = threading.Timer(PATIENCE_SECONDS, self.end)
+        watchdog.start()
+        try:
+            output, _, code = self._read_until_done().rpartition(DONE)
+        finally:
+            watchdog.cancel()
+        return int(code), output
+
+    def end(self) -> None:
+        if self._process.poll() is None:
+            os.killpg(self._process.pid, 9)
+            self._process.wait()
+
+    def close(self) -> None:
+        self.end()
+        self._process.communicate()
+        self._output.close()
+
+    def _read_until_done(self) -> str:
+        text = b""
+        while not re.search(DONE.encode() + rb"\d+\r?\n$", text):
+            try:
+                text += self._output.read(65536)
+            except OSError:  # a terminal says so that everyone has left it
+                raise TimeoutError(f"a command did not come to its end: {text.decode(errors='replace')}") from None
+        return text.decode("utf-8", "replace").replace("\r\n", "\n")
+
+
+def _set_width(terminal: int, columns: int) -> None:
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
