@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from datetime import datetime
-from functools import cached_property
+from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -185,7 +185,7 @@ class CronTabberBase(Answers, RequiredConfig):
 
     def sentrytest(self) -> None:
         """Send a test message. SentryConfigurationError if no DSN is configured."""
-        self._sentry.send_test()
+        self._sentry().send_test()
 
     def audit_ghosts(self, stream: TextIO | None = None) -> None:
         from crontabber.reports.ghosts import render_ghosts
@@ -207,7 +207,7 @@ class CronTabberBase(Answers, RequiredConfig):
             logger=self.config.logger,
             clock=self._now,
             retry_after=self._retry_after(),
-            report_error=self._report_error,
+            report_error=self._error_reporter(),
             mask=SecretMask(self.config),
             progress=self._progress,
         )
@@ -228,10 +228,11 @@ class CronTabberBase(Answers, RequiredConfig):
 
         return backfill_progress(self.config.logger, app_name, dates)
 
-    def _report_error(self, error: BaseException, app_name: str) -> None:
-        self._sentry.report(error, app_name)
+    def _error_reporter(self) -> Callable[[BaseException, str], None]:
+        """For one run: of one Sentry, which counts its time, made of the options as they are at the first error."""
+        sentry = cache(self._sentry)
+        return lambda error, app_name: sentry().report(error, app_name)
 
-    @cached_property
     def _sentry(self) -> "Sentry":
         from crontabber.sentry import Sentry
 
