@@ -85,8 +85,11 @@ class Claims:
         """
         statement = sql.settle_unlogged() if logged else sql.settle()
         failure = failure and Failure(*map(self._connection.sendable, failure))
-        parameters = settle_parameters(claim.key(), state, duration, success, failure)
-        if not self._insist(claim, statement, parameters) and not self.was_settled(claim, state):
+        key = claim.key() | {"session_locks": self._session_locks}
+        parameters = settle_parameters(key, state, duration, success, failure)
+        if self._insist(claim, statement, parameters):
+            return
+        if not self.was_settled(claim, state):
             raise _taken_over(claim)
         self.give_up(claim)
 
@@ -106,7 +109,7 @@ class Claims:
         """Store a success through `connection`, inside its open transaction: the whole run's with a `state`, one
         date's without. LostClaimError, so that the transaction is rolled back, if the job was taken over meanwhile.
         """
-        statement = sql.settle(self._schema) if state else sql.settle_date(self._schema)
+        statement = sql.settle_within(self._schema) if state else sql.settle_date(self._schema)
         with connection.cursor() as cursor:
             cursor.execute(statement, settle_parameters(claim.key(), state or claim.state, duration, success, None))
             if not cursor.fetchall():

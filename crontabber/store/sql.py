@@ -139,6 +139,10 @@ claimed AS (
 LOCK_AGAIN = f"SELECT pg_try_advisory_lock({LOCK_CLASS}, hashtext(%(app_name)s)), {_SESSION}"
 UNLOCK = f"SELECT pg_advisory_unlock({LOCK_CLASS}, hashtext(%(app_name)s))"
 
+# In the statement that settles a run, the lock goes last, when the row's new version is written and before it can be
+# seen. Whoever takes the lock in that instant waits for the row, and finds it other than he saw it.
+_UNLOCKED = f"""CASE WHEN %(session_locks)s THEN pg_advisory_unlock({LOCK_CLASS}, hashtext(%(app_name)s)) END"""
+
 # The fence: whoever was taken over stores nothing.
 _OURS = "app_name = %(app_name)s AND owner = %(owner)s AND ongoing = %(since)s"
 
@@ -163,14 +167,23 @@ WITH settled AS (UPDATE {_in(schema)}crontabber SET last_success = %(success)s W
 {_log_settled(schema)}"""
 
 
-def settle(schema: str = "") -> str:
-    """The run is over; the row and its line in the log: together, or not at all."""
-    return f"WITH settled AS ({settle_unlogged(schema)}) {_log_settled(schema)}"
+def settle() -> str:
+    """The run is over; the row, its line in the log and the end of the claim: together, or not at all."""
+    return f"{settle_within('')}, {_UNLOCKED}"
 
 
-def settle_unlogged(schema: str = "") -> str:
-    """For the end of a backfill, whose dates have their lines in the log already. A success that has been stored
-    before (dates, the job's own transaction) is newer than NULL: keep it."""
+def settle_unlogged() -> str:
+    """For the end of a backfill, whose dates have their lines in the log already."""
+    return f"{_settle_row('')}, {_UNLOCKED}"
+
+
+def settle_within(schema: str) -> str:
+    """The row and its line in the log alone, for the job's own transaction: the claim is another session's."""
+    return f"WITH settled AS ({_settle_row(schema)}) {_log_settled(schema)}"
+
+
+def _settle_row(schema: str) -> str:
+    """A success that has been stored before (dates, the job's own transaction) is newer than NULL: keep it."""
     return f"""
 UPDATE {_in(schema)}crontabber SET
     next_run = %(next_run)s, first_run = COALESCE(first_run, %(first_run)s), last_run = %(last_run)s,
