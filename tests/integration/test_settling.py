@@ -1,0 +1,57 @@
+"""The instant in which a run is settled: its lock is free already, its result cannot be seen yet."""
+
+from datetime import datetime, timedelta, timezone
+
+from crontabber.rules.job_state import JobState
+from crontabber.store import sql
+from crontabber.store.rows import settle_parameters
+from tests.integration.faults import FaultTestCase
+
+NOW = datetime.now(timezone.utc)
+STATE = JobState("other", NOW + timedelta(hours=1), NOW, NOW, NOW)
+CLAIM = {"app_name": "other", "owner": "elsewhere:1", "since": NOW, "session_locks": True}
+
+
+class TestSettling(FaultTestCase):
+    def settle(self):
+        """As its owner does it, up to the commit."""
+        owner = self.connect()
+        self.addCleanup(owner.close)
+        with owner.cursor() as cursor:
+            cursor.execute(f"SELECT pg_advisory_lock({sql.LOCK_CLASS}, hashtext('other'))")
+            cursor.execute("UPDATE crontabber SET ongoing = %(since)s, owner = %(owner)s WHERE app_name = %(app_name)s", CLAIM)
+            owner.autocommit = False
+            cursor.execute(sql.settle(), settle_parameters(CLAIM, STATE, timedelta(seconds=1), NOW, None))
+        return owner
+
+    def test_somebody_who_comes_then_waits_for_the_result_and_lets_it_stand(self):
+        self.configure("Other|1h")
+        self.crontabber()
+        self.notes()
+        self.due("other")
+
+        owner = self.settle()
+        process = self.start()
+        self.wait_for_somebody_to_wait()
+        owner.commit()
+        end = self.end_of(process)
+
+        self.assertEqual((end.returncode, self.notes(), self.errors_logged("other")), (2, [], []), end.stderr)
+        self.assertEqual(self.row("other", "next_run", "owner", "error_count"), (STATE.next_run, None, 0))
+        self.assert_at_rest()
+
+    def test_a_result_that_is_not_stored_after_all_leaves_the_run_to_somebody_else(self):
+        self.configure("Other|1h")
+        self.crontabber()
+        self.notes()
+        self.due("other")
+
+        owner = self.settle()
+        process = self.start()
+        self.wait_for_somebody_to_wait()
+        owner.close()
+        end = self.end_of(process)
+
+        self.assertEqual((end.returncode, self.notes()), (0, ["other"]), end.stderr)
+        self.assertEqual(self.errors_logged("other"), ["<class 'crontabber.errors.OwnerDiedError'>"])
+        self.assert_at_rest()
