@@ -88,7 +88,7 @@ class Runner:
         if skip is not None and skip.due and tick.others_at_work:
             # What holds it back may have succeeded elsewhere by now. Without a second look, a job whose two parents
             # always run in two processes would never run.
-            tick.states = self._store.states()
+            self._look_again(job.depends_on, tick)
             skip = why_skip(job, tick, configured, self._clock(), self._zone_for(job, tick), force)
         if skip is None:
             tick.anything_due = True
@@ -134,3 +134,9 @@ class Runner:
         if force or is_due(job.schedule, tick.states.get(job.app_name), self._clock(), self._zone_for(job, tick)):
             tick.ongoing_elsewhere = True
             self._logger.info("%s", error)
+
+    def _look_again(self, app_names: Sequence[str], tick: Tick) -> None:
+        for app_name in app_names:
+            state = self._store.state(app_name)
+            if state is not None:
+                tick.states[app_name] = state

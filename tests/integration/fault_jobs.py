@@ -69,6 +69,14 @@ class Patient(BaseCronApp):
         note(self.app_name)
 
 
+class PatientToo(BaseCronApp):
+    app_name = "patient-too"
+
+    def run(self):
+        note(os.getpid(), "running-too")
+        wait_for("enough-too")
+
+
 class ChildOfPatient(Noting):
     app_name = "child-of-patient"
     depends_on = "patient"

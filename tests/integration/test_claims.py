@@ -162,22 +162,28 @@ class TestDeadOwners(FaultTestCase):
         self.assertIn(f"process {owner.pid} on", tick.stderr)
         self.assertEqual(tick.returncode, 0)
 
-    def test_one_that_lost_its_session_stores_nothing_once_another_has_taken_over(self):
+    def test_one_that_lost_its_session_stores_nothing_once_another_has_taken_over_and_goes_on_with_the_next_job(self):
+        self.configure("Patient|1h", "PatientToo|1h")
         owner = self.start()
         self.wait_for("running")
         self.freeze(owner)
         self.assertEqual(self.terminate_holder_of_the_claim(), 1)
         self.give("enough")
-        tick = self.crontabber()
+        tick = self.crontabber("--job=patient")
         self.assertEqual((tick.returncode, self.notes()), (0, ["patient"]), tick.stderr)
         stored = self.sql("SELECT * FROM crontabber"), self.sql("SELECT * FROM crontabber_log")
 
         self.thaw(owner)
-        late = self.end_of(owner)
+        self.wait_for("running-too")
 
-        self.assertEqual(late.returncode, 2)
-        self.assertIn("WARNING - 'patient' is no longer ours", late.stderr)
+        self.assertEqual(len(self.sql(OUR_LOCKS)), 1)
+        self.sql("DELETE FROM crontabber WHERE app_name = 'patient-too'")
         self.assertEqual((self.sql("SELECT * FROM crontabber"), self.sql("SELECT * FROM crontabber_log")), stored)
+        self.give("enough-too")
+        late = self.end_of(owner)
+        self.assertEqual(late.returncode, 2)
+        for app_name in ("patient", "patient-too"):
+            self.assertIn(f"WARNING - '{app_name}' is no longer ours", late.stderr)
         self.assert_at_rest()
 
     def test_one_that_lost_its_session_while_nobody_looked_stores_its_result(self):
