@@ -23,7 +23,9 @@ def note(text, name="ran"):
 
 
 def wait_for(name):
+    """Also the end of the test, which takes its folder away, ends the wait."""
     while not Path(name).exists():
+        os.getcwd()
         time.sleep(0.01)
 
 
@@ -204,8 +206,10 @@ class LeavesAChild(BaseCronApp):
         if os.fork() == 0:
             for stream in (1, 2):  # Or the test would wait for the end of what it reads.
                 os.close(stream)
-            wait_for("enough")
-            os._exit(0)
+            try:
+                wait_for("enough")
+            finally:
+                os._exit(0)
         note(os.getpid(), "running")
         time.sleep(60)
 
