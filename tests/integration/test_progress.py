@@ -4,6 +4,8 @@ import os
 import pty
 import re
 import subprocess
+import unittest
+from importlib.util import find_spec
 
 from tests.support import DatabaseTestCase
 
@@ -39,6 +41,7 @@ class TestProgress(DatabaseTestCase):
         self.due("slow", "plain")
         self.sql("UPDATE crontabber SET last_success = now() - interval '40 hours 1 minute' WHERE app_name = 'slow'")
 
+    @unittest.skipUnless(find_spec("tqdm"), "tqdm, which draws the bar, is not installed")
     def test_on_a_terminal_a_bar_tells_date_number_rate_and_time_left(self):
         ours, theirs = pty.openpty()
         process = subprocess.Popen(
