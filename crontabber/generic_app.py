@@ -3,7 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from functools import partial
 from types import FrameType
 from typing import Any, ClassVar
@@ -20,6 +20,7 @@ from crontabber.app_logging import (
     tear_down_logger,
 )
 from crontabber.app_options import asks_for
+from crontabber.collector import look_at_all, made_to_last
 from crontabber.config_file import option_given
 from crontabber.configuration import configuration, help_without_configuration
 from crontabber.connection_factory import cancel_running_statements
@@ -118,7 +119,8 @@ class _Shell:
     def exit_code(self) -> int:
         """Run it. Whatever goes wrong ends here as an exit code and a few words."""
         try:
-            exit_code = self._run()
+            with INTERRUPTION.allowed():
+                exit_code = self._run()
             standard_streams.finish()
         except Interrupted as error:
             exit_code = 128 + error.signum
@@ -137,8 +139,10 @@ class _Shell:
         exit_code = self._app_class.before_configuration(self._arguments)
         while exit_code is None or INTERRUPTION.restart:
             INTERRUPTION.restart = False
+            look_at_all()
             try:
-                manager = self._manager()
+                with made_to_last():
+                    manager = self._manager()
             except SystemExit:
                 return ExitCode.DONE  # configman has printed or written what it was asked for.
             exit_code = self._run_configured(manager)
@@ -158,7 +162,9 @@ class _Shell:
         return help_without_configuration(self._app_class)
 
     def _run_configured(self, manager: Any) -> int:
-        with manager.context() as config:
+        with ExitStack() as stack:
+            with made_to_last():
+                config = stack.enter_context(manager.context())
             self._mask = SecretMask(config)
             try:
                 for sentence in manager.unknown_options:

@@ -29,14 +29,15 @@ class Interruption:
 
     @contextmanager
     def answered(self, cancel_statements: Callable[[], None]) -> Iterator[None]:
-        """Within, the three signals are answered; only in the main thread, where Python allows it.
+        """Within, the three signals are answered; only in the main thread, where Python allows it. They are deferred
+        up to `allowed`.
 
         `cancel_statements` ends the database calls that wait. A signal that is ignored (nohup) stays ignored.
         """
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        self.signum = None
+        self.signum, self._deferred = None, True
         handlers = {signal.SIGINT: self._interrupt, signal.SIGTERM: self._interrupt, signal.SIGHUP: self._restart}
         self._before = {signum: signal.getsignal(signum) for signum in handlers}
         for signum, handler in handlers.items():
@@ -47,6 +48,7 @@ class Interruption:
                 yield
         finally:
             self._answer_no_more()
+            self._deferred = False
 
     def note(self, error: KeyboardInterrupt) -> None:
         """Remember an interruption that came as an exception, also where no handler is installed."""

@@ -214,11 +214,8 @@ class LeavesAChild(BaseCronApp):
         time.sleep(60)
 
 
-class Zealous(BaseCronApp):
+class Zealous(Noting):
     app_name = "zealous"
-
-    def run(self):
-        note(f"{self.app_name} {os.getpid()}")
 
 
 class Deaf(BaseCronApp):

@@ -137,9 +137,10 @@ class TestStartUp(SignalTestCase):
 
             end = self.told_to_end(process, signum)
 
-            with self.subTest(number=number, stderr=end.stderr):
-                self.assertIn(end.returncode, (0, EXIT_CODES[signum], UNANSWERED[signum]))
-                self.assert_at_rest()
+            # Until it has started, Python itself answers SIGINT, with a traceback and 1.
+            if end.returncode != 1 or not end.stderr.endswith("\nKeyboardInterrupt\n"):
+                self.assertIn(end.returncode, (0, EXIT_CODES[signum], UNANSWERED[signum]), (number, end.stderr))
+            self.assert_at_rest()
 
     def test_while_the_first_look_waits_for_a_lock(self):
         self.configure("Other|1h")
@@ -157,14 +158,14 @@ class TestStartUp(SignalTestCase):
 
 class TestHangUp(SignalTestCase):
     def test_it_finishes_the_job_and_starts_over_with_the_new_configuration(self):
-        self.configure("Patient|1h")
+        self.configure("Patient|1h", "Zealous|1h")
         process = self.start()
         self.wait_for("running")
-        self.configure("Patient|1h", "Zealous|1h")
+        self.configure("Patient|1h", "Other|1h")
 
         process.send_signal(signal.SIGHUP)
         self.give("enough")
         end = self.end_of(process)
 
-        self.assertEqual((end.returncode, self.notes()), (0, ["patient", f"zealous {process.pid}"]), end.stderr)
+        self.assertEqual((end.returncode, self.notes()), (0, ["patient", "other"]), end.stderr)
         self.assert_at_rest()
