@@ -151,6 +151,7 @@ def cancel_running_statements() -> None:
 
     For another thread than the one that waits inside libpq. It raises nothing.
     """
+    gc.unfreeze()  # The collector does not show what it was told to leave alone.
     for connection in gc.get_objects():
         # Not isinstance: that asks proxies, which may do anything.
         if issubclass(type(connection), psycopg2.extensions.connection):

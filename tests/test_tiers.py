@@ -16,7 +16,7 @@ TIERS = [
     ["reports"],
     ["store", "connection_factory", "transaction_executor", "dbapi2_util"],
     ["rules"],
-    ["errors", "datetimeutil", "interruption", "standard_streams"],
+    ["errors", "datetimeutil", "collector", "interruption", "standard_streams"],
     ["configman_compat", "__init__"],
 ]
 RANK = {name: rank for rank, tier in enumerate(TIERS) for name in tier}

@@ -56,6 +56,7 @@ def _cut_off_connections() -> None:
     """For the child, the sockets are replaced under psycopg2's feet: closing them here would be heard by the server
     only if they were the last, but their numbers would be used again, and written to."""
     nowhere = os.open(os.devnull, os.O_RDWR)
+    gc.unfreeze()  # The collector does not show what it was told to leave alone.
     for thing in gc.get_objects():
         # Not isinstance: that asks proxies, which may do anything.
         if issubclass(type(thing), psycopg2.extensions.connection):
