@@ -1,0 +1,176 @@
+"""What crontabber costs, all of it side by side in one run: python tests/benchmark.py [--json] [--quick]
+
+The cases take turns, so that whatever else the machine does meets all of them alike. docs/developer/benchmark.rst says
+how to read what is printed.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import psycopg2
+
+from tests.benchmark_cases import Bench, Case, Figures
+from tests.support import connection_options
+
+ROUNDS, ROUNDS_QUICK = 7, 3
+LOG_ROWS = 1_000_000
+IDLE_BOUNDS = {1: 1.75, 100: 2.1, 1000: 3.5}
+IDLE_BOUND_POSTGRES = 6.0
+MEMORY_BOUNDS = {100: 36, 1000: 45}
+REPORTS = ("--nagios", "--list-jobs")
+
+Result = dict[str, Any]
+
+
+def cases(quick: bool) -> list[Case]:
+    sizes = [1, 100] if quick else [1, 100, 1000]
+    idle = [Case("idle", jobs) for jobs in sizes] + [Case("idle", sizes[-1], "using_postgres")]
+    due = [Case("due", jobs) for jobs in sizes] + [Case("due", max(jobs, 5), "chains") for jobs in sizes]
+    rows = [0] if quick else [0, LOG_ROWS]
+    reports = [Case(mode, jobs, "plain", log_rows) for mode in REPORTS for jobs in sizes for log_rows in rows]
+    return [Case("floor"), *idle, *due, *reports]
+
+
+def run(chosen: list[Case], rounds: int) -> dict[Case, Figures]:
+    figures = {case: Figures() for case in chosen}
+    with tempfile.TemporaryDirectory(prefix="crontabber-benchmark-") as folder, ExitStack() as stack:
+        bench = Bench(Path(folder))
+        for case in {case.schema: case for case in chosen}.values():
+            stack.enter_context(bench.prepared(case))
+        for case in chosen:
+            bench.count(case, figures[case])
+        for turn in range(rounds):
+            print(f"round {turn + 1} of {rounds}", file=sys.stderr)
+            for case in chosen:
+                bench.measure(case, figures[case])
+    return figures
+
+
+def results(figures: dict[Case, Figures]) -> list[Result]:
+    """Medians, and what they are worth beside the floor and beside an idle tick of as many jobs."""
+    floor = median(figures[Case("floor")].milliseconds)
+    return [_result(case, each, floor, figures.get(Case("idle", case.jobs))) for case, each in figures.items()]
+
+
+def _result(case: Case, each: Figures, floor: float, idle: Figures | None) -> Result:
+    milliseconds = median(each.milliseconds)
+    result = {
+        "case": case.name, **asdict(case), "milliseconds": milliseconds,
+        "spread": [min(each.milliseconds), max(each.milliseconds)], "floors": milliseconds / floor,
+        "megabytes": median(each.megabytes), "statements": each.statements, "transactions": each.transactions,
+        "connections": each.connections,
+    }  # fmt: skip
+    if case.mode in REPORTS and idle:
+        result["idles"] = milliseconds / median(idle.milliseconds)
+    if case.mode == "due":
+        result["wal_bytes_a_job"] = median(each.wal_bytes) / case.jobs
+        if idle:
+            result["milliseconds_a_job"] = (milliseconds - median(idle.milliseconds)) / case.jobs
+            result["statements_a_job"] = (each.statements - idle.statements) / case.jobs
+            result["transactions_a_job"] = (each.transactions - idle.transactions) / case.jobs
+    return result
+
+
+def bounds(result: Result) -> dict[str, float]:
+    """The most that each figure of a case may be."""
+    mode, jobs = result["mode"], result["jobs"]
+    if mode == "floor":
+        return {}
+    bound: dict[str, float] = {"connections": 1}
+    if jobs in MEMORY_BOUNDS and result["kind"] == "plain":
+        bound["megabytes"] = MEMORY_BOUNDS[jobs]
+    if mode == "idle":
+        bound |= {"statements": 4}
+        bound["floors"] = IDLE_BOUNDS[jobs] if result["kind"] == "plain" else IDLE_BOUND_POSTGRES
+    elif mode in REPORTS:
+        bound |= {"statements": 1, "idles": 1.2}
+    else:
+        bound |= {"statements_a_job": 8, "transactions_a_job": 2, "wal_bytes_a_job": 700}
+        if jobs > 5:
+            bound["milliseconds_a_job"] = 1.2
+    return {name: most for name, most in bound.items() if name in result}
+
+
+def exceeded(measured: list[Result]) -> list[str]:
+    return [
+        f"{result['case']}: {name.replace('_', ' ')} {result[name]:.2f}, at most {most}"
+        for result in measured
+        for name, most in bounds(result).items()
+        if result[name] > most
+    ]
+
+
+def machine() -> dict[str, Any]:
+    with psycopg2.connect(**connection_options()) as connection, connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('server_version'), current_setting('fsync')")
+        [(server, fsync)] = cursor.fetchall()
+    return {
+        "system": platform.platform(),
+        "processors": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "psycopg2": psycopg2.__version__.split()[0],
+        "postgresql": server,
+        "fsync": fsync,
+        "milliseconds_a_flush": _milliseconds_a_flush(),
+        "load": os.getloadavg()[0],
+    }
+
+
+def _milliseconds_a_flush() -> float:
+    """What the disk takes for a few bytes: a median of 100."""
+    times = []
+    with tempfile.TemporaryFile() as file:
+        for _ in range(100):
+            began = time.perf_counter()
+            file.write(b"x" * 200)
+            file.flush()
+            os.fdatasync(file.fileno())
+            times.append((time.perf_counter() - began) * 1000)
+    return median(times)
+
+
+COLUMNS = (
+    ("ms", "milliseconds", ".1f"), ("x floor", "floors", ".2f"), ("x idle", "idles", ".2f"),
+    ("ms/job", "milliseconds_a_job", ".2f"), ("stmts", "statements", "d"), ("trans", "transactions", "d"),
+    ("conns", "connections", "d"), ("WAL/job", "wal_bytes_a_job", ".0f"), ("MB", "megabytes", ".1f"),
+)  # fmt: skip
+
+
+def table(measured: list[Result]) -> str:
+    width = max(len(result["case"]) for result in measured)
+    lines = [" " * width + "".join(f"{title:>9}" for title, _, _ in COLUMNS)]
+    for result in measured:
+        cells = (f"{result[name]:{form}}" if name in result else "" for _, name, form in COLUMNS)
+        lines.append(f"{result['case']:<{width}}" + "".join(f"{cell:>9}" for cell in cells))
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="What crontabber costs, beside a process that connects and asks once.")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--quick", action="store_true", help="fewer jobs, fewer rounds, no rows in the log")
+    arguments = parser.parse_args()
+    facts = machine()
+    measured = results(run(cases(arguments.quick), ROUNDS_QUICK if arguments.quick else ROUNDS))
+    if arguments.json:
+        print(json.dumps({"machine": facts, "results": measured, "exceeded": exceeded(measured)}, indent=1))
+        return
+    print("\n".join(f"{name.replace('_', ' ')}: {value}" for name, value in facts.items()), end="\n\n")
+    print(table(measured), end="\n\n")
+    print("\n".join(exceeded(measured)) or "Every figure is within its bound.")
+
+
+if __name__ == "__main__":
+    main()
