@@ -64,6 +64,7 @@ class TestSecrets(DatabaseTestCase):
     def setUp(self):
         super().setUp()
         self.write_module("vault", JOBS.replace("config.database_password", "config.get('password')"))
+        self.write_module("leaky", "import os\nraise RuntimeError(os.environ['PGPASSWORD'], 'password=s3same-too')")
         self.write_ini()
 
     def write_ini(self, **connection):
@@ -112,6 +113,7 @@ class TestSecrets(DatabaseTestCase):
             (lambda: broken(f"password {PASSWORD}"), "a line that cannot be read"),
             (lambda: broken(f"[[class-Telltale]]\nsecret_number={TOKEN}"), "a value that cannot be converted"),
             (lambda: broken(f"[sentry]\ndsn='''{DSN}"), "a quote that is not closed"),
+            (lambda: self.ini("leaky.Job|1d"), "a module that raises with one"),
             (lambda: broken(f"[paswords]\nx={TOKEN}"), "an option that nothing asks for"),
         ]
         for spoil, why in cases:

@@ -40,7 +40,8 @@ class Chatty(Noting):
 
     def run(self):
         super().run()
-        import subprocess
+        import os, subprocess
+        os.write(1, b"past Python\\n") if os.fstat(1).st_rdev != os.stat("/dev/full").st_rdev else None
         subprocess.run(["sh", "-c", "echo from a child; echo from a child >&2"])
 
 
