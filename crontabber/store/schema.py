@@ -7,7 +7,7 @@ import psycopg2
 
 from crontabber.errors import StateDatabaseError
 from crontabber.store import sql
-from crontabber.store.driver_errors import OLDEST_SERVER, explained
+from crontabber.store.driver_errors import OLDEST_SERVER, explained, is_missing_relation
 from crontabber.store.state_connection import StateConnection
 
 
@@ -37,8 +37,8 @@ class ServerFacts(NamedTuple):
 
 
 def look(connection: StateConnection) -> ServerFacts:
-    """One statement. StateDatabaseError if the server is older than we can work with."""
-    facts = _facts(connection.fetch(sql.CHECK_SCHEMA)[0])
+    """One statement if nothing is missing. StateDatabaseError if the server is older than we can work with."""
+    facts = _glance(connection) or _facts(connection.fetch(sql.CHECK_SCHEMA)[0])
     if facts.version < OLDEST_SERVER:
         version = f"{facts.version // 10000}.{facts.version // 100 % 100}"
         raise StateDatabaseError(f"state database: PostgreSQL {version} is too old: 9.5 is needed")
@@ -68,6 +68,19 @@ def complete(connection: StateConnection, logger: Any) -> ServerFacts:
     finally:
         if not raw.closed:
             raw.autocommit = True
+
+
+def _glance(connection: StateConnection) -> ServerFacts | None:
+    """What there is if all is there; None if something may be missing."""
+    try:
+        now, complete, read_only, version, schema = connection.fetch(sql.GLANCE)[0][:5]
+    except StateDatabaseError as error:
+        if not is_missing_relation(error.__cause__):  # type: ignore[arg-type]
+            raise
+        return None
+    if not complete:
+        return None
+    return ServerFacts(now, True, True, frozenset(("ongoing", "owner")), True, read_only, version, schema)
 
 
 def _facts(row: Any) -> ServerFacts:

@@ -1,0 +1,56 @@
+"""What crontabber asks of the server: as little as it can, however many jobs there are."""
+
+from tests.integration.counting_proxy import counted
+from tests.support import DatabaseTestCase, connection_options
+
+JOBS = """
+    from crontabber.base import BaseCronApp
+
+    for number in range({number}):
+        globals()[f'Job{{number}}'] = type(f'Job{{number}}', (BaseCronApp,), {{
+            'app_name': f'job-{{number}}', '__module__': __name__, 'run': lambda self: None,
+        }})
+"""
+NUMBER = 7
+NAMES = [f"job-{number}" for number in range(NUMBER)]
+# A name that has to be quoted.
+SCHEMA = 'Of "ours"'
+OPTIONS = {"PGOPTIONS": "-c search_path=\"Of\\ \"\"ours\"\"\""}
+
+
+class TestCost(DatabaseTestCase):
+    def setUp(self):
+        super().setUp()
+        quoted = SCHEMA.replace('"', '""')
+        self.sql(f'DROP SCHEMA IF EXISTS "{quoted}" CASCADE')
+        self.sql(f'CREATE SCHEMA "{quoted}"')
+        self.addCleanup(self.sql, f'DROP SCHEMA "{quoted}" CASCADE')
+        self.sql(f'SET search_path = "{quoted}"')
+        self.write_module("cheap_jobs", JOBS.format(number=NUMBER))
+        self.jobs = ",".join(f"cheap_jobs.Job{number}|1d" for number in range(NUMBER))
+        self.ini(self.jobs)
+        self.assertEqual(self.crontabber(**OPTIONS).returncode, 0)
+        self.assertEqual(self.sql("SELECT count(*) FROM crontabber_log"), [(NUMBER,)])
+
+    def traffic(self, *arguments):
+        """(connections, statements) of one process."""
+        with counted(connection_options()) as (options, traffic):
+            self.ini(self.jobs, connection=options)
+            self.assertEqual(self.crontabber(*arguments, **OPTIONS).returncode, 0)
+        return traffic.connections, len(traffic.statements)
+
+    def test_a_tick_that_finds_nothing_due_asks_twice(self):
+        self.assertEqual(self.traffic(), (1, 2))
+
+    def test_each_job_that_is_due_takes_two_statements_more(self):
+        self.due(*NAMES[2:])
+
+        self.assertEqual(self.traffic(), (1, 2 + 2 * (NUMBER - 2)))
+
+    def test_a_report_asks_once(self):
+        for mode in ("--nagios", "--list-jobs", "--audit-ghosts"):
+            with self.subTest(mode):
+                self.assertEqual(self.traffic(mode), (1, 1))
+
+    def test_a_version_asks_nothing(self):
+        self.assertEqual(self.traffic("--version"), (0, 0))
