@@ -152,8 +152,6 @@ class Reader:
         path = self.folder / name
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
-        if text.startswith("#!"):
-            path.chmod(0o755)
 
     def settle_ini(self, name: str, fragment: str) -> None:
         """Put the settings of `fragment` where an editor would."""
