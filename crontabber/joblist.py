@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any
 
 from configman import Namespace, RequiredConfig
+from configman.option import Option
 
 from crontabber.base import BaseCronApp
 from crontabber.errors import CrontabberError, JobDescriptionError, JobNotFoundError, JobsSettingError
@@ -15,6 +16,12 @@ from crontabber.rules.dependencies import names_in
 from crontabber.rules.schedule import parse_schedule
 
 FORM = "module.Class|FREQUENCY or module.Class|FREQUENCY|HH:MM"
+
+_FREQUENCY = Option("frequency", default="", from_string_converter=str, doc="how often: Nm, Nh or Nd")
+_TIME = Option(
+    "time", default="", from_string_converter=str,
+    doc="time of day HH:MM, in the time zone of the PostgreSQL server",
+)  # fmt: skip
 
 
 def line_splitter(text: str) -> list[str]:
@@ -39,11 +46,10 @@ def get_extra_as_options(entry: str) -> Namespace:
     if ":" in frequency and not time:
         frequency, time = "1d", frequency
     options = Namespace()
-    options.add_option("frequency", default=frequency, from_string_converter=str, doc="how often: Nm, Nh or Nd")
-    options.add_option(
-        "time", default=time, from_string_converter=str,
-        doc="time of day HH:MM, in the time zone of the PostgreSQL server",
-    )  # fmt: skip
+    for prototype, text in ((_FREQUENCY, frequency), (_TIME, time)):
+        # A copy: to make an option anew takes four times as long.
+        option = options[prototype.name] = prototype.copy()
+        option.default = option.value = text
     return options
 
 
@@ -139,10 +145,18 @@ def _job_list(
             return ", ".join(cls.original_input)
 
     for name, _ in loaded.class_list:
-        namespace = JobList.required_config.namespace(template % {"name": name})
-        namespace.update(loaded.required_configs[name])
-        namespace.update(loaded.options[name])
+        options = _together(loaded.required_configs[name], loaded.options[name])
+        JobList.required_config[template % {"name": name}] = options
     return JobList
+
+
+def _together(required_config: Namespace, of_its_entry: Namespace) -> Namespace:
+    if not required_config:
+        return of_its_entry
+    options = Namespace()
+    options.update(required_config)
+    options.update(of_its_entry)
+    return options
 
 
 def _load(

@@ -7,6 +7,7 @@ other zone Python would do so by the clock on the wall.
 import re
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta, tzinfo
+from functools import cache
 from typing import NamedTuple
 
 from crontabber.errors import FrequencyDefinitionError, TimeDefinitionError
@@ -64,6 +65,7 @@ def check_time(text: str) -> None:
     parse_time(text)
 
 
+@cache
 def parse_schedule(frequency: str, time: str | None) -> Schedule:
     """Of the two texts of a job's entry; no time is None or the empty text."""
     every = parse_frequency(frequency)
