@@ -86,6 +86,7 @@ class JobRun:
         self._occasion = occasion
         self._pid = os.getpid()
         self._last_success: datetime | None = None
+        self._error: BaseException | None = None
         self._failure: Failure | None = None
         # Since when the date that is running now has been running.
         self._date_started = claim.since
@@ -103,6 +104,10 @@ class JobRun:
             result = as_text(outcome.failure) if outcome.failure else "success"
             self._logger.error("%s: its result could not be stored. It was: %s", self._job.app_name, result)
             raise
+        finally:
+            # Once it is stored: a slow Sentry must not keep the claim.
+            if self._error is not None:
+                self._settings.report_error(self._error, self._job.app_name)
         self._tell(outcome, state)
         return state
 
@@ -157,9 +162,8 @@ class JobRun:
     def _failed(self, error: BaseException) -> Failure:
         if isinstance(error, KeyboardInterrupt):
             INTERRUPTION.note(error)
-        failure = failure_of(error, self._settings.mask)
-        self._settings.report_error(error, self._job.app_name)
-        return failure
+        self._error = error
+        return failure_of(error, self._settings.mask)
 
     def _state_after(self, outcome: Outcome) -> JobState:
         return state_after(self._job, self._occasion, outcome, self._store.zone, self._settings.retry_after)
