@@ -10,7 +10,7 @@ import unittest
 import zipfile
 from email import message_from_bytes
 from email.message import Message
-from importlib.util import find_spec
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from shutil import copytree, ignore_patterns, rmtree
 
@@ -34,6 +34,13 @@ LITTER = [
 ]
 
 
+def can_build() -> bool:
+    try:
+        return bool(version("build")) and [int(part) for part in version("setuptools").split(".")[:2]] >= [70, 1]
+    except PackageNotFoundError:
+        return False
+
+
 def files_in(folder: Path, *tops: str) -> set[str]:
     return {str(path.relative_to(folder)) for top in tops for path in (folder / top).rglob("*") if path.is_file()}
 
@@ -54,8 +61,8 @@ class TestPackaging(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        if not (find_spec("build") and find_spec("setuptools")):
-            raise unittest.SkipTest("needs build and setuptools: pip install -r test-requirements.txt")
+        if not can_build():
+            raise unittest.SkipTest("needs build and setuptools 70.1: pip install -r test-requirements.txt")
         cls.folder = Path(tempfile.mkdtemp(prefix="crontabber-packaging-"))
         cls.clean = copytree(ROOT, cls.folder / "clean", ignore=ignore_patterns(*NO_SOURCE))
         littered = copytree(cls.clean, cls.folder / "littered")
@@ -63,7 +70,10 @@ class TestPackaging(unittest.TestCase):
             (littered / name).parent.mkdir(parents=True, exist_ok=True)
             (littered / name).write_text("not to be packed")
         command = [sys.executable, "-m", "build", "--no-isolation", f"--outdir={cls.folder}", str(littered)]
-        subprocess.run(command, check=True, cwd=cls.folder, capture_output=True, timeout=120)
+        done = subprocess.run(command, cwd=cls.folder, text=True, capture_output=True, timeout=120, check=False)
+        if done.returncode:
+            cls.tearDownClass()
+            raise AssertionError(done.stdout + done.stderr)
 
     @classmethod
     def tearDownClass(cls) -> None:
