@@ -10,7 +10,7 @@ KILLS = 100
 # Of each of the two sessions.
 TERMINATIONS = 50
 # After its claim a process does a few dates before its fault comes.
-LONGEST_LIFE_SECONDS = 0.12
+LONGEST_LIFE_SECONDS = 0.1
 STARTING_SECONDS = 0.3
 
 
