@@ -11,7 +11,7 @@ from tests.support import DatabaseTestCase
 PLACES = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime.so.1", "/usr/local/lib/faketime/libfaketime.so.1")
 
 JOBS = """
-import datetime, pathlib, time
+import datetime, os, pathlib
 from crontabber import datetimeutil
 from crontabber.base import BaseCronApp
 from crontabber.mixins import as_backfill_cron_app
@@ -56,8 +56,11 @@ class Earlier(Noting):
     app_name = "a-slow-one"
 
     def run(self):
-        seconds = HERE / "seconds"
-        time.sleep(float(seconds.read_text()) if seconds.exists() else 0)
+        # It takes as long as the file says: for this process the clock goes on by so much.
+        seconds, clock = HERE / "seconds", pathlib.Path(os.environ["FAKETIME_TIMESTAMP_FILE"])
+        start = datetime.datetime.strptime(clock.read_text(), "@%Y-%m-%d %H:%M:%S")
+        if seconds.exists():
+            clock.write_text(f"@{start + datetime.timedelta(seconds=int(seconds.read_text())):%Y-%m-%d %H:%M:%S}")
 
 
 class Parent(Noting):
@@ -92,11 +95,11 @@ class SimulatedCrontab(DatabaseTestCase):
     def server_zone(self, zone: str) -> None:
         self.sql(f"ALTER DATABASE {self.database()} SET timezone = %s", (zone,))
 
-    def tick(self, moment: datetime, speed: int = 1) -> "subprocess.CompletedProcess[str]":
-        """`speed`: how many seconds pass for the process in one of ours."""
-        start = f"{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}"
+    def tick(self, moment: datetime) -> "subprocess.CompletedProcess[str]":
+        clock = self.folder / "clock"
+        clock.write_text(f"@{moment.astimezone(timezone.utc):%Y-%m-%d %H:%M:%S}")
         tick = self.crontabber(
-            LD_PRELOAD=faketime_library() or "", FAKETIME=f"@{start} x{speed}", TZ="UTC", FAKETIME_DONT_RESET="1",
+            LD_PRELOAD=faketime_library() or "", FAKETIME_TIMESTAMP_FILE=str(clock), FAKETIME_NO_CACHE="1", TZ="UTC",
             PGCONNECT_TIMEOUT="6000",
         )  # fmt: skip
         self.assertEqual(tick.returncode, 0, tick.stderr)
