@@ -55,6 +55,7 @@ class Claims:
         self._logger = logger
         self._schema = schema
         self._session_locks = session_locks
+        self._fetch = connection.fetch_often if session_locks else connection.fetch
         self._max_ongoing_age = max_ongoing_age
         self._owner = f"{socket.gethostname()}:{os.getpid()}"
 
@@ -65,7 +66,7 @@ class Claims:
         """
         died = self._obituary(seen, now)
         statement = sql.CLAIM_NEW if seen is None else sql.CLAIM_FROM_THE_DEAD if died else sql.CLAIM
-        row = self._connection.fetch(statement, self._claim_parameters(app_name, depends_on, seen, now, died))[0]
+        row = self._fetch(statement, self._claim_parameters(app_name, depends_on, seen, now, died))[0]
         if not row[0]:
             raise OngoingJobError(f"{app_name!r} is being run by {_who(seen)}")
         if row[1] is None:
@@ -168,7 +169,7 @@ class Claims:
             try:
                 if self._session_locks and not self._connection.is_open:
                     self._connection.fetch(sql.LOCK_AGAIN, claim.key())
-                return self._connection.fetch(statement, parameters)
+                return self._fetch(statement, parameters)
             except StateDatabaseError as error:
                 left = give_up_at - time.monotonic()
                 if not isinstance(error.__cause__, LOST_CONNECTION) or left <= 0:

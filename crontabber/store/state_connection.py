@@ -8,6 +8,7 @@ import psycopg2
 import psycopg2.extensions
 
 from crontabber.store.driver_errors import explained
+from crontabber.store.prepared import PreparedStatements
 
 Row = Sequence[Any]
 Parameters = Mapping[str, Any] | Sequence[Any] | None
@@ -20,6 +21,7 @@ class StateConnection:
     def __init__(self, factory: Any) -> None:
         self._factory = factory
         self._connection: Any = None
+        self._prepared = PreparedStatements()
         self._destination: tuple[Any, ...] = ()
         self._codec = "utf-8"
 
@@ -33,6 +35,7 @@ class StateConnection:
             except psycopg2.Error as error:
                 raise explained(error) from error
             self._connection = connection
+            self._prepared = PreparedStatements()
             self._destination = _destination(connection)
             self._codec = psycopg2.extensions.encodings[connection.encoding]
         return self._connection
@@ -45,6 +48,11 @@ class StateConnection:
     def fetch(self, statement: str, parameters: Parameters = None) -> list[Row]:
         """The rows of one statement, which is a transaction of its own."""
         return self._execute(statement, parameters)[1]
+
+    def fetch_often(self, statement: str, parameters: Mapping[str, Any]) -> list[Row]:
+        """The same for a statement that comes again and again. Not through a proxy that pools transactions."""
+        _ = self.raw  # What has been prepared was so on this connection.
+        return self.fetch(self._prepared.to_send(statement, self.fetch), parameters)
 
     def fetch_dicts(self, statement: str, parameters: Parameters = None) -> list[dict[str, Any]]:
         """The rows by the names of their columns."""

@@ -42,10 +42,12 @@ class TestCost(DatabaseTestCase):
     def test_a_tick_that_finds_nothing_due_asks_twice(self):
         self.assertEqual(self.traffic(), (1, 2))
 
-    def test_each_job_that_is_due_takes_two_statements_more(self):
-        self.due(*NAMES[2:])
+    def test_each_job_that_is_due_takes_two_statements_more_which_are_prepared_if_there_are_several(self):
+        for jobs, statements in ((1, 2 + 2), (2, 2 + 2 * 2 + 2), (NUMBER, 2 + 2 * NUMBER + 2)):
+            with self.subTest(jobs=jobs):
+                self.due(*NAMES[:jobs])
 
-        self.assertEqual(self.traffic(), (1, 2 + 2 * (NUMBER - 2)))
+                self.assertEqual(self.traffic(), (1, statements))
 
     def test_a_report_asks_once(self):
         for mode in ("--nagios", "--list-jobs", "--audit-ghosts"):
