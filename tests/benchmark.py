@@ -59,28 +59,35 @@ def run(chosen: list[Case], rounds: int) -> dict[Case, Figures]:
 
 
 def results(figures: dict[Case, Figures]) -> list[Result]:
-    """Medians, and what they are worth beside the floor and beside an idle tick of as many jobs."""
-    floor = median(figures[Case("floor")].milliseconds)
+    """Medians, also of what each round was worth beside the floor and beside an idle tick of as many jobs."""
+    floor = figures[Case("floor")]
     return [_result(case, each, floor, figures.get(Case("idle", case.jobs))) for case, each in figures.items()]
 
 
-def _result(case: Case, each: Figures, floor: float, idle: Figures | None) -> Result:
-    milliseconds = median(each.milliseconds)
+def _result(case: Case, each: Figures, floor: Figures, idle: Figures | None) -> Result:
     result = {
-        "case": case.name, **asdict(case), "milliseconds": milliseconds,
-        "spread": [min(each.milliseconds), max(each.milliseconds)], "floors": milliseconds / floor,
+        "case": case.name, **asdict(case), "milliseconds": median(each.milliseconds),
+        "spread": [min(each.milliseconds), max(each.milliseconds)], "floors": _times(each, floor),
         "megabytes": median(each.megabytes), "statements": each.statements, "transactions": each.transactions,
         "connections": each.connections,
     }  # fmt: skip
     if case.mode in REPORTS and idle:
-        result["idles"] = milliseconds / median(idle.milliseconds)
+        result["idles"] = _times(each, idle)
     if case.mode == "due":
         result["wal_bytes_a_job"] = median(each.wal_bytes) / case.jobs
         if idle:
-            result["milliseconds_a_job"] = (milliseconds - median(idle.milliseconds)) / case.jobs
+            result["milliseconds_a_job"] = _more(each, idle) / case.jobs
             result["statements_a_job"] = (each.statements - idle.statements) / case.jobs
             result["transactions_a_job"] = (each.transactions - idle.transactions) / case.jobs
     return result
+
+
+def _times(figures: Figures, others: Figures) -> float:
+    return median(mine / other for mine, other in zip(figures.milliseconds, others.milliseconds, strict=True))
+
+
+def _more(figures: Figures, others: Figures) -> float:
+    return median(mine - other for mine, other in zip(figures.milliseconds, others.milliseconds, strict=True))
 
 
 def bounds(result: Result) -> dict[str, float]:

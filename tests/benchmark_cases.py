@@ -151,9 +151,11 @@ def module_source(case: Case) -> str:
 
 
 def transactions(statements: list[str]) -> int:
-    """A statement is one by itself, unless it stands between BEGIN and its end."""
+    """A statement is one by itself, unless it stands between BEGIN and its end. What only prepares others is none."""
     number, within = 0, False
     for statement in statements:
+        if statement.startswith("PREPARE "):
+            continue
         begins, ends = (re.match(rf"(?i)({words})\b", statement) for words in ("begin|start", "commit|rollback|end"))
         number += not within and not ends
         within = bool(begins) or (within and not ends)
