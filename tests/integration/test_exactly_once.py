@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from tests.integration.faults import WAITING, FaultTestCase, seeded
 
-MISSED_DATES = 300
+MISSED_DATES = 1000
 KILLS = 100
 # Of each of the two sessions.
 TERMINATIONS = 50
@@ -96,7 +96,7 @@ class ExactlyOnceTestCase(FaultTestCase):
 
 
 class TestKills(ExactlyOnceTestCase):
-    def test_100_kills_at_random_moments_of_300_missed_dates(self):
+    def test_100_kills_at_random_moments_of_1000_missed_dates(self):
         for _ in range(KILLS):
             if self.random.random() < 0.8:
                 process = self.started()
