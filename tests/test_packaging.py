@@ -108,7 +108,7 @@ class TestPackaging(unittest.TestCase):
         self.assertEqual(about.get_payload(), (ROOT / "README.md").read_text("utf-8"))
         self.assertEqual(
             self.wheel().read(f"{NAME}.dist-info/entry_points.txt").decode(),
-            "[console_scripts]\ncrontabber = crontabber.app:local_main\n",
+            "[console_scripts]\ncrontabber = crontabber.__main__:local_main\n",
         )
 
     def test_it_asks_for_what_it_imports(self) -> None:
