@@ -34,7 +34,11 @@ OUR_LOCKS = f"""
 SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = {LOCK_CLASS} AND objid <> 0 AND granted
 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-OUR_SESSIONS = "SELECT pid FROM pg_stat_activity WHERE application_name = 'crontabber' AND datname = current_database()"
+# Since this test has begun: a test before it may have left one in this very process.
+OUR_SESSIONS = """
+SELECT pid FROM pg_stat_activity WHERE application_name = 'crontabber' AND datname = current_database()
+AND backend_start > (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())
+"""
 WAITING = f"{OUR_SESSIONS} AND wait_event_type = 'Lock'"
 
 
