@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from configman import Namespace
+from configman import Namespace, RequiredConfig
 
 from crontabber.errors import CrontabberError, JobDescriptionError
 from crontabber.rules.dependencies import names_in, reorder_dag
@@ -42,6 +42,17 @@ def required_config_of(job_class: Any, of_its_entry: Iterable[str]) -> Namespace
             *(f"jobs: {path}: its option {name!r} needs another name: that one is taken" for name in taken)
         )
     return options
+
+
+def who_requires(job_class: type) -> type:
+    """The class whose required_config is all that a job class requires: its own, or that of a base."""
+    asked: Any = job_class
+    collects = getattr(getattr(asked, "get_required_config", None), "__func__", None)
+    if collects is not RequiredConfig.get_required_config.__func__:
+        return job_class
+    while "required_config" not in vars(asked) and len(asked.__bases__) == 1:
+        asked = asked.__bases__[0]
+    return asked  # type: ignore[no-any-return]
 
 
 def _faults_of_class(job_class: Any) -> list[str]:

@@ -10,7 +10,7 @@ from configman.option import Option
 
 from crontabber.base import BaseCronApp
 from crontabber.errors import CrontabberError, JobDescriptionError, JobNotFoundError, JobsSettingError
-from crontabber.job_faults import faults_of_classes, required_config_of
+from crontabber.job_faults import faults_of_classes, required_config_of, who_requires
 from crontabber.job_run import Job
 from crontabber.rules.dependencies import names_in
 from crontabber.rules.schedule import parse_schedule
@@ -163,11 +163,16 @@ def _load(
     entries: Sequence[str], class_extractor: Callable[[str], str], extra_extractor: Callable[[str], Namespace]
 ) -> _Entries:
     loaded = _Entries()
+    known: dict[tuple[Any, ...], Namespace] = {}
     for entry in entries:
         try:
             options = extra_extractor(entry)
             job_class = _as_job_class(class_extractor(entry))
-            required_config = required_config_of(job_class, options)
+            # Most jobs require what another one does: nothing.
+            asked = (who_requires(job_class), *options)
+            required_config = known.get(asked)
+            if required_config is None:
+                required_config = known[asked] = required_config_of(job_class, options)
         except JobsSettingError as error:
             loaded.errors.append(error)
             continue

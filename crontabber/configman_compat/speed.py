@@ -53,6 +53,15 @@ def check_what_is_given(config_manager: ModuleType) -> None:
     config_manager.ConfigurationManager._check_for_mismatches = check_for_mismatches
 
 
+def walk_configs_in_haste(config_manager: ModuleType) -> None:
+    """See configs.py, which can be imported only now."""
+    from crontabber.configman_compat import configs
+
+    manager = config_manager.ConfigurationManager
+    manager._walk_config_copy_values, manager._aggregate = configs.walk_config_copy_values, configs.aggregate
+    manager._walk_and_close = staticmethod(configs.walk_and_close)
+
+
 def read_what_is_given(for_getopt: ModuleType) -> None:
     """See command_line.py, which can be imported only now."""
     from crontabber.configman_compat.command_line import get_values, long_options
@@ -72,5 +81,6 @@ COVERS: tuple[tuple[str, Callable[[ModuleType], None]], ...] = (
     ("configman.converters", find_what_is_loaded),
     ("configman.config_manager", overlay_once),
     ("configman.config_manager", check_what_is_given),
+    ("configman.config_manager", walk_configs_in_haste),
     ("configman.value_sources.for_getopt", read_what_is_given),
 )
