@@ -83,5 +83,7 @@ class Machine:
 
 def _add_user(home: Path) -> bool:
     command = ["useradd", "--create-home", f"--home-dir={home}", "--shell=/bin/sh", USER]
+    # A run that was killed has left its own.
+    subprocess.run(["userdel", "--force", USER], check=False, capture_output=True)
     subprocess.run(command, check=True, capture_output=True)
     return True
