@@ -98,7 +98,7 @@ class ExplainingManager:
         if unknown and self.option_definitions.admin.strict.value:
             raise ConfigurationError("\n".join(unknown.values()))
         self.unknown_options = tuple(unknown.values())
-        wanted = sum(_is_argument(self.option_definitions[key]) for key in known_keys)
+        wanted = sum(_is_argument(self.option_definitions[key]) for key in known_keys) if self.args else 0
         if len(self.args) > wanted:
             raise ConfigurationError(f"unexpected {self.args[wanted]!r}: every option begins with --; --help lists all")
 
