@@ -158,7 +158,18 @@ def hold_options_at_once(namespace: ModuleType) -> None:
         held["_key_order"].map[name] = None
         held[name] = value if isinstance(value, members) else namespace.Option(name=name, default=value, value=value)
 
-    namespace.Namespace.__setattr__ = __setattr__
+    update_one_by_one = namespace.Namespace.update
+
+    def update(self: Any, other: Any = (), /, **more: Any) -> None:
+        if type(self) is type(other) is namespace.Namespace:
+            held, theirs = vars(self), vars(other)
+            keys = theirs["_key_order"].map
+            held["_key_order"].map.update(keys)
+            held.update({key: theirs[key] for key in keys})
+            other = ()
+        update_one_by_one(self, other, **more)
+
+    namespace.Namespace.__setattr__, namespace.Namespace.update = __setattr__, update
 
 
 def collect_each_requirement_once(required_config: ModuleType) -> None:
