@@ -1,4 +1,4 @@
-"""From definitions with their values to a configuration, and its end: a walk through everything, three times a process.
+"""From definitions with their values to a configuration, and its end: each a walk through everything.
 
 Imported while configman.config_manager is, when everything beneath it is there.
 """
@@ -16,6 +16,17 @@ from crontabber.configman_compat.containers import PLAIN_TYPES
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
+
+
+def get_config(self: Any, mapping_class: Any = DotDictWithAcquisition) -> Any:
+    """The configuration, with what its aggregations have made of it. A method of ConfigurationManager.
+
+    configman's own makes all of it a second time, only to have these few values in it.
+    """
+    config = self._generate_config(mapping_class)
+    if self._aggregate(self.option_definitions, config, config):
+        _put_aggregations(self.option_definitions, config)
+    return config
 
 
 def walk_config_copy_values(self: Any, source: Any, destination: Any, mapping_class: Any) -> None:
@@ -63,6 +74,14 @@ def walk_and_close(config: Any) -> None:
                 value.close()
         except KeyError:
             pass  # hasattr does not expect it of a mapping.
+
+
+def _put_aggregations(source: Any, config: Any) -> None:
+    for key, member in source.items():
+        if isinstance(member, Aggregation) and not key.endswith("$"):
+            config[key] = member.value
+        elif isinstance(member, Namespace) and _has_aggregations(member):
+            _put_aggregations(member, config[key])
 
 
 def _has_aggregations(namespace: Any) -> bool:

@@ -59,6 +59,7 @@ def walk_configs_in_haste(config_manager: ModuleType) -> None:
 
     manager = config_manager.ConfigurationManager
     manager._walk_config_copy_values, manager._aggregate = configs.walk_config_copy_values, configs.aggregate
+    manager.get_config = configs.get_config
     manager._walk_and_close = staticmethod(configs.walk_and_close)
 
 
