@@ -1,17 +1,24 @@
-"""Where log messages go: stderr for people, syslog for the machine."""
+"""Where log messages go: stderr for people, syslog for the machine.
 
-import logging
-import os
+A tick that has nothing to say does without the module logging, whose import takes 4 ms.
+"""
+
 import sys
 from collections.abc import Callable
+from functools import cached_property, partial
 from typing import Any
 
 from configman import Namespace
 
 from crontabber.secret_mask import SecretMask
-from crontabber.standard_streams import STATUS_LINE
 
 REFERENCE = "resource.logging"
+
+# As in logging.
+DEBUG, INFO, WARNING, ERROR, CRITICAL = 10, 20, 30, 40, 50
+
+STDERR_FORM = "{asctime} {levelname} - {message}"
+SYSLOG_FORM = " (pid {process}): {levelname} - {message}"
 
 
 def logging_required_config(app_name: str) -> Namespace:
@@ -19,22 +26,22 @@ def logging_required_config(app_name: str) -> Namespace:
     required_config = Namespace()
     options = required_config.namespace("logging")
     options.add_option(
-        "stderr_error_logging_level", default=logging.INFO, from_string_converter=logging_level,
+        "stderr_error_logging_level", default=INFO, from_string_converter=logging_level,
         reference_value_from=REFERENCE,
         doc="log to stderr from this level on (10 DEBUG, 20 INFO, 30 WARNING, 40 ERROR, 50 CRITICAL)",
     )
     options.add_option(
-        "stderr_line_format_string", default="{asctime} {levelname} - {message}", from_string_converter=line_format,
+        "stderr_line_format_string", default=STDERR_FORM, from_string_converter=line_format,
         reference_value_from=REFERENCE,
         doc="the form of a line on stderr; {asctime}, {levelname}, {message} and the other attributes of a record",
     )
     options.add_option(
-        "syslog_error_logging_level", default=logging.ERROR, from_string_converter=logging_level,
+        "syslog_error_logging_level", default=ERROR, from_string_converter=logging_level,
         reference_value_from=REFERENCE,
         doc="log to syslog from this level on, on a machine that has one; above 50 it is off",
     )
     options.add_option(
-        "syslog_line_format_string", default=f"{app_name} (pid {{process}}): {{levelname}} - {{message}}",
+        "syslog_line_format_string", default=f"{app_name}{SYSLOG_FORM}",
         from_string_converter=line_format, reference_value_from=REFERENCE, doc="the form of a line in syslog",
     )
     options.add_option("syslog_host", default="localhost", reference_value_from=REFERENCE,
@@ -48,6 +55,8 @@ def logging_required_config(app_name: str) -> Namespace:
 
 def logging_level(text: str) -> int:
     """A level by its number or its name. ValueError says what is wanted."""
+    import logging
+
     level = logging.getLevelName(text.strip().upper())
     if not isinstance(level, int):
         level = int(text) if text.strip().isdecimal() else -1
@@ -58,9 +67,15 @@ def logging_level(text: str) -> int:
 
 def line_format(text: str) -> str:
     """A format string that a line can be made with. ValueError says what is wrong with it."""
-    record = logging.LogRecord("", logging.INFO, "", 0, "", None, None)
+    if text == STDERR_FORM or _is_syslog_form(text):
+        return text
+    import logging
+
+    from crontabber.log_handlers import formatter
+
+    record = logging.LogRecord("", INFO, "", 0, "", None, None)
     try:
-        _formatter(text).format(record)
+        formatter(text).format(record)
     except (ValueError, TypeError, LookupError, AttributeError) as error:
         raise ValueError(f"no line can be made with it ({type(error).__name__}: {error})") from error
     return text
@@ -68,37 +83,36 @@ def line_format(text: str) -> str:
 
 def setup_logger(app_name: str, config: Any, local_unused: Any = None, args_unused: Any = None) -> "LoggerWrapper":
     """The logger `app_name`, with its handlers as `config.logging` says. A configman aggregation."""
-    logger = logging.getLogger(app_name)
     tear_down_logger(app_name)
-    logger.propagate = False
-    options = config.logging
-    mask = SecretMask(config)
-    handlers: list[tuple[logging.Handler, int, str]] = [
-        (_Stderr(), options.stderr_error_logging_level, options.stderr_line_format_string),
-        (_Syslog(options), options.syslog_error_logging_level, options.syslog_line_format_string),
-    ]
-    for handler, level, form in handlers:
-        handler.setLevel(level)
-        handler.setFormatter(_MaskingFormatter(_formatter(form), mask))
-        logger.addHandler(handler)
-    # What nobody hears is not put together.
-    logger.setLevel(min(level for _, level, _ in handlers))
-    return LoggerWrapper(logger, config)
+    make = partial(_logger, app_name, config.logging, SecretMask(config))
+    # Whoever has imported logging may ask it for this logger by its name.
+    if "logging" in sys.modules:
+        return LoggerWrapper(make(), config)
+    return LoggerWhenHeard(make, lowest_level(config.logging), config)
 
 
 def tear_down_logger(app_name: str) -> None:
     """Take the handlers away that `setup_logger` has set."""
+    if "logging" not in sys.modules:
+        return
+    import logging
+
     logger = logging.getLogger(app_name)
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
 
 
+def lowest_level(options: Any) -> int:
+    """What is below it nobody hears."""
+    return min(options.stderr_error_logging_level, options.syslog_error_logging_level)
+
+
 class LoggerWrapper:
     """The logger that jobs see as `config.logger`. In an application with several threads each line says whose it is,
     when `config.executor_identity` is a function that tells."""
 
-    def __init__(self, logger: logging.Logger, config: Any) -> None:
+    def __init__(self, logger: Any, config: Any) -> None:
         self.logger = logger
         self.config = config
 
@@ -110,88 +124,72 @@ class LoggerWrapper:
         return f"- {identity()} - " if callable(identity) else ""
 
     def debug(self, message: Any, *args: Any, **kwargs: Any) -> None:
-        self._log(logging.DEBUG, message, args, kwargs)
+        self._log(DEBUG, message, args, kwargs)
 
     def info(self, message: Any, *args: Any, **kwargs: Any) -> None:
-        self._log(logging.INFO, message, args, kwargs)
+        self._log(INFO, message, args, kwargs)
 
     def warning(self, message: Any, *args: Any, **kwargs: Any) -> None:
-        self._log(logging.WARNING, message, args, kwargs)
+        self._log(WARNING, message, args, kwargs)
 
     def error(self, message: Any, *args: Any, **kwargs: Any) -> None:
-        self._log(logging.ERROR, message, args, kwargs)
+        self._log(ERROR, message, args, kwargs)
 
     def critical(self, message: Any, *args: Any, **kwargs: Any) -> None:
-        self._log(logging.CRITICAL, message, args, kwargs)
+        self._log(CRITICAL, message, args, kwargs)
 
     def exception(self, message: Any, *args: Any, **kwargs: Any) -> None:
-        self._log(logging.ERROR, message, args, {"exc_info": True, **kwargs})
+        self._log(ERROR, message, args, {"exc_info": True, **kwargs})
 
     warn = warning
 
+    def _is_heard(self, level: int) -> bool:
+        return bool(self.logger.isEnabledFor(level))
+
     def _log(self, level: int, message: Any, args: Any, kwargs: Any) -> None:
-        if self.logger.isEnabledFor(level):
+        if self._is_heard(level):
             self.logger.log(level, f"{self.executor_identity()}{message}", *args, **{"stacklevel": 3, **kwargs})
 
 
-class _MaskingFormatter(logging.Formatter):
-    """No secret leaves it, and a message that cannot be put together is shown in its parts."""
+class LoggerWhenHeard(LoggerWrapper):
+    """One whose logger is made when somebody would hear it, or asks for it."""
 
-    def __init__(self, formatter: logging.Formatter, mask: Callable[[str], str]) -> None:
-        super().__init__()
-        self._formatter = formatter
-        self._mask = mask
+    def __init__(self, make: Callable[[], Any], lowest: int, config: Any) -> None:
+        self._make = make
+        self._lowest = lowest
+        self.config = config
 
-    def format(self, record: logging.LogRecord) -> str:
-        try:
-            text = self._formatter.format(record)
-        except Exception as error:
-            place = f"{record.pathname}:{record.lineno}"
-            text = f"{record.levelname} - {record.msg!r} {record.args!r} (no message, at {place}: {error})"
-        return self._mask(text)
+    @cached_property
+    def logger(self) -> Any:  # type: ignore[override]
+        return self._make()
 
+    def __getattr__(self, name: str) -> Any:
+        # configman asks each of its values whether it has a close; no logger has. If this has none, making it failed.
+        if name in ("close", "logger"):
+            raise AttributeError(name)
+        return super().__getattr__(name)
 
-def _formatter(form: str) -> logging.Formatter:
-    """Either style of format string."""
-    return logging.Formatter(form, style="%" if "%(" in form else "{")
-
-
-class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]
-    """Where stderr is closed or full, the work goes on in silence."""
-
-    def __init__(self) -> None:
-        super().__init__(sys.stderr)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if self.stream is not None:
-            with STATUS_LINE.out_of_the_way():
-                super().emit(record)
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        pass
+    def _is_heard(self, level: int) -> bool:
+        return level >= self._lowest and super()._is_heard(level)
 
 
-class _Syslog(logging.Handler):
-    """Finds syslog at the first record: most ticks have none for it. A machine without one is no reason to fail."""
+def _logger(app_name: str, options: Any, mask: Callable[[str], str]) -> Any:
+    import logging
 
-    def __init__(self, options: Any) -> None:
-        super().__init__()
-        self._options = options
-        self._tried = False
-        self._handler: logging.Handler | None = None
+    from crontabber.log_handlers import add_handlers
 
-    def emit(self, record: logging.LogRecord) -> None:
-        if not self._tried:
-            self._tried = True
-            self._handler = _syslog_handler(self._options)
-        if self._handler is not None:
-            self._handler.setFormatter(self.formatter)
-            self._handler.emit(record)
+    logger = logging.getLogger(app_name)
+    logger.propagate = False
+    add_handlers(logger, options, mask)
+    # What nobody hears is not put together.
+    logger.setLevel(lowest_level(options))
+    return logger
 
-    def close(self) -> None:
-        if self._handler is not None:
-            self._handler.close()
-        super().close()
+
+def _is_syslog_form(text: str) -> bool:
+    """The default one, beginning with the name of an application that is no form itself."""
+    name = text.removesuffix(SYSLOG_FORM)
+    return name != text and not any(character in name for character in "{}%")
 
 
 def _port(text: str) -> int:
@@ -209,19 +207,3 @@ def _facility(text: str) -> str:
     if text not in SysLogHandler.facility_names:
         raise ValueError(f"a facility is wanted: {', '.join(sorted(SysLogHandler.facility_names))}")
     return text
-
-
-def _syslog_handler(options: Any) -> logging.Handler | None:
-    """Where syslog listens: on this machine its socket, elsewhere a UDP port. None if there is none."""
-    import logging.handlers
-
-    if options.syslog_host not in ("localhost", ""):
-        address: Any = (options.syslog_host, options.syslog_port)
-    elif os.path.exists("/dev/log"):
-        address = "/dev/log"
-    else:
-        return None
-    try:
-        return logging.handlers.SysLogHandler(address, options.syslog_facility_string)
-    except OSError:
-        return None

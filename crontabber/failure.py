@@ -1,7 +1,6 @@
 """What a job raised, as text that can always be stored: whatever the exception does to whoever looks at it."""
 
 import os
-import traceback
 from collections.abc import Callable
 from types import TracebackType
 
@@ -46,6 +45,8 @@ def _both_ends(text: str) -> str:
 
 def _formatted(error: BaseException) -> str:
     """The traceback as --list-jobs shows it, between the heading and the exception that it prints itself."""
+    import traceback
+
     whole = traceback.TracebackException(type(error), error, _from_the_job_on(error.__traceback__))
     text = "".join(whole.format())
     text = text.removeprefix("Traceback (most recent call last):\n")

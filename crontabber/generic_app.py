@@ -1,6 +1,5 @@
 """The shell around an application: logging, signals, and the one place that turns errors into exit codes."""
 
-import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
@@ -13,9 +12,11 @@ from configman.environment import environment
 
 from crontabber import standard_streams
 from crontabber.app_logging import (
+    DEBUG,
     LoggerWrapper,
     logging_level,
     logging_required_config,
+    lowest_level,
     setup_logger,
     tear_down_logger,
 )
@@ -170,7 +171,7 @@ class _Shell:
                 for sentence in manager.unknown_options:
                     config.logger.warning("%s", sentence)
                 app = config.application(config)
-                if logging.getLogger(self._app_class.app_name).isEnabledFor(logging.DEBUG):
+                if lowest_level(config.logging) <= DEBUG:
                     manager.log_config(_AtDebug(config.logger))
                 return app.main() or ExitCode.DONE
             except Exception:
@@ -183,7 +184,7 @@ class _Shell:
         """Before there is a logger, the command line alone can ask for it."""
         asked = option_given(self._arguments, "logging.stderr_error_logging_level")
         with suppress(ValueError):
-            if asked and logging_level(asked) <= logging.DEBUG:
+            if asked and logging_level(asked) <= DEBUG:
                 import traceback
 
                 standard_streams.say(self._mask(traceback.format_exc()))

@@ -104,6 +104,8 @@ class Runner:
         return UTC if state is not None and state.next_run is not None else self._store.zone
 
     def _claim_and_run(self, job: Job, tick: Tick, force: bool) -> None:
+        # Where logging is imported late, the logger has to be there before the job: it may ask for it by its name.
+        getattr(self._logger, "logger", None)
         seen = tick.states.get(job.app_name)
         try:
             claim = self._store.claims.take(job.app_name, job.depends_on, seen, self._clock())

@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "crontabber"
 # From the top. A name stands for a module, or for a folder with all that is in it.
 TIERS = [
     ["app", "__main__"],
-    ["app_answers", "announcements", "app_options", "generic_app", "app_logging", "misuse", "configured", "joblist", "job_faults",
+    ["app_answers", "announcements", "app_options", "generic_app", "app_logging", "log_handlers", "misuse", "configured", "joblist", "job_faults",
      "configuration", "config_file", "option_faults", "help_text", "secret_mask"],
     ["base", "mixins", "child_process"],
     ["runner", "job_run", "surroundings", "failure", "sentry", "sentry_transport", "error_copy", "progress"],

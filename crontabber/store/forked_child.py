@@ -7,7 +7,6 @@ the end, breaks the parent's connection; and a child that lives on would keep al
 import gc
 import os
 import sys
-import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
@@ -48,6 +47,8 @@ def _exit_code(error: BaseException | None) -> int:
     if isinstance(error, SystemExit):
         print(error.code, file=sys.stderr)
     else:
+        import traceback
+
         traceback.print_exception(type(error), error, error.__traceback__)
     return 1
 

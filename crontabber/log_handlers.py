@@ -1,0 +1,97 @@
+"""The handlers of the logger: where a line goes once there is one. Most ticks have none, and so no need of this."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from crontabber.standard_streams import STATUS_LINE
+
+
+def add_handlers(logger: logging.Logger, options: Any, mask: Callable[[str], str]) -> None:
+    """Those for stderr and for syslog, as the options of the namespace `logging` say."""
+    handlers: list[tuple[logging.Handler, int, str]] = [
+        (_Stderr(), options.stderr_error_logging_level, options.stderr_line_format_string),
+        (_Syslog(options), options.syslog_error_logging_level, options.syslog_line_format_string),
+    ]
+    for handler, level, form in handlers:
+        handler.setLevel(level)
+        handler.setFormatter(_MaskingFormatter(formatter(form), mask))
+        logger.addHandler(handler)
+
+
+def formatter(form: str) -> logging.Formatter:
+    """Either style of format string."""
+    return logging.Formatter(form, style="%" if "%(" in form else "{")
+
+
+class _MaskingFormatter(logging.Formatter):
+    """No secret leaves it, and a message that cannot be put together is shown in its parts."""
+
+    def __init__(self, formatter: logging.Formatter, mask: Callable[[str], str]) -> None:
+        super().__init__()
+        self._formatter = formatter
+        self._mask = mask
+
+    def format(self, record: logging.LogRecord) -> str:
+        try:
+            text = self._formatter.format(record)
+        except Exception as error:
+            place = f"{record.pathname}:{record.lineno}"
+            text = f"{record.levelname} - {record.msg!r} {record.args!r} (no message, at {place}: {error})"
+        return self._mask(text)
+
+
+class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]
+    """Where stderr is closed or full, the work goes on in silence."""
+
+    def __init__(self) -> None:
+        super().__init__(sys.stderr)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.stream is not None:
+            with STATUS_LINE.out_of_the_way():
+                super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        pass
+
+
+class _Syslog(logging.Handler):
+    """Finds syslog at the first record: most ticks have none for it. A machine without one is no reason to fail."""
+
+    def __init__(self, options: Any) -> None:
+        super().__init__()
+        self._options = options
+        self._tried = False
+        self._handler: logging.Handler | None = None
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not self._tried:
+            self._tried = True
+            self._handler = _syslog_handler(self._options)
+        if self._handler is not None:
+            self._handler.setFormatter(self.formatter)
+            self._handler.emit(record)
+
+    def close(self) -> None:
+        if self._handler is not None:
+            self._handler.close()
+        super().close()
+
+
+def _syslog_handler(options: Any) -> logging.Handler | None:
+    """Where syslog listens: on this machine its socket, elsewhere a UDP port. None if there is none."""
+    import logging.handlers
+
+    if options.syslog_host not in ("localhost", ""):
+        address: Any = (options.syslog_host, options.syslog_port)
+    elif os.path.exists("/dev/log"):
+        address = "/dev/log"
+    else:
+        return None
+    try:
+        return logging.handlers.SysLogHandler(address, options.syslog_facility_string)
+    except OSError:
+        return None
