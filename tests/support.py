@@ -3,11 +3,13 @@
 import atexit
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import textwrap
 import unittest
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -35,8 +37,13 @@ def connection_options() -> dict[str, str]:
     folder.chmod(0o755)
     server = EmbeddedServer(str(folder / "data"))
     server.start()
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    atexit.register(server.stop, force=True)
+
+    def clean_up() -> None:
+        server.stop(force=True)
+        shutil.rmtree(folder, ignore_errors=True)
+
+    atexit.register(clean_up)
+    _before_sigterm(clean_up)
     return {name: value for name, value in parse_dsn(server.dsn).items() if name in OPTIONS}
 
 
@@ -126,6 +133,17 @@ class DatabaseTestCase(unittest.TestCase):
         )  # fmt: skip
         self.addCleanup(_end, process)
         return process
+
+
+def _before_sigterm(clean_up: Callable[[], None]) -> None:
+    """Python runs nothing of `atexit` when a signal ends it."""
+
+    def end(signum: int, frame: Any) -> None:
+        clean_up()
+        signal.signal(signum, signal.SIG_DFL)
+        os.kill(os.getpid(), signum)
+
+    signal.signal(signal.SIGTERM, end)
 
 
 def _end(process: "subprocess.Popen[str]") -> None:
