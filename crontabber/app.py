@@ -15,7 +15,7 @@ from crontabber.announcements import say_what_is_next, warn_about_the_clock
 from crontabber.app_answers import Answers
 from crontabber.app_options import asks_for, mode_of, required_config
 from crontabber.base import convert_frequency, reorder_dag
-from crontabber.configured import described, faults_of, listed, sentry_dsn, warn_about_unknown_dependencies, watched
+from crontabber.configured import described, faults_of, sentry_dsn, warn_about_unknown_dependencies
 from crontabber.datetimeutil import timesince, utc_now
 from crontabber.errors import (
     BrokenJSONError,
@@ -28,7 +28,6 @@ from crontabber.errors import (
     OngoingJobError,
     OutputError,
     SentryConfigurationError,
-    StateDatabaseError,
     TimeDefinitionError,
 )
 from crontabber.generic_app import App
@@ -44,7 +43,7 @@ from crontabber.misuse import told
 from crontabber.rules.schedule import check_time
 from crontabber.runner import Runner, Tick
 from crontabber.secret_mask import SecretMask
-from crontabber.standard_streams import answer, is_terminal, say, wants_colour
+from crontabber.standard_streams import answer, is_terminal, say
 from crontabber.store.claims import RowLevelLockError
 from crontabber.store.state_database import JobStateDatabase
 from crontabber.transaction_executor import database_transaction
@@ -154,26 +153,6 @@ class CronTabberBase(Answers, RequiredConfig):
             say_what_is_next(self.config.logger, [job], tick, utc_now(), self.job_state_database.zone)
         return tick.exit_code()
 
-    def list_jobs(self, stream: TextIO | None = None) -> None:
-        from crontabber.reports.job_list import for_terminal, render_job_list
-
-        text = render_job_list(listed(self._jobs()), self._states_to_read(), utc_now())
-        if is_terminal(stream or sys.stdout):
-            text = for_terminal(text, wants_colour())
-        answer(text, stream)
-
-    def nagios(self, stream: TextIO | None = None) -> int:
-        """Print one line; the exit code that Nagios expects."""
-        from crontabber.reports.nagios import critical, judge
-
-        jobs = watched(self._jobs())
-        try:
-            verdict = judge(jobs, self._states_to_read())
-        except StateDatabaseError as error:
-            verdict = critical(str(error))
-        answer(f"{verdict.line}\n", stream)
-        return verdict.exit_code
-
     def reset_job(self, description: str) -> None:
         """Forget the state of a job, also of one that is configured no longer; the log keeps its runs."""
         app_name = self._app_name_of(description)
@@ -186,12 +165,6 @@ class CronTabberBase(Answers, RequiredConfig):
     def sentrytest(self) -> None:
         """Send a test message. SentryConfigurationError if no DSN is configured."""
         self._sentry().send_test()
-
-    def audit_ghosts(self, stream: TextIO | None = None) -> None:
-        from crontabber.reports.ghosts import render_ghosts
-
-        configured = [job.app_name for job in self._jobs()]
-        answer(render_ghosts(self._states_to_read(), configured), stream)
 
     def _now(self) -> datetime:
         # Looked up at each call: test suites patch this module's utc_now.

@@ -1,11 +1,12 @@
-"""What an application can ask about its jobs and their state: the part of CronTabberBase that picks no mode."""
+"""What can be asked about the jobs and their state: the part of CronTabberBase that picks no mode and runs nothing."""
 
+import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TextIO
 
-from crontabber.configured import described, faults_of, path_of
-from crontabber.errors import CrontabberError, JobNotFoundError
+from crontabber.configured import described, faults_of, listed, path_of, watched
+from crontabber.errors import CrontabberError, JobNotFoundError, StateDatabaseError
 from crontabber.failure import failure_of
 from crontabber.job_run import Job, Occasion, state_after
 from crontabber.joblist import jobs_of
@@ -13,6 +14,7 @@ from crontabber.rules.dependencies import names_in, reorder_dag, why_blocked
 from crontabber.rules.job_state import JobState, Outcome
 from crontabber.rules.schedule import is_due, parse_schedule, parse_time
 from crontabber.secret_mask import SecretMask
+from crontabber.standard_streams import answer, is_terminal, wants_colour
 
 
 class Answers:
@@ -30,6 +32,32 @@ class Answers:
         if self._job_state_database is None:
             self._job_state_database = self.config.crontabber.job_state_db_class(self.config.crontabber)
         return self._job_state_database
+
+    def list_jobs(self, stream: TextIO | None = None) -> None:
+        from crontabber.reports.job_list import for_terminal, render_job_list
+
+        text = render_job_list(listed(self._jobs()), self._states_to_read(), self._now())
+        if is_terminal(stream or sys.stdout):
+            text = for_terminal(text, wants_colour())
+        answer(text, stream)
+
+    def nagios(self, stream: TextIO | None = None) -> int:
+        """Print one line; the exit code that Nagios expects."""
+        from crontabber.reports.nagios import critical, judge
+
+        jobs = watched(self._jobs())
+        try:
+            verdict = judge(jobs, self._states_to_read())
+        except StateDatabaseError as error:
+            verdict = critical(str(error))
+        answer(f"{verdict.line}\n", stream)
+        return verdict.exit_code
+
+    def audit_ghosts(self, stream: TextIO | None = None) -> None:
+        from crontabber.reports.ghosts import render_ghosts
+
+        configured = [job.app_name for job in self._jobs()]
+        answer(render_ghosts(self._states_to_read(), configured), stream)
 
     def configtest(self) -> bool:
         """Is every job configured well? Each fault is logged."""

@@ -18,6 +18,26 @@ if TYPE_CHECKING:
 PLAIN_TYPES = frozenset((type(None), str, bytes, int, float, bool, list, tuple))
 
 
+class Items(ItemsView):
+    """Of a DotDict: its keys, each with what it holds there."""
+
+    _mapping: Any
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        held = vars(self._mapping)
+        return iter([(key, held[key]) for key in self._mapping._key_order.map])
+
+
+class Values(ValuesView):
+    """Of a DotDict: what it holds, in the order of its keys."""
+
+    _mapping: Any
+
+    def __iter__(self) -> Iterator[Any]:
+        held = vars(self._mapping)
+        return iter([held[key] for key in self._mapping._key_order.map])
+
+
 def keep_order_in_a_dict(orderedset: ModuleType) -> None:
     """A dict keeps the order of its keys by itself today; no list of links is needed.
 
@@ -52,20 +72,6 @@ def keep_order_in_a_dict(orderedset: ModuleType) -> None:
 
 def walk_without_lookups(dotdict: ModuleType) -> None:
     """What a mapping holds is taken from where it holds it, not by a lookup of each dotted key from the top."""
-
-    class Items(ItemsView):
-        _mapping: Any
-
-        def __iter__(self) -> Iterator[tuple[str, Any]]:
-            held = vars(self._mapping)
-            return iter([(key, held[key]) for key in self._mapping._key_order.map])
-
-    class Values(ValuesView):
-        _mapping: Any
-
-        def __iter__(self) -> Iterator[Any]:
-            held = vars(self._mapping)
-            return iter([held[key] for key in self._mapping._key_order.map])
 
     def items(self: Any) -> ItemsView[str, Any]:
         return Items(self) if type(self).__getitem__ in lookups else ItemsView(self)
