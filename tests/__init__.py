@@ -6,7 +6,7 @@ import signal
 import crontabber  # noqa: F401
 
 
-def setup_package() -> None:
+def setup_package():  # nose refuses annotations here on Python 3.10
     """Called by nose, and not where a crontabber that a test has started imports its jobs from here."""
     # What a shell ignores for a command in the background, or nohup for any, all that the tests start would ignore,
     # too. A handler is not inherited.
