@@ -148,7 +148,8 @@ class TestBackfill(SimulatedCrontab):
 
             dates = [date for _, date in self.ran()]
             self.assertEqual(dates, [seen + (n + 1) * timedelta(hours=1) for n in range(len(dates))])
-            self.assertEqual(self.row("dates", "last_success"), dates[-1])
+            # The signal may come when a date is noted and its run has not ended: then that date is still to be done.
+            self.assertIn(self.row("dates", "last_success"), dates[-2:])
             self.due("dates")
 
 
