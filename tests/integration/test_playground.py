@@ -120,7 +120,7 @@ class TestPlayground(unittest.TestCase):
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
         return subprocess.run(
             [str(self.checkout / "exampleapp/run.sh"), *arguments], env=kept | {"PYTHON": str(self.python)}, cwd="/", text=True,
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120, check=False,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, check=False,
         )  # fmt: skip
 
     def make_due(self, *app_names: str) -> None:
