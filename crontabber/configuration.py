@@ -91,11 +91,12 @@ class ExplainingManager:
         return known
 
     def _check_for_mismatches(self: Any, known_keys: set[str]) -> None:
+        strict = self.option_definitions.admin.strict.value
         try:
-            unknown = dict(unknown_options(self, known_keys))
+            unknown = dict(unknown_options(self, known_keys, strict))
         except NotAnOptionError as error:
             raise ConfigurationError(fault_of_command_line(error, known_keys)) from error
-        if unknown and self.option_definitions.admin.strict.value:
+        if unknown and strict:
             raise ConfigurationError("\n".join(unknown.values()))
         self.unknown_options = tuple(unknown.values())
         wanted = sum(_is_argument(self.option_definitions[key]) for key in known_keys) if self.args else 0

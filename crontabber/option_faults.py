@@ -23,6 +23,9 @@ _WANTED: dict[Any, str] = {
 # Others may share these, or look after what they set: what is there too much is no fault unless it looks like one.
 _SHARED = re.compile(r"(resource|secrets)\.|(.*\.)?class-[^.]+\.")
 
+# What a job's author has added: there a list may be welcome.
+_OF_A_JOB = re.compile(r"(.*\.)?class-[^.]+\.(?!frequency$|time$)[^.]+")
+
 
 def faults_of_values(manager: Any) -> list[str]:
     """A sentence for each option whose text cannot be converted. An option that many refer to is named once."""
@@ -30,14 +33,17 @@ def faults_of_values(manager: Any) -> list[str]:
 
 
 def faults_that_went_unnoticed(manager: Any) -> list[str]:
-    """The same for values that configman takes without a word: a boolean that is none, no class or a whole module."""
+    """The same for values that configman takes without a word: a boolean that is none, no class or a whole module, a
+    list for a text."""
     return _faults(manager, _why_not_meant)
 
 
-def unknown_options(manager: Any, known: set[str]) -> Iterator[tuple[str, str]]:
-    """For each option that a source has and nothing asks for: its name, and a sentence. NotAnOptionError for what
-    the command line has too much."""
+def unknown_options(manager: Any, known: set[str], strict: bool) -> Iterator[tuple[str, str]]:
+    """For each option that a source has and nothing asks for: its name, and a sentence; unless it is `strict`, without
+    what may be there for others. NotAnOptionError for what the command line has too much."""
     from crontabber.configman_compat.command_line import unknown_keys
+
+    sections = {name.rpartition(".")[0] for name in known}
 
     for source in manager.values_source_list:
         in_command_line = hasattr(source, "command_line_value_source")
@@ -48,9 +54,10 @@ def unknown_options(manager: Any, known: set[str]) -> Iterator[tuple[str, str]]:
             ours = tuple(f"{key}." for key, value in definitions if isinstance(value, Namespace))
             unknown = {key for key in unknown if key.startswith(ours)}
         for key in sorted(unknown):
+            section = key.rpartition(".")[0]
             shared = _SHARED.match(key)
             near = _nearest_in_section(key, known) if shared else _nearest(key, known)
-            if near or not shared:
+            if near or strict or not shared or ("class-" in section and section in sections):
                 yield key, f"{_place(manager, source)}: there is no option {key}{near}; it changes nothing"
 
 
@@ -61,7 +68,10 @@ def fault_of_command_line(error: Exception, known: Iterable[str]) -> str:
         return f"{error}: see --help"
     option = f"--{cause.opt}" if len(cause.opt) > 1 else f"-{cause.opt}"
     if "must not have an argument" in cause.msg:
-        return f"{option} is a switch that takes no value; in a configuration file it can be set to True or False"
+        # --conf is a beginning of --configtest.
+        meant = [key for key in known if key.startswith("admin.") and cause.opt.startswith(key.removeprefix("admin."))]
+        hint = f" (did you mean --{meant[0]}=...?)" if meant else ""
+        return f"{option} is a switch that takes no value{hint}; in a configuration file it can be True or False"
     if "requires argument" in cause.msg:
         return f"{option} wants a value: {option}{'=' if option.startswith('--') else ' '}..."
     if "unique prefix" in cause.msg:
@@ -84,10 +94,10 @@ def options_in(definitions: Namespace) -> list[tuple[str, Option]]:
     return found
 
 
-def _faults(manager: Any, why_not: Callable[[Option], str | None]) -> list[str]:
+def _faults(manager: Any, why_not: Callable[[str, Option], str | None]) -> list[str]:
     faults: dict[tuple[str, str], str] = {}
     for key, option in options_in(manager.option_definitions):
-        why = why_not(option)
+        why = why_not(key, option)
         if why is None:
             continue
         source = _source_of(manager, key)
@@ -99,7 +109,7 @@ def _faults(manager: Any, why_not: Callable[[Option], str | None]) -> list[str]:
     return list(faults.values())
 
 
-def _why_not_converted(option: Option) -> str | None:
+def _why_not_converted(key: str, option: Option) -> str | None:
     if not isinstance(option.default, str) or option.from_string_converter is None:
         return None
     try:
@@ -116,8 +126,10 @@ def _why_not_converted(option: Option) -> str | None:
     return None
 
 
-def _why_not_meant(option: Option) -> str | None:
+def _why_not_meant(key: str, option: Option) -> str | None:
     converter, text = option.from_string_converter, option.default
+    if converter is str and isinstance(text, list) and not _OF_A_JOB.fullmatch(key):
+        return "a value with a comma stands between quotes"
     if converter is str or not isinstance(text, str):
         return None
     if converter is boolean_converter and str_quote_stripper(text.strip()).lower() not in _BOOLEANS:
@@ -163,6 +175,8 @@ def _nearest_in_section(key: str, known: Iterable[str]) -> str:
     from difflib import get_close_matches
 
     section, _, last = key.rpartition(".")
+    if last == "jobs" and "crontabber.jobs" in known:
+        return " (did you mean crontabber.jobs? What stands below the heading of a section belongs to that section)"
     sections = {name.rpartition(".")[0] for name in known}
     if section in sections:
         options = [name.rpartition(".")[2] for name in known if name.rpartition(".")[0] == section]

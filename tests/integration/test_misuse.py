@@ -143,6 +143,7 @@ COMMAND_LINE = [
     Misuse("a switch with a value", ("--force", "takes no value"), ("--force=yes", "--job=good")),
     Misuse("a switch of the configuration with a value", ("--crontabber.session_locks", "takes no value"),
            ("--crontabber.session_locks=False",)),
+    Misuse("--conf for --admin.conf", ("--configtest", "--admin.conf="), ("--conf=crontabber.ini",)),
     Misuse("a word that belongs to no option", ("'good'",), ("good",)),
     Misuse("a word after two dashes", ("'good'",), ("--", "good")),
     Misuse("an empty --job", ("--job is empty",), ("--job=",)),
@@ -196,6 +197,11 @@ VALUES = [
     Misuse("an unknown facility", ("logging.syslog_facility_string", "'nowhere'", "daemon"),
            extra="[logging]\nsyslog_facility_string=nowhere"),
     Misuse("a port that there is not", ("logging.syslog_port", "'70000'"), extra="[logging]\nsyslog_port=70000"),
+    Misuse("two numbers for one", ("crontabber.error_retry_time", "'600, 1'", "whole number"),
+           crontabber={"error_retry_time": "600, 1"}),
+    Misuse("a frequency with a comma", ("crontabber.class-Good.frequency", "between quotes"),
+           extra="[[class-Good]]\nfrequency=1d, 2d"),
+    Misuse("a password with a comma", ("crontabber.password is ****", "between quotes"), crontabber={"password": "s3same,x"}),
     Misuse("two bad values at once", ("crontabber.error_retry_time", "crontabber.max_ongoing_age_hours"),
            crontabber={"error_retry_time": "soon", "max_ongoing_age_hours": "x"}),
     Misuse("what the job's own converter refuses", ("crontabber.class-Configured.number", "'2'", "at least 3 is wanted"),
@@ -205,6 +211,10 @@ VALUES = [
     Misuse("a secret that cannot be converted", ("crontabber.class-Configured.password", "****"),
            jobs="oddities.Configured|1d", extra="[[class-Configured]]\npassword=s3same-open"),
     Misuse("a section where an option is", ("crontabber.jobs",), raw=b"[crontabber]\n[[jobs]]\na=1\n"),
+    Misuse("what nothing asks for of a job, where that is refused", ("crontabber.ini", "crontabber.class-Good.nosuch"),
+           ("--admin.strict",), extra="[[class-Good]]\nnosuch=1"),
+    Misuse("what may be another program's, where that is refused", ("crontabber.ini", "secrets.vault.x"),
+           ("--admin.strict",), extra="[secrets]\n[[vault]]\nx=1"),
     Misuse("what nothing asks for, where that is refused", ("crontabber.ini", "crontabber.jbos", "crontabber.jobs"),
            ("--admin.strict",), extra="jbos=1"),
 ]  # fmt: skip
@@ -409,6 +419,11 @@ class TestWarnings(DatabaseTestCase):
             (dict(extra="[[class-Configurd]]\nnumber=5"),
              "crontabber.ini: there is no option crontabber.class-Configurd.number"
              f" (did you mean crontabber.class-Configured.number?); {nothing}"),
+            (dict(extra="[[class-Configured]]\nzzz=5"),
+             f"crontabber.ini: there is no option crontabber.class-Configured.zzz; {nothing}"),
+            (dict(extra="[[class-Departed]]\njobs=oddities.Good|1d"),
+             "crontabber.ini: there is no option crontabber.class-Departed.jobs (did you mean crontabber.jobs? What stands"
+             f" below the heading of a section belongs to that section); {nothing}"),
             (dict(extra="[elsewhere]\nx=1"), f"crontabber.ini: there is no option elsewhere.x; {nothing}"),
             ({"crontabber.jbos": "x"}, f"environment: there is no option crontabber.jbos (did you mean crontabber.jobs?); {nothing}"),
         ]  # fmt: skip
