@@ -206,6 +206,16 @@ class Help(unittest.TestCase):
         self.assertIn("(default: %)", printed(["--help"]))
 
 
+class ShortForms(unittest.TestCase):
+    def test_that_of_an_option_further_down_is_understood(self):
+        tree = Namespace()
+        tree.namespace("crontabber").namespace("class-Job").add_option("shorty", default="a", short_form="S")
+
+        config = manager(["-S", "b"], definition=tree).get_config()
+
+        self.assertEqual(config.crontabber["class-Job"].shorty, "b")
+
+
 class Writing(unittest.TestCase):
     maxDiff = None
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from types import ModuleType
+from types import BuiltinMethodType, MethodType, ModuleType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+MISSING = object()
 WITH_WRITERS = ("for_mapping", "for_conf", "for_json", "for_configobj")
 
 
@@ -90,12 +91,18 @@ def read_json_that_configman_wrote(for_json: ModuleType) -> None:
 
 
 def _values_of(json_value: Any) -> Any:
-    """In place of each option as configman writes it, a mapping of its attributes, its value."""
+    """In place of each option as configman writes it, a mapping of its attributes, its value, if there is one."""
     if not isinstance(json_value, dict):
         return json_value
-    if json_value.keys() >= {"name", "default", "value", "doc", "from_string_converter"}:
-        return json_value["default"]
-    return {key: _values_of(value) for key, value in json_value.items()}
+    values = {
+        key: value.get("default", MISSING) if _is_option(value) else _values_of(value)
+        for key, value in json_value.items()
+    }
+    return {key: value for key, value in values.items() if value is not MISSING}
+
+
+def _is_option(json_value: Any) -> bool:
+    return isinstance(json_value, dict) and json_value.keys() >= {"name", "doc", "from_string_converter"}
 
 
 def read_percent_signs(for_configobj: ModuleType) -> None:
@@ -132,6 +139,33 @@ def _open_utf_8(path: str, mode: str = "r") -> Any:
     return open(path, mode, encoding="utf-8-sig")  # noqa: PTH123  # pathlib takes 5 ms to import
 
 
+def find_short_forms_of_any_depth(for_getopt: ModuleType) -> None:
+    """The short form of an option more than one level down, such as a job's, was shown by --help, and refused."""
+
+    def find_name_with_short_form(self: Any, letter: str, source: Any, prefix: str) -> str | None:
+        for key, value in source.items():
+            if isinstance(value, for_getopt.option.Option) and value.short_form == letter:
+                return f"{prefix}{value.name}"
+            if isinstance(value, for_getopt.namespace.Namespace):
+                name: str | None = self.find_name_with_short_form(letter, value, f"{prefix}{key}.")
+                if name:
+                    return name
+        return None
+
+    for_getopt.ValueSource.find_name_with_short_form = find_name_with_short_form
+
+
+def name_methods_of_classes(converters: ModuleType) -> None:
+    """The default `datetime.datetime.now` was written as `None.now`."""
+
+    def to_str(method: Any) -> str:
+        if isinstance(method.__self__, type):
+            return f"{method.__self__.__module__}.{method.__qualname__}"
+        return str(converters.arbitrary_object_to_string(method))
+
+    converters.to_string_converters.update(dict.fromkeys((BuiltinMethodType, MethodType), to_str))
+
+
 def show_percent_signs(for_argparse: ModuleType) -> None:
     """A doc with a percent sign does not break `--help` where argparse writes it."""
     add_argument = for_argparse.ParserContainer._add_argument_from_configman_option
@@ -164,10 +198,12 @@ def dispatch_to_the_writers_of_now(value_sources: ModuleType) -> None:
 
 
 COVERS: tuple[tuple[str, Callable[[ModuleType], None]], ...] = (
+    ("configman.converters", name_methods_of_classes),
     ("configman.dotdict", look_up_dotted_keys),
     ("configman.option", compare_defaults_as_text),
     ("configman.value_sources.for_json", read_json_that_configman_wrote),
     ("configman.value_sources.for_configobj", read_percent_signs),
+    ("configman.value_sources.for_getopt", find_short_forms_of_any_depth),
     ("configman.value_sources.for_argparse", show_percent_signs),
     *((f"configman.value_sources.{name}", read_utf_8) for name in ("for_conf", "for_json", "for_configobj")),
     *((f"configman.value_sources.{name}", write_what_can_be_read) for name in WITH_WRITERS),

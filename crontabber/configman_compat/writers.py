@@ -51,12 +51,16 @@ def write_conf(source: Namespace, output_stream: IO[str], write_plainly: Callabl
         name, value = _dotted(namespace, option.name), str(option)
         print(_commented(f"name: {name}\ndoc: {option.doc}"), file=output_stream)
         assignment = f"{name}={value}"
-        stands = (option.likely_to_be_changed or option.has_changed) and "\n" not in value
+        stands = _stands(option) and "\n" not in value
         print(assignment if stands else _commented(assignment), end="\n\n", file=output_stream)
 
 
 def write_json(source: Namespace, output_stream: IO[str], write_plainly: Callable[..., None]) -> None:
-    """None is null, which was the text "None"; and a value is written by the option's own converter."""
+    """None is null, which was the text "None"; and a value is written by the option's own converter.
+
+    JSON has no comments: what is at its default says so by another name, for a value would hide that of the resource
+    which the option refers to. What is no option, and is asked for nowhere, is left out.
+    """
     json.dump(_as_json(source), output_stream)
 
 
@@ -70,6 +74,11 @@ def _options(source: Namespace, namespace: str = "") -> Iterator[tuple[str, Opti
     for key, value in source.items():
         if isinstance(value, Namespace):
             yield from _options(value, _dotted(namespace, key))
+
+
+def _stands(option: Option) -> bool:
+    """Is it more than a comment, that says what would be so without it?"""
+    return bool(option.likely_to_be_changed or option.has_changed)
 
 
 def _dotted(namespace: str, name: str) -> str:
@@ -115,8 +124,7 @@ def _read_from_ini(value: str) -> str | None:
 def _as_json(source: Any) -> Any:
     if isinstance(source, Option):
         attributes = {name: None if value is None else to_str(value) for name, value in vars(source).items()}
+        del attributes["value"], attributes["default"]
         value = None if source.value is None else str(source)
-        return attributes | {"value": value, "default": value}
-    if isinstance(source, Aggregation):
-        return {"name": source.name, "function": to_str(source.function)}
-    return {key: _as_json(value) for key, value in source.items()}
+        return attributes | ({"value": value, "default": value} if _stands(source) else {"default_in_code": value})
+    return {key: _as_json(value) for key, value in source.items() if not isinstance(value, Aggregation)}
