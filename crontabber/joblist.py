@@ -1,5 +1,6 @@
 """The `jobs` setting: from its text to job classes and the namespaces of their options."""
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
@@ -10,10 +11,13 @@ from configman.option import Option
 
 from crontabber.base import BaseCronApp
 from crontabber.errors import CrontabberError, JobDescriptionError, JobNotFoundError, JobsSettingError
+from crontabber.failure import OURS
 from crontabber.job_faults import faults_of_classes, required_config_of, who_requires
 from crontabber.job_run import Job
 from crontabber.rules.dependencies import names_in
 from crontabber.rules.schedule import parse_schedule
+
+STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
 
 FORM = "module.Class|FREQUENCY or module.Class|FREQUENCY|HH:MM"
 
@@ -129,7 +133,7 @@ def _job_list(
     if loaded.errors:
         found = [*faults_of_classes(loaded.class_list), *_faults_of_schedules(loaded)]
         faults = [fault for error in loaded.errors for fault in error.faults]
-        raise type(loaded.errors[0])(*faults, *found)
+        raise type(loaded.errors[0])(*faults, *found) from loaded.errors[0]
 
     class JobList(RequiredConfig):
         """The classes of the `jobs` setting."""
@@ -201,5 +205,16 @@ def _faults_of_schedules(loaded: _Entries) -> list[str]:
 
 
 def _broken_module(path: str, module_name: str, error: BaseException) -> JobNotFoundError:
-    said = " ".join(str(error).split())
-    return JobNotFoundError(f"jobs: {path}: importing {module_name} raised {type(error).__name__}: {said}")
+    said = " ".join(f"{type(error).__name__}: {error}".split())
+    return JobNotFoundError(f"jobs: {path}: importing {module_name} raised {said}{_place_of(error)}")
+
+
+def _place_of(error: BaseException) -> str:
+    """Where in a user's code it was raised; a SyntaxError says so itself."""
+    frame, place = error.__traceback__, ""
+    while frame is not None and not isinstance(error, SyntaxError):
+        file = frame.tb_frame.f_code.co_filename
+        if not file.startswith((OURS, STANDARD_LIBRARY, "<frozen ")):
+            place = f" ({file}, line {frame.tb_lineno})"
+        frame = frame.tb_next
+    return place

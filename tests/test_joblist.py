@@ -13,6 +13,7 @@ from crontabber.joblist import (
     pipe_splitter,
 )
 from tests import jobs
+from tests.support import ROOT
 
 convert = classes_in_namespaces_converter_with_compression()
 
@@ -106,7 +107,8 @@ class TestFaults(unittest.TestCase):
             ("tests.jobs.Nothing|1d", "jobs: tests.jobs.Nothing: the module tests.jobs has no 'Nothing'"),
             ("Lonely|1d", "jobs: 'Lonely' is not of the form module.Class"),
             ("tests.broken_jobs.Any|1d",
-             "jobs: tests.broken_jobs.Any: importing tests.broken_jobs raised RuntimeError: broken while loading"),
+             "jobs: tests.broken_jobs.Any: importing tests.broken_jobs raised RuntimeError: broken while loading"
+             f" ({ROOT}/tests/broken_jobs.py, line 3)"),
             ("tests.jobs.FooJob", "jobs: 'tests.jobs.FooJob' has no frequency: write module.Class|FREQUENCY or"
              " module.Class|FREQUENCY|HH:MM"),
             (f"{odd}.not_a_class|1d",
@@ -151,4 +153,5 @@ class TestFaults(unittest.TestCase):
     def test_a_module_that_exits_when_it_is_imported_is_a_fault(self):
         (fault,) = self.faults("tests.exiting_jobs.Any|1d")
 
-        self.assertEqual(fault, "jobs: tests.exiting_jobs.Any: importing tests.exiting_jobs raised SystemExit: 3")
+        self.assertEqual(fault, "jobs: tests.exiting_jobs.Any: importing tests.exiting_jobs raised SystemExit: 3"
+                                f" ({ROOT}/tests/exiting_jobs.py, line 5)")  # fmt: skip
