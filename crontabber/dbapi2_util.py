@@ -9,8 +9,6 @@ from typing import Any
 
 Row = Sequence[Any]
 
-FETCH_SIZE = 500
-
 
 class DBApiUtilNonFatalBaseException(Exception):
     """An error that says nothing against the connection: an executor rolls back and passes it on."""
@@ -46,8 +44,7 @@ def execute_query_iter(connection: Any, sql: str, parameters: Any = None) -> Ite
     The result stays with the client, so that the loop over it may commit, and may use the connection for more.
     """
     with _executed(connection, sql, parameters) as cursor:
-        while rows := cursor.fetchmany(FETCH_SIZE):
-            yield from rows
+        yield from iter(cursor.fetchone, None)
 
 
 def execute_query_fetchall(connection: Any, sql: str, parameters: Any = None) -> list[Row]:
@@ -64,7 +61,8 @@ def execute_no_results(connection: Any, sql: str, parameters: Any = None) -> Non
 
 def _first_row(connection: Any, sql: str, parameters: Any) -> Row | None:
     with _executed(connection, sql, parameters) as cursor:
-        return cursor.fetchone() if cursor.description else None
+        # Not every stand-in for a cursor has a description.
+        return cursor.fetchone() if getattr(cursor, "description", True) else None
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 import sqlite3
 import unittest
+from unittest.mock import MagicMock
 
 from crontabber.dbapi2_util import (
     DBApiUtilNonFatalBaseException,
@@ -84,6 +85,30 @@ class TestDbapi2Util(unittest.TestCase):
             execute_no_results(self.connection, "INSERT INTO t VALUES (?)", row)
 
         self.assertEqual(single_row_sql(self.connection, "SELECT count(*), sum(i) FROM t"), (1234, 1234 * 1235 // 2))
+
+    def test_a_stand_in_for_a_cursor_needs_no_more_than_its_first_methods(self):
+        class Cursor:
+            def __init__(self):
+                self.rows = [(1,), (2,)]
+
+            def execute(self, *args):
+                pass
+
+            def fetchone(self):
+                return self.rows.pop(0) if self.rows else None
+
+            def close(self):
+                pass
+
+        class Connection:
+            def cursor(self):
+                return Cursor()
+
+        self.assertEqual(list(execute_query_iter(Connection(), TWO_ROWS)), [(1,), (2,)])
+        self.assertEqual(single_value_sql(Connection(), TWO_ROWS), 1)
+        mocked = MagicMock()
+        mocked.cursor.return_value.fetchone.side_effect = [(1,), None]
+        self.assertEqual(list(execute_query_iter(mocked, TWO_ROWS)), [(1,)])
 
     def test_an_iteration_that_is_given_up_leaves_no_cursor_open(self):
         rows = execute_query_iter(self.connection, TWO_ROWS)
