@@ -105,6 +105,13 @@ class TestNagios(unittest.TestCase):
 
         self.assertEqual(verdict.line, "CRITICAL - foo (FooJob) | T | a|b c [31m d e")
 
+    def test_an_error_without_a_text_keeps_its_field(self):
+        states = {n: JobState(n, error_count=1, last_error={"type": "T", "value": ""}) for n in ("foo", "bar")}
+
+        verdict = judge([self.FOO, WatchedJob("bar", "Bar", is_backfill=False)], states)
+
+        self.assertEqual(verdict.line, "CRITICAL - foo (FooJob) | T | ; bar (Bar) | T | ")
+
     def test_a_job_gets_at_most_1000_characters(self):
         error = {"type": "T", "value": "x" * 1_000_000}
 

@@ -33,7 +33,7 @@ def judge(jobs: Iterable[WatchedJob], states: Mapping[str, JobState]) -> Verdict
             mild = job.is_backfill and state.error_count == 1
             (warnings if mild else criticals).append(_part(job, state))
     if criticals:
-        return critical("; ".join(criticals + warnings))
+        return Verdict(2, f"CRITICAL - {'; '.join(criticals + warnings)}")
     if warnings:
         return Verdict(1, f"WARNING - {'; '.join(warnings)}")
     return Verdict(0, "OK - All systems nominal")
@@ -55,5 +55,6 @@ def one_line(text: str) -> str:
 
 def _part(job: WatchedJob, state: JobState) -> str:
     error = state.last_error
-    text = one_line(f"{job.app_name} ({job.class_name}) | {error.get('type')} | {error.get('value')}")
+    fields = (f"{job.app_name} ({job.class_name})", str(error.get("type")), str(error.get("value")))
+    text = " | ".join(map(one_line, fields))
     return text if len(text) <= LIMIT else text[: LIMIT - 1] + "…"
