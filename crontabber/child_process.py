@@ -13,13 +13,15 @@ from crontabber.interruption import INTERRUPTION
 GRACE_SECONDS = 0.5
 
 
-def run(command: str | Sequence[str], input: str | None = None, timeout: float | None = None) -> tuple[int, str, str]:
+def run(
+    command: str | Sequence[str], input: str | bytes | None = None, timeout: float | None = None
+) -> tuple[int, str, str]:
     """(exit code, stdout, stderr) of a command line for the shell, or of a program with its arguments as they are.
 
     Bytes that are no UTF-8 become lone surrogates, and are themselves again in `input`. subprocess.TimeoutExpired
     after `timeout` seconds. Whatever is raised, nothing of the command goes on running.
     """
-    given = None if input is None else input.encode("utf-8", "surrogateescape")
+    given = input.encode("utf-8", "surrogateescape") if isinstance(input, str) else input
     process = None
     try:
         with _without_interruption():

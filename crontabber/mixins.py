@@ -97,7 +97,7 @@ def with_subprocess(job_class: JobClass) -> JobClass:
     """The job has `self.run_process(command)`."""
 
     def run_process(
-        self: Any, command: str | Sequence[str], input: str | None = None, timeout: float | None = None
+        self: Any, command: str | Sequence[str], input: str | bytes | None = None, timeout: float | None = None
     ) -> tuple[int, str, str]:
         """(exit code, stdout, stderr) of a command line for the shell, or of a list of a program and its arguments,
         which no shell sees. Output is stripped; the input is empty if none is given.

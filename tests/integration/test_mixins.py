@@ -242,10 +242,11 @@ class TestSubprocess(unittest.TestCase):
                 self.outcomes = [
                     self.run_process("cat; echo $0 >&2; exit 3", input="given", timeout=60),
                     self.run_process(["echo", "; rm -rf"]),
+                    self.run_process(["wc", "-c"], input=b"\xff\0"),
                 ]
 
         job = job_of(Job)
         run(job)
 
-        self.assertEqual(job.outcomes, [(3, "given", "/bin/sh"), (0, "; rm -rf", "")])
+        self.assertEqual(job.outcomes, [(3, "given", "/bin/sh"), (0, "; rm -rf", ""), (0, "2", "")])
         self.assertFalse(hasattr(BaseCronApp, "run_process"))
