@@ -38,6 +38,9 @@ _DSN = (
     r"(?::\d{1,5})?(?:/[^\s/?#]+)*/[^\s/?#]+(?:\?[^\s#]*)?"
 )
 
+# With blanks, or what masks secrets would take it for one.
+NO_DSN = "sentry.dsn is no DSN: write https://KEY @ HOST/PROJECT without blanks"
+
 Clean = Callable[[str], str]
 
 
@@ -100,7 +103,7 @@ class Sentry:
                 return str(client.get_ident(captured))
         dsn = re.fullmatch(_DSN, self._dsn)
         if dsn is None or not self._dsn.isascii():
-            raise SentryConfigurationError("sentry.dsn is no DSN: write https://KEY@HOST/PROJECT") from None
+            raise SentryConfigurationError(NO_DSN) from None
         raise SentryDeliveryError(f"Sentry at {dsn['host']} took no report: {errand.why()}") from errand.failure
 
     def _capture(self, error: BaseException, app_name: str, clean: Clean) -> tuple[Any, Any]:

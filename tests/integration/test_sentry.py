@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 RELEASE = "1.2.3"
 NOT_SENT = "DEBUG Failed to capture and send error to Sentry"
 GIVEN_UP = "WARNING Sentry has held the jobs back for too long: it gets no more errors in this run"
-NO_DSN = "WARNING sentry.dsn is no DSN: write https://KEY@HOST/PROJECT; errors are not sent to Sentry"
+NO_DSN = "WARNING sentry.dsn is no DSN: write https://KEY @ HOST/PROJECT without blanks; errors are not sent to Sentry"
 
 
 def load_raven() -> ModuleType:
@@ -435,7 +435,7 @@ class TestSentry(unittest.TestCase):
         receiver = self.receiver(401, {"X-Sentry-Error": "\x1b[2Jthat key\tis unknown"})
         cases = [
             (None, SentryConfigurationError, "there is no Sentry to test: sentry.dsn is not set"),
-            ("nonsense", SentryConfigurationError, "sentry.dsn is no DSN: write https://KEY@HOST/PROJECT"),
+            ("nonsense", SentryConfigurationError, "sentry.dsn is no DSN: write https://KEY @ HOST/PROJECT without blanks"),
             (
                 receiver.dsn(),
                 SentryDeliveryError,
