@@ -1,4 +1,4 @@
-"""What a tick says by itself: that clocks disagree, and what is next when nothing was due."""
+"""What a tick says by itself: that there are no jobs, that clocks disagree, what is next when nothing was due."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
@@ -10,6 +10,11 @@ from crontabber.runner import Tick
 
 # The host's clock may be this far from the server's before it is worth a warning.
 CLOCK_TOLERANCE = timedelta(minutes=1)
+
+
+def warn_about_no_jobs(logger: Any) -> None:
+    """Nobody starts it for nothing: it is more likely the wrong configuration, or `jobs` in the wrong section."""
+    logger.warning("No jobs are configured: nothing to do. (Is it the right --admin.conf?)")
 
 
 def warn_about_the_clock(logger: Any, database: Any, now: datetime) -> None:

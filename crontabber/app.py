@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from configman import RequiredConfig
 
 from crontabber import __version__
-from crontabber.announcements import say_what_is_next, warn_about_the_clock
+from crontabber.announcements import say_what_is_next, warn_about_no_jobs, warn_about_the_clock
 from crontabber.app_answers import Answers
 from crontabber.app_options import asks_for, mode_of, required_config
 from crontabber.base import convert_frequency, reorder_dag
@@ -32,6 +32,7 @@ from crontabber.errors import (
 )
 from crontabber.generic_app import App
 from crontabber.generic_app import main as generic_main
+from crontabber.interruption import INTERRUPTION
 from crontabber.job_run import Job, RunSettings
 from crontabber.joblist import (
     classes_in_namespaces_converter_with_compression,
@@ -128,7 +129,7 @@ class CronTabberBase(Answers, RequiredConfig):
         """One tick: run every job that is due; the exit code."""
         jobs = reorder_dag(self._jobs())
         if not jobs:
-            self.config.logger.info("No jobs are configured: nothing to do.")
+            warn_about_no_jobs(self.config.logger)
             return ExitCode.DONE
         tick = self._run(jobs, jobs)
         if not tick.anything_due and is_terminal(sys.stderr):
@@ -149,7 +150,10 @@ class CronTabberBase(Answers, RequiredConfig):
             )
             return ExitCode.DONE
         tick = self._run([job], jobs, force)
-        if not tick.anything_due:
+        if tick.anything_due:
+            # It has been attended to: starting over, as SIGHUP wants, would force it a second time.
+            INTERRUPTION.restart = False
+        else:
             say_what_is_next(self.config.logger, [job], tick, utc_now(), self.job_state_database.zone)
         return tick.exit_code()
 
@@ -190,8 +194,10 @@ class CronTabberBase(Answers, RequiredConfig):
         faults = faults_of(self.config.crontabber)
         for fault in faults:
             say(f"{self.app_name}: {fault}")
-        if not faults:
-            warn_about_unknown_dependencies(self._jobs(), self.config.logger.warning)
+        jobs = [] if faults else self._jobs()
+        if not jobs and not faults:
+            warn_about_no_jobs(self.config.logger)
+        warn_about_unknown_dependencies(jobs, self.config.logger.warning)
         return min(len(faults), MOST_FAULTS_TO_COUNT)
 
     # What follows is imported when a job needs it: most ticks have none that does.

@@ -36,7 +36,10 @@ class Answers:
     def list_jobs(self, stream: TextIO | None = None) -> None:
         from crontabber.reports.job_list import for_terminal, render_job_list
 
-        text = render_job_list(listed(self._jobs()), self._states_to_read(), self._now())
+        jobs = self._jobs()
+        if not jobs:
+            self.config.logger.info("No jobs are configured.")
+        text = render_job_list(listed(jobs), self._states_to_read(), self._now())
         if is_terminal(stream or sys.stdout):
             text = for_terminal(text, wants_colour())
         answer(text, stream)

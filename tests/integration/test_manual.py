@@ -217,7 +217,7 @@ class TestQuickstart(ManualTestCase):
         for setting, value in connection_options().items():
             self.change(setting, value)
         listed = self.crontabber("--list")
-        self.assertEqual((listed.returncode, listed.stdout, listed.stderr), (0, "", ""))
+        self.assertEqual((listed.returncode, listed.stdout, listed.stderr[24:]), (0, "", "INFO - No jobs are configured.\n"))
 
         self.change("jobs", "'''\njobs.myapp.MyFirstApp|5m\n'''")
         self.write("myapp", MY_APP)
@@ -435,6 +435,20 @@ class TestConfiguration(ManualTestCase):
             r" *# Format for how the date is reported in the log file\.\n"
             r" *#date_format=%m/%d %Y - %H:%M\n",
         )
+        self.assertIn("#date_function=datetime.datetime.now\n", printed.stdout)
+
+    def test_a_dumped_configuration_of_any_kind_is_one_to_go_on_with(self):
+        self.ini("jobs.config.MyFirstConfigApp|1d", self.SECTION)
+        option = {"crontabber.class-MyFirstConfigApp.date_function": "datetime.datetime.utcnow"}
+        for kind in ("ini", "json", "conf"):
+            for changed in ({}, option):
+                with self.subTest(kind, changed=changed):
+                    dump = self.crontabber(f"--admin.dump_conf=dumped.{kind}", **changed)
+                    self.assertEqual((dump.returncode, dump.stderr), (0, ""))
+
+                    tick = self.crontabber("--admin.strict", "--configtest", ini=f"dumped.{kind}")
+
+                    self.assertEqual((tick.returncode, tick.stderr), (0, ""))
 
 
 class TestRunningFromBash(ManualTestCase):

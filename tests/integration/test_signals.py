@@ -169,3 +169,15 @@ class TestHangUp(SignalTestCase):
 
         self.assertEqual((end.returncode, self.notes()), (0, ["patient", "other"]), end.stderr)
         self.assert_at_rest()
+
+    def test_a_forced_job_is_not_forced_a_second_time(self):
+        self.configure("Patient|1h")
+        process = self.start("--job=patient", "--force")
+        self.wait_for("running")
+
+        process.send_signal(signal.SIGHUP)
+        self.give("enough")
+        end = self.end_of(process)
+
+        self.assertEqual((end.returncode, self.notes()), (0, ["patient"]), end.stderr)
+        self.assert_at_rest()

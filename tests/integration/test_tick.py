@@ -1,5 +1,6 @@
 """One tick after another, by real processes on a real server."""
 
+import json
 import re
 import signal
 import time
@@ -166,11 +167,26 @@ class TestTick(TickTestCase):
 
     def test_no_jobs_is_said_and_is_no_fault(self):
         self.ini("")
+        warning = "WARNING - No jobs are configured: nothing to do. (Is it the right --admin.conf?)\n"
+        for mode, said in ((), warning), (("--configtest",), warning), (("--list-jobs",), "INFO - No jobs are configured.\n"):
+            with self.subTest(mode):
+                tick = self.crontabber(*mode)
 
-        tick = self.crontabber()
+                self.assertEqual((tick.returncode, tick.stdout, tick.stderr[24:]), (0, "", said))
 
-        self.assertEqual(tick.returncode, 0)
-        self.assertRegex(tick.stderr, r"No jobs are configured")
+    def test_a_setting_that_the_file_makes_a_list_of_is_the_same_setting(self):
+        entries = ["nightly.First|1d", "nightly.Second|1d"]
+        server = {"postgresql": connection_options()}
+        (self.folder / "crontabber.json").write_text(json.dumps({"resource": server, "crontabber": {"jobs": entries}}))
+        unquoted = self.ini("")
+        unquoted.write_text(unquoted.read_text().replace("jobs=''''''", f"jobs={', '.join(entries)}"))
+        for name in ("crontabber.ini", "crontabber.json"):
+            with self.subTest(name):
+                self.empty_the_database()
+
+                tick = self.crontabber(ini=name)
+
+                self.assertEqual((tick.returncode, self.ran()), (0, ["first", "second"]), tick.stderr)
 
 
 class TestJobAndForce(TickTestCase):
