@@ -49,7 +49,7 @@ def from_json(value: Any) -> dict[str, Any]:
         try:
             value = json.loads(value)
         except ValueError:
-            raise BrokenJSONError(f"last_error holds {value!r}, which is no JSON") from None
+            raise BrokenJSONError(f"last_error holds {value!r}, which is no JSON of an error") from None
     return dict(value) if isinstance(value, Mapping) else {}
 
 

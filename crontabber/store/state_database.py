@@ -84,7 +84,7 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
             self.connection,
             self.config.logger,
             schema=self._schema,
-            session_locks=self.config.session_locks,
+            session_locks=self.config.get("session_locks", True),
             max_ongoing_age=timedelta(hours=self.config.max_ongoing_age_hours),
         )
 
