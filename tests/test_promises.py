@@ -12,7 +12,7 @@ CHAPTER = re.compile(r"^(1\.\d+) .+\n-+$", re.MULTILINE)
 TEST = re.compile(r"``((?:\w+/)?test_\w+\.py): (test_\w+)``")
 
 
-def tests_in(path: Path) -> set[str]:
+def methods_of(path: Path) -> set[str]:
     """The names of the tests of a file: methods of its classes."""
     tree = ast.parse(path.read_text("utf-8"))
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
@@ -29,7 +29,7 @@ class TestPromises(unittest.TestCase):
         missing = [
             f"{file}: {name}"
             for file, name in named
-            if not (TESTS / file).exists() or name not in tests_in(TESTS / file)
+            if not (TESTS / file).exists() or name not in methods_of(TESTS / file)
         ]
 
         self.assertGreater(len(named), 80)
