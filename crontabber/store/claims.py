@@ -4,8 +4,6 @@ A claim is a session lock on the state's own connection, which ends with the pro
 `ongoing` and `owner` of the job's row, which say who and since when. Taken in one statement, held until settled.
 """
 
-import os
-import socket
 import time
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -19,6 +17,7 @@ from crontabber.interruption import INTERRUPTION
 from crontabber.rules.job_state import Failure, JobState
 from crontabber.store import sql
 from crontabber.store.driver_errors import LOST_CONNECTION
+from crontabber.store.owners import is_running_here, this_process
 from crontabber.store.rows import as_json, settle_parameters, state_from_row
 from crontabber.store.state_connection import Row, StateConnection
 
@@ -57,7 +56,7 @@ class Claims:
         self._session_locks = session_locks
         self._fetch = connection.fetch_often if session_locks else connection.fetch
         self._max_ongoing_age = max_ongoing_age
-        self._owner = f"{socket.gethostname()}:{os.getpid()}"
+        self._owner = this_process()
 
     def take(self, app_name: str, depends_on: Sequence[str], seen: JobState | None, now: datetime) -> Claim:
         """Claim a job whose row was `seen` (None: there was none).
@@ -153,10 +152,13 @@ class Claims:
         if seen is None or seen.ongoing is None:
             return None
         since = f"since {seen.ongoing.isoformat(' ', 'seconds')}"
-        if seen.owner and self._session_locks:
+        too_young = now - seen.ongoing < self._max_ongoing_age
+        # One that lost its connection, and with it the lock, runs the job all the same.
+        lives = too_young and seen.owner is not None and is_running_here(seen.owner, seen.ongoing, now)
+        if seen.owner and self._session_locks and not lives:
             host, _, pid = seen.owner.rpartition(":")
             return f"its owner, process {pid} on {host}, ended without a result; it was ongoing {since}"
-        if now - seen.ongoing < self._max_ongoing_age:
+        if too_young:
             raise OngoingJobError(f"{seen.app_name!r} is being run by {_who(seen)}")
         return f"nobody has finished it {since}, longer than crontabber.max_ongoing_age_hours allows"
 

@@ -9,6 +9,7 @@ import random
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 import unittest
@@ -29,6 +30,7 @@ from tests.support import DatabaseTestCase
 JOBS = "tests.integration.fault_jobs"
 SEED = "CRONTABBER_TEST_SEED"
 PATIENCE_SECONDS = 30
+ELSEWHERE = "import socket; socket.gethostname = lambda: %r; from crontabber.app import main; exit(main())"
 
 OUR_LOCKS = f"""
 SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = {LOCK_CLASS} AND objid <> 0 AND granted
@@ -84,6 +86,10 @@ class FaultTestCase(DatabaseTestCase):
         time.sleep(seconds)
 
     # -- faults
+
+    def start_elsewhere(self, host: str = "elsewhere") -> Any:
+        """A crontabber that takes this for another host: nobody here can see whether it lives."""
+        return self.start_program([sys.executable, "-c", ELSEWHERE % host, f"--admin.conf={self.folder / 'crontabber.ini'}"])
 
     def kill(self, process: Any) -> None:
         process.send_signal(signal.SIGKILL)

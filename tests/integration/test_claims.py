@@ -1,13 +1,10 @@
 """One runner for a job, and no dead hand: several crontabbers at once on one database, and one after another's death."""
 
-import sys
-
 from tests.integration.fault_jobs import FAMILY, NAPS
 from tests.integration.faults import OUR_LOCKS, FaultTestCase
 
 ALL_NAPS = [f"nap-{number:02}" for number in range(1, NAPS + 1)]
 NAP_ENTRIES = [f"Nap{number:02}|1h" for number in range(1, NAPS + 1)]
-ELSEWHERE = "import socket; socket.gethostname = lambda: 'elsewhere'; from crontabber.app import main; exit(main())"
 
 
 class TestSharing(FaultTestCase):
@@ -129,9 +126,6 @@ class TestDeadOwners(FaultTestCase):
         super().setUp()
         self.configure("Patient|1h")
 
-    def start_elsewhere(self):
-        return self.start_program([sys.executable, "-c", ELSEWHERE, f"--admin.conf={self.folder / 'crontabber.ini'}"])
-
     def test_the_very_next_tick_notices_here_and_on_another_host(self):
         for start, host in ((self.start, r"\S+"), (self.start_elsewhere, "elsewhere")):
             with self.subTest(host):
@@ -164,7 +158,7 @@ class TestDeadOwners(FaultTestCase):
 
     def test_one_that_lost_its_session_stores_nothing_once_another_has_taken_over_and_goes_on_with_the_next_job(self):
         self.configure("Patient|1h", "PatientToo|1h")
-        owner = self.start()
+        owner = self.start_elsewhere()
         self.wait_for("running")
         self.freeze(owner)
         self.assertEqual(self.terminate_holder_of_the_claim(), 1)
@@ -184,6 +178,19 @@ class TestDeadOwners(FaultTestCase):
         self.assertEqual(late.returncode, 2)
         for app_name in ("patient", "patient-too"):
             self.assertIn(f"WARNING - '{app_name}' is no longer ours", late.stderr)
+        self.assert_at_rest()
+
+    def test_one_of_this_host_that_lost_its_session_is_seen_to_live(self):
+        owner = self.start()
+        self.wait_for("running")
+        self.assertEqual(self.terminate_holder_of_the_claim(), 1)
+
+        tick = self.crontabber()
+
+        self.assertEqual((tick.returncode, self.notes()), (3, []), tick.stderr)
+        self.assertRegex(tick.stderr, rf"'patient' is being run by \S+:{owner.pid} since ")
+        self.give("enough")
+        self.assertEqual((self.end_of(owner).returncode, self.notes()), (0, ["patient"]))
         self.assert_at_rest()
 
     def test_one_that_lost_its_session_while_nobody_looked_stores_its_result(self):

@@ -2,6 +2,7 @@
 
 import time
 from datetime import timedelta
+from functools import partial
 
 from tests.integration.faults import WAITING, FaultTestCase, seeded
 
@@ -74,9 +75,9 @@ class ExactlyOnceTestCase(FaultTestCase):
     def effects(self):
         return [date for (date,) in self.sql("SELECT date FROM effects")]
 
-    def started(self):
+    def started(self, start=None):
         """A process, after a random moment of its work."""
-        process = self.start()
+        process = (start or self.start)()
         self.wait_until(lambda: self.owner_is(process) or self.sql(WAITING) or process.poll() is not None, "it never claimed the job")
         time.sleep(self.random.uniform(0, LONGEST_LIFE_SECONDS))
         return process
@@ -111,11 +112,12 @@ class TestKills(ExactlyOnceTestCase):
 
 class TestTerminatedClaims(ExactlyOnceTestCase):
     def test_50_times_the_session_of_the_claim_from_a_process_that_goes_on_when_the_next_one_has_a_claim(self):
-        processes = [self.started()]
+        # Each on a host of its own: on the same one the next would see that the last one lives.
+        processes = [self.started(partial(self.start_elsewhere, "host-0"))]
         while len(processes) <= TERMINATIONS:
             self.freeze(processes[-1])
             self.assertEqual(self.terminate_holder_of_the_claim(), 1)
-            processes.append(self.started())
+            processes.append(self.started(partial(self.start_elsewhere, f"host-{len(processes)}")))
             self.thaw(processes[-2])
         ends = [self.end_of(process) for process in processes]
 

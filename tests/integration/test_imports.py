@@ -21,7 +21,7 @@ USED_BY_EVERY_MODE = """
     configuration configured connection_factory datetimeutil dbapi2_util errors failure generic_app interruption
     job_faults job_run joblist misuse option_faults rules rules.dependencies rules.job_state rules.local_time
     rules.masking rules.schedule runner secret_mask standard_streams store store.claims store.driver_errors
-    store.forked_child store.prepared store.rows store.schema store.sql store.state_connection store.state_database surroundings
+    store.forked_child store.owners store.prepared store.rows store.schema store.sql store.state_connection store.state_database surroundings
     transaction_executor
 """
 # Each takes milliseconds to import, and none is used unless something has to be done that most ticks have not to do.

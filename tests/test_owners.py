@@ -1,0 +1,42 @@
+"""Does the owner of a claim still run here?"""
+
+import os
+import socket
+import subprocess
+import sys
+import unittest
+from datetime import datetime, timedelta, timezone
+
+from crontabber.store.owners import is_running_here, this_process
+
+HOST = socket.gethostname()
+HOUR = timedelta(hours=1)
+
+
+@unittest.skipUnless(os.path.exists("/proc/self/stat"), "only Linux tells")
+class TestIsRunningHere(unittest.TestCase):
+    def setUp(self):
+        self.process = subprocess.Popen([sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()"], stdin=-1, stdout=-1)
+        self.addCleanup(self.process.communicate)
+        self.process.stdout.readline()
+        self.owner = f"{HOST}:{self.process.pid}"
+        self.now = datetime.now(timezone.utc)
+
+    def test_a_process_that_was_there_when_the_claim_was_taken(self):
+        self.assertTrue(is_running_here(self.owner, self.now, self.now))
+
+    def test_not_one_that_has_begun_since(self):
+        self.assertFalse(is_running_here(self.owner, self.now - HOUR, self.now))
+
+    def test_not_one_that_is_dead_whether_or_not_its_parent_has_taken_notice(self):
+        self.process.kill()
+        os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
+        self.assertFalse(is_running_here(self.owner, self.now, self.now))
+        self.process.wait()
+
+        self.assertFalse(is_running_here(self.owner, self.now, self.now))
+
+    def test_not_one_of_another_host_nor_this_one_nor_nonsense(self):
+        for owner in (f"x{self.owner}", this_process(), f"{HOST}:", f"{HOST}:0", f"{HOST}:self", HOST, ""):
+            with self.subTest(owner):
+                self.assertFalse(is_running_here(owner, self.now, self.now))
