@@ -8,6 +8,9 @@ from configman import Namespace, RequiredConfig
 from crontabber.errors import CrontabberError, JobDescriptionError
 from crontabber.rules.dependencies import names_in, reorder_dag
 
+# Each may take four bytes, and an index takes no more than 2,704.
+LONGEST_NAME = 600
+
 ClassList = Sequence[tuple[str, type]]
 
 
@@ -61,11 +64,22 @@ def _faults_of_class(job_class: Any) -> list[str]:
     faults = []
     if not (isinstance(app_name, str) and app_name.strip()):
         faults.append(f"jobs: {path} has no app_name: set it to a text of its own")
+    elif fault := _fault_of_name(app_name):
+        faults.append(f"jobs: {path}: its app_name {fault}")
     if depends_on is not None and not _is_names(depends_on):
         faults.append(f"jobs: {path}: depends_on is {depends_on!r}: an app_name, or a list or tuple of them")
     elif app_name and app_name in names_in(depends_on):
         faults.append(f"jobs: {path}: {app_name!r} depends on itself")
     return faults
+
+
+def _fault_of_name(app_name: str) -> str | None:
+    """PostgreSQL refuses some texts, and an index takes no more than this."""
+    if "\0" in app_name or any("\ud800" <= character <= "\udfff" for character in app_name):
+        return f"{app_name!r} has a character that PostgreSQL does not take"
+    if len(app_name) > LONGEST_NAME:
+        return f"has {len(app_name)} characters: at most {LONGEST_NAME}"
+    return None
 
 
 def _is_names(depends_on: Any) -> bool:
