@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -117,13 +117,15 @@ def _watched(cancel_statements: Callable[[], None]) -> Iterator[None]:
     over = threading.Event()
 
     def watch() -> None:
-        while received := os.read(reader, 1):
-            if received[0] in ASKED_TO_END:
-                cancel_statements()
-                # What comes after may wait, too.
-                while not over.wait(CANCEL_EVERY):
+        # A job may have closed all descriptors that it found.
+        with suppress(OSError):
+            while received := os.read(reader, 1):
+                if received[0] in ASKED_TO_END:
                     cancel_statements()
-        os.close(reader)
+                    # What comes after may wait, too.
+                    while not over.wait(CANCEL_EVERY):
+                        cancel_statements()
+            os.close(reader)
 
     threading.Thread(target=watch, name="crontabber-signals", daemon=True).start()
     try:
@@ -131,7 +133,8 @@ def _watched(cancel_statements: Callable[[], None]) -> Iterator[None]:
     finally:
         over.set()
         signal.set_wakeup_fd(before)
-        os.close(writer)
+        with suppress(OSError):
+            os.close(writer)
 
 
 # Signals belong to the process; so does what has been asked by them.

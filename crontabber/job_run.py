@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from datetime import datetime, timedelta, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any, NamedTuple
 
 from crontabber.errors import Interrupted, LostClaimError, StateDatabaseError
@@ -21,6 +21,7 @@ from crontabber.store.claims import Claim
 from crontabber.store.forked_child import child_ends_here, end_if_forked
 from crontabber.store.rows import as_mapping
 from crontabber.surroundings import surroundings_restored
+from crontabber.transaction_executor import has_failed
 
 
 class Job(NamedTuple):
@@ -96,7 +97,7 @@ class JobRun:
 
     def complete(self) -> JobState:
         """Execute and settle; the new state. LostClaimError if the job was taken over meanwhile."""
-        with surroundings_restored():
+        with surroundings_restored(self._logger):
             outcome = self._execute()
         try:
             outcome, state = self._stored(outcome)
@@ -136,14 +137,14 @@ class JobRun:
         """Let the job run up to its next success. The only place that catches what a job raises."""
         try:
             with child_ends_here(), INTERRUPTION.allowed():
-                self._last_success = next(successes)
+                self._last_success = _moment_of(next(successes), self._store.zone)
         except StopIteration:
             return False
         except LostClaimError:
             raise
         # BaseException: asyncio's CancelledError and a bare KeyboardInterrupt come from jobs, too.
         except BaseException as error:
-            if not isinstance(error, SystemExit) or error.code not in (0, None):
+            if not _is_success(error):
                 self._failure = self._failed(error)
             elif not self._job.is_backfill:
                 self._last_success = self._last_success or self._claim.since
@@ -179,16 +180,18 @@ class JobRun:
         """Store the success inside the job's own transaction, if that is on the state's own database: then the job's
         effects and "this is done" are committed together, or not at all."""
         end_if_forked(self._pid)
-        if not self._store.claims.is_own_database(connection):
+        # One that has failed is going to be undone, whatever is stored in it.
+        if not self._store.claims.is_own_database(connection) or has_failed(connection):
             return
         now = self._settings.clock()
         success, state = self._claim.since, None
         if self._job.is_backfill:
-            success = self._stored_date = args[-1]
+            success = args[-1]
         else:
-            state = self._stored_state = self._state_after(Outcome(self._claim.since, now, success))
+            state = self._state_after(Outcome(self._claim.since, now, success))
             success = state.last_success or success
-        self._store.claims.settle_within(connection, self._claim, state, now - self._date_started, success)
+        if self._store.claims.settle_within(connection, self._claim, state, now - self._date_started, success):
+            self._stored_date, self._stored_state = (None, state) if state else (success, None)
 
     def _stored(self, outcome: Outcome) -> tuple[Outcome, JobState]:
         """What counts in the end. What the job's own transaction has committed is a success, whatever came after."""
@@ -217,3 +220,20 @@ class JobRun:
             "%s failed after %.1f s (%d in a row); to be tried again at %s\n%s",
             self._job.app_name, seconds, state.error_count, next_run, as_text(outcome.failure),
         )  # fmt: skip
+
+
+def _moment_of(success: Any, zone: tzinfo) -> datetime | None:
+    """What a job's own `main` yields: a datetime, or a date, or None. TypeError for anything else."""
+    if success is None or isinstance(success, datetime):
+        return success
+    if isinstance(success, date):
+        return datetime.combine(success, time(), zone)
+    raise TypeError(f"main() yielded {success!r}: it has to be the datetime of a success")
+
+
+def _is_success(error: BaseException) -> bool:
+    """sys.exit(0). The code of an exit may be anything, and do anything when it is looked at."""
+    try:
+        return isinstance(error, SystemExit) and error.code in (0, None)
+    except Exception:
+        return False

@@ -1,16 +1,28 @@
 """What a job may change for the whole process, put back as it was before: the next job must not notice."""
 
 import os
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
+
+from crontabber.interruption import INTERRUPTION
+
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
 
 
 @contextmanager
-def surroundings_restored() -> Iterator[None]:
-    """The current directory, the locale, the time zone, sys.stdout and sys.stderr are afterwards as they were."""
-    ways_back = [_directory(), _locale(), _time_zone(), _stream("stdout"), _stream("stderr")]
+def surroundings_restored(logger: Any = None) -> Iterator[None]:
+    """The current directory, the locale, the time zone, sys.stdout and sys.stderr, what answers signals, and what our
+    `logger` does are afterwards as they were. No alarm goes off that was set within."""
+    # How deep functions may call each other comes first: all the others do.
+    ways_back = [
+        _recursion_limit(), _directory(), _locale(), _time_zone(), _signals(), _stream("stdout"), _stream("stderr"),
+        _logging(getattr(logger, "logger", None)),
+    ]  # fmt: skip
     try:
         yield
     finally:
@@ -68,5 +80,51 @@ def _stream(name: str) -> Callable[[], None]:
             # Python leaves the descriptor itself open.
             stream = open(number, "w", encoding=before.encoding, errors=before.errors, closefd=False)  # noqa: SIM115
         setattr(sys, name, stream)
+
+    return go_back
+
+
+def _recursion_limit() -> Callable[[], None]:
+    before = sys.getrecursionlimit()
+    return lambda: sys.setrecursionlimit(before)
+
+
+def _signals() -> Callable[[], None]:
+    if threading.current_thread() is not threading.main_thread():
+        return lambda: None
+    handlers = {signum: signal.getsignal(signum) for signum in HANDLED}
+    descriptor = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
+
+    def go_back() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        try:
+            signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
+        except OSError:  # It has been closed.
+            signal.set_wakeup_fd(-1)
+        # Once asked to end, we answer no more: a second signal ends the process.
+        if INTERRUPTION.signum is None:
+            for signum, handler in handlers.items():
+                if handler is not None:  # Python cannot set again what it has not set.
+                    signal.signal(signum, handler)
+
+    return go_back
+
+
+def _logging(logger: Any) -> Callable[[], None]:
+    if logger is None:
+        return lambda: None
+    import logging
+
+    disabled, level, propagate, handlers = logger.disabled, logger.level, logger.propagate, list(logger.handlers)
+    disabled_for_all = logging.root.manager.disable
+
+    def go_back() -> None:
+        logging.disable(disabled_for_all)
+        logger.disabled, logger.propagate, logger.handlers = disabled, propagate, handlers
+        logger.setLevel(level)
+        for handler in handlers:
+            if getattr(getattr(handler, "stream", None), "closed", False):
+                handler.stream = sys.stderr  # setStream() would flush what is closed
 
     return go_back

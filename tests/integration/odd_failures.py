@@ -1,8 +1,11 @@
 """Jobs that raise odd things, and jobs that change the process that they run in."""
 
 import asyncio
+import datetime
 import locale
+import logging.config
 import os
+import signal
 import sys
 import threading
 import time
@@ -262,13 +265,83 @@ class ClosesStdout(BaseCronApp):
         sys.stdout.close()
 
 
+class ClosesStderr(BaseCronApp):
+    app_name = "closes-stderr"
+
+    def run(self):
+        sys.stderr.close()
+
+
+class ClosesDescriptors(BaseCronApp):
+    app_name = "closes-descriptors"
+
+    def run(self):
+        os.closerange(3, 200)
+
+
+class AnswersSignals(BaseCronApp):
+    app_name = "answers-signals"
+
+    def run(self):
+        signal.set_wakeup_fd(-1)
+        for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(signum, signal.SIG_DFL)
+        signal.alarm(60)
+
+
+class ConfiguresLogging(BaseCronApp):
+    app_name = "configures-logging"
+
+    def run(self):
+        logging.config.dictConfig({"version": 1})
+        logging.getLogger("crontabber").setLevel(logging.CRITICAL)
+        logging.disable()
+
+
+class CallsFlatly(BaseCronApp):
+    app_name = "calls-flatly"
+
+    def run(self):
+        sys.setrecursionlimit(40)
+
+
+class YieldsAText(BaseCronApp):
+    app_name = "yields-a-text"
+
+    def main(self):
+        yield "soon"
+
+
+class YieldsADate(BaseCronApp):
+    app_name = "gives-a-date"
+
+    def main(self):
+        yield datetime.date(2024, 2, 29)
+
+
+class Uncomparable:
+    def __eq__(self, other):
+        raise RuntimeError("no comparison")
+
+    __hash__ = None
+
+
+class ExitsOddly(BaseCronApp):
+    app_name = "exits-oddly"
+
+    def main(self):
+        raise SystemExit(Uncomparable())
+
+
 class Witness(Noting):
     """Comes after all of them, and says what has become of the process."""
 
     app_name = "witness"
 
     def run(self):
+        answers = {signal.getsignal(signum).__qualname__ for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
         print("stdout", locale.setlocale(locale.LC_CTYPE), time.tzname, sep="|")
+        print(sorted(answers), signal.getitimer(signal.ITIMER_REAL)[0], sys.getrecursionlimit())
         super().run()
 
 

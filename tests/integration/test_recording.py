@@ -25,6 +25,8 @@ RAISED = {
     "Cancelled": ("<class 'asyncio.exceptions.CancelledError'>", ""),
     "ModuleIsGone": ("<class 'gone_by_now.Lost'>", "where from?"),
     "OurOwnError": ("<class 'crontabber.errors.StateDatabaseError'>", "of the job's own making"),
+    "YieldsAText": ("<class 'TypeError'>", "main() yielded 'soon': it has to be the datetime of a success"),
+    "ExitsOddly": ("<class 'SystemExit'>", None),
     "ClosesItsTransaction": ("<class 'psycopg2.InterfaceError'>", "connection already closed"),
 }
 if sys.version_info < (3, 11):
@@ -32,7 +34,8 @@ if sys.version_info < (3, 11):
 
 HARMLESS = [
     "Exit0", "ClosesItsConnection", "Commits", "Forks", "ForksInTransaction", "ForksAndFails", "LeavesAThread", "MovesAway",
-    "SpeaksOtherwise", "LivesElsewhere", "TakesStdout", "ClosesStdout",
+    "SpeaksOtherwise", "LivesElsewhere", "TakesStdout", "ClosesStdout", "ClosesStderr", "ClosesDescriptors", "AnswersSignals",
+    "ConfiguresLogging", "CallsFlatly", "YieldsADate",
 ]  # fmt: skip
 
 
@@ -49,7 +52,9 @@ class RecordingTestCase(FaultTestCase):
 
     def assert_unharmed(self, tick):
         """The last job has run as if it were the first."""
-        self.assertEqual((self.notes(), tick.stdout), (["witness"], "stdout|C.UTF-8|('CET', 'CEST')\n"))
+        answers = "['Interruption._interrupt', 'Interruption._restart'] 0.0 1000\n"
+        self.assertEqual((self.notes(), tick.stdout), (["witness"], f"stdout|C.UTF-8|('CET', 'CEST')\n{answers}"))
+        self.assertIn("INFO - witness ran in", tick.stderr)
         self.assert_at_rest()
 
 
