@@ -59,7 +59,7 @@ class CircularDAGError(CrontabberError):
 
 
 class BrokenJSONError(CrontabberError):
-    """A stored text that should be JSON is not."""
+    """For those who catch it. A stored error that is none of ours is no longer one: it is shown as it is."""
 
 
 class SentryConfigurationError(CrontabberError):

@@ -16,7 +16,7 @@ from crontabber.errors import LostClaimError, OngoingJobError, OwnerDiedError, S
 from crontabber.interruption import INTERRUPTION
 from crontabber.rules.job_state import Failure, JobState
 from crontabber.store import sql
-from crontabber.store.driver_errors import LOST_CONNECTION
+from crontabber.store.driver_errors import is_of_the_connection, may_work_later
 from crontabber.store.owners import is_running_here, this_process
 from crontabber.store.rows import as_json, settle_parameters, state_from_row
 from crontabber.store.state_connection import Row, StateConnection
@@ -26,8 +26,14 @@ PATIENCE_SECONDS = 60
 RETRY_DELAYS = (0, 0.5, 1, 2, 4, 8)
 
 
+# What a job's own transaction may be: read-only, of a role with fewer rights, with another search_path for the log.
+MAY_NOT_WRITE = (
+    psycopg2.errors.ReadOnlySqlTransaction, psycopg2.errors.InsufficientPrivilege, psycopg2.errors.UndefinedTable,
+)  # fmt: skip
+
+
 class RowLevelLockError(psycopg2.OperationalError):
-    """A claim was lost to a process that read the same state in the same instant."""
+    """A claim was lost to a process that has claimed the job since its state was read."""
 
 
 class Claim(NamedTuple):
@@ -70,7 +76,7 @@ class Claims:
             raise OngoingJobError(f"{app_name!r} is being run by {_who(seen)}")
         if row[1] is None:
             self._unlock(app_name)
-            raise RowLevelLockError(f"{app_name!r} was claimed by another crontabber in the same instant")
+            raise RowLevelLockError(f"{app_name!r} has been claimed by another crontabber since its state was read")
         state = state_from_row(row[1:])
         if died:
             self._logger.warning("%s: %s. It is run now.", app_name, died)
@@ -105,15 +111,32 @@ class Claims:
         return bool(self._insist(claim, sql.WAS_SETTLED, run))
 
     def settle_within(self, connection: Any, claim: Claim, state: JobState | None, duration: timedelta,
-                      success: datetime) -> None:
+                      success: datetime) -> bool:
         """Store a success through `connection`, inside its open transaction: the whole run's with a `state`, one
-        date's without. LostClaimError, so that the transaction is rolled back, if the job was taken over meanwhile.
+        date's without. False if that transaction may not write to our tables, and goes on as if nobody had tried.
+
+        LostClaimError, so that the transaction is rolled back, if the job was taken over meanwhile.
         """
         statement = sql.settle_within(self._schema) if state else sql.settle_date(self._schema)
+        parameters = settle_parameters(claim.key(), state or claim.state, duration, success, None)
+        in_transaction = not connection.autocommit
         with connection.cursor() as cursor:
-            cursor.execute(statement, settle_parameters(claim.key(), state or claim.state, duration, success, None))
+            if in_transaction:
+                cursor.execute(sql.SAVEPOINT)
+            try:
+                cursor.execute(statement, parameters)
+            except MAY_NOT_WRITE as error:
+                if in_transaction:
+                    cursor.execute(sql.BACK_TO_SAVEPOINT)
+                # What only reads has no effects that a second run could double.
+                only_reads = isinstance(error, psycopg2.errors.ReadOnlySqlTransaction)
+                say = self._logger.debug if only_reads else self._logger.warning
+                say("%s: its success is not part of its transaction, but stored after it: %s", claim.app_name,
+                    " ".join(str(error).split()))
+                return False
             if not cursor.fetchall():
                 raise _taken_over(claim)
+        return True
 
     def release(self, claim: Claim) -> None:
         """Give back a claim whose job was not started."""
@@ -174,8 +197,10 @@ class Claims:
                 return self._fetch(statement, parameters)
             except StateDatabaseError as error:
                 left = give_up_at - time.monotonic()
-                if not isinstance(error.__cause__, LOST_CONNECTION) or left <= 0:
+                if not may_work_later(error.__cause__) or left <= 0:
                     raise
+                if is_of_the_connection(error.__cause__):
+                    self._connection.drop()
                 say("%s: its result is not stored yet, trying again: %s", claim.app_name, error)
                 say = self._logger.debug
             if delay := min(next(delays), left):

@@ -7,18 +7,28 @@ from crontabber.errors import StateDatabaseError
 
 OLDEST_SERVER = 90500
 
-# The connection is gone or was never there: what we were doing may be tried again on a new one.
-LOST_CONNECTION = (psycopg2.OperationalError, psycopg2.InterfaceError)
-
 _ADVICE = {
     errorcodes.INSUFFICIENT_PRIVILEGE: "grant it to the role, or use a role that has it: crontabber writes to both of"
-    " its tables (SELECT, INSERT, UPDATE, DELETE) and makes them on its first start",
+    " its tables (SELECT, INSERT, UPDATE, DELETE; USAGE of the sequence crontabber_log_id_seq) and makes them on its"
+    " first start",
     errorcodes.READ_ONLY_SQL_TRANSACTION: "it is a standby or was made read-only: jobs need a server that can be"
     " written to",
     errorcodes.DISK_FULL: "free some space on the server",
     errorcodes.UNDEFINED_TABLE: "the tables were there when this run began",
     errorcodes.INVALID_SCHEMA_NAME: "no schema of search_path exists, so there is no place for crontabber's tables",
 }
+
+
+def is_of_the_connection(error: BaseException | None) -> bool:
+    """The connection is gone, or leads to a server that has just become a standby: the same may work on a new one."""
+    if isinstance(error, psycopg2.errors.ReadOnlySqlTransaction):
+        return True
+    return isinstance(error, (psycopg2.DatabaseError, psycopg2.InterfaceError)) and not getattr(error, "pgcode", None)
+
+
+def may_work_later(error: BaseException | None) -> bool:
+    """On a new connection, or on this one when a lock is free again and the server has room."""
+    return is_of_the_connection(error) or isinstance(error, psycopg2.OperationalError)
 
 
 def is_missing_relation(error: Exception) -> bool:

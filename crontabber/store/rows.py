@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from crontabber.errors import BrokenJSONError
 from crontabber.rules.dependencies import names_in
 from crontabber.rules.job_state import Failure, JobState
 
@@ -44,13 +43,16 @@ def as_json(value: Mapping[str, Any]) -> str:
 
 
 def from_json(value: Any) -> dict[str, Any]:
-    """What the driver gives for the json column: a dict, None for NULL, or text where its typecaster is off."""
+    """What the driver gives for the json column: a dict, None for NULL, or text where its typecaster is off. What is no
+    error of ours is shown as the text of one."""
     if isinstance(value, (str, bytes)):
         try:
             value = json.loads(value)
         except ValueError:
-            raise BrokenJSONError(f"last_error holds {value!r}, which is no JSON of an error") from None
-    return dict(value) if isinstance(value, Mapping) else {}
+            value = {"value": value}
+    if isinstance(value, Mapping) or value is None:
+        return dict(value or {})
+    return {"value": value}
 
 
 def settle_parameters(

@@ -6,10 +6,12 @@ LOCK_CLASS = 0x63726F6E
 # ---- schema ---------------------------------------------------------------------------------------------------------
 
 # For as long as a session of ours lives. The keepalive settings let the server notice within about two minutes that the
-# host of a claim's owner has lost power (they mean nothing on a Unix socket). While a job runs the session is idle.
+# host of a claim's owner has lost power (they mean nothing on a Unix socket). While a job runs the session is idle. Who
+# claims a job at the same time as another must find the row as it is now.
 _SESSION = """set_config('tcp_keepalives_idle', '60', false),
        set_config('tcp_keepalives_interval', '10', false),
        set_config('tcp_keepalives_count', '6', false),
+       set_config('default_transaction_isolation', 'read committed', false),
        CASE WHEN current_setting('server_version_num')::int >= 140000
             THEN set_config('idle_session_timeout', '0', false) END"""
 
@@ -82,7 +84,17 @@ CREATE_INDEX = "CREATE UNIQUE INDEX crontabber_unique_app_name_idx ON crontabber
 
 # ---- states ---------------------------------------------------------------------------------------------------------
 
-COLUMNS = "app_name, next_run, first_run, last_run, last_success, error_count, depends_on, last_error, ongoing, owner"
+
+
+def _within_the_calendar(column: str) -> str:
+    """PostgreSQL has infinity, years before 1 and after 9999; Python has not."""
+    first, last = "timestamptz '0001-01-03 00:00+00'", "timestamptz '9999-12-30 00:00+00'"
+    return f"CASE WHEN {column} > {last} THEN {last} WHEN {column} < {first} THEN {first} ELSE {column} END"
+
+
+_NAMES = "app_name, next_run, first_run, last_run, last_success, error_count, depends_on, last_error, ongoing, owner"
+_TIMES = ("next_run", "first_run", "last_run", "last_success", "ongoing")
+COLUMNS = ", ".join(_within_the_calendar(name) if name in _TIMES else name for name in _NAMES.split(", "))
 
 SELECT_STATES = f"SELECT {COLUMNS} FROM crontabber"
 SELECT_STATE = f"SELECT {COLUMNS} FROM crontabber WHERE app_name = %s"
@@ -114,9 +126,10 @@ lock AS (
 )"""
 
 # Someone else may have run the job since we read its row: all that made us run it has to be as it was.
-_CLAIMABLE = """
-lock.taken AND app_name = %(app_name)s AND next_run IS NOT DISTINCT FROM %(next_run)s
-      AND ongoing IS NOT DISTINCT FROM %(seen_ongoing)s AND owner IS NOT DISTINCT FROM %(seen_owner)s"""
+_CLAIMABLE = f"""
+lock.taken AND app_name = %(app_name)s AND owner IS NOT DISTINCT FROM %(seen_owner)s
+      AND {_within_the_calendar('next_run')} IS NOT DISTINCT FROM %(next_run)s
+      AND {_within_the_calendar('ongoing')} IS NOT DISTINCT FROM %(seen_ongoing)s"""
 
 # The row comes back as it is now, because a dead owner's last commit may have come after our reading.
 _CLAIMED = f"SELECT lock.taken, {COLUMNS} FROM lock LEFT JOIN claimed ON true"
@@ -173,19 +186,23 @@ INSERT INTO crontabber_log (app_name, log_time, duration, success, exc_type, exc
 VALUES (%(app_name)s, clock_timestamp(), %(duration)s, %(success)s, %(exc_type)s, %(exc_value)s, %(exc_traceback)s)
 """
 
-# Inside a job's own transaction, which may have another search_path, the tables' schema is named.
+# Inside a job's own transaction, which may have another search_path, the tables' schema is named. The transaction may
+# not be allowed to write to them, and has to survive that.
+SAVEPOINT = "SAVEPOINT crontabber"
+BACK_TO_SAVEPOINT = "ROLLBACK TO SAVEPOINT crontabber"
 
 
 def settle_date(schema: str = "") -> str:
     """One date of a backfill job is done, and the job goes on; the row and its line in the log."""
     return f"""
-WITH settled AS (UPDATE {_in(schema)}crontabber SET last_success = %(success)s WHERE {_OURS} RETURNING app_name)
-{_log_settled(schema)}"""
+WITH settled AS (UPDATE {_in(schema)}crontabber SET last_success = %(success)s WHERE {_OURS} RETURNING app_name),
+{_log_settled(schema)}
+SELECT app_name FROM settled"""
 
 
 def settle() -> str:
     """The run is over; the row, its line in the log and the end of the claim: together, or not at all."""
-    return f"{settle_within('')}, {_UNLOCKED}"
+    return f"WITH settled AS ({_settle_row('')}), {_log_settled('')} SELECT app_name, {_UNLOCKED} FROM settled"
 
 
 def settle_unlogged() -> str:
@@ -195,7 +212,7 @@ def settle_unlogged() -> str:
 
 def settle_within(schema: str) -> str:
     """The row and its line in the log alone, for the job's own transaction: the claim is another session's."""
-    return f"WITH settled AS ({_settle_row(schema)}) {_log_settled(schema)}"
+    return f"WITH settled AS ({_settle_row(schema)}), {_log_settled(schema)} SELECT app_name FROM settled"
 
 
 def _settle_row(schema: str) -> str:
@@ -217,11 +234,13 @@ WHERE app_name = %(app_name)s AND owner IS NULL AND last_run = %(last_run)s AND 
 
 
 def _log_settled(schema: str) -> str:
+    """Whether a row appears here does not tell whether the run is settled: a trigger may have put it elsewhere."""
     return f"""
-INSERT INTO {_in(schema)}crontabber_log (app_name, log_time, duration, success, exc_type, exc_value, exc_traceback)
-SELECT app_name, clock_timestamp(), %(duration)s, %(success)s, %(exc_type)s, %(exc_value)s, %(exc_traceback)s
-FROM settled
-RETURNING app_name"""
+logged AS (
+    INSERT INTO {_in(schema)}crontabber_log (app_name, log_time, duration, success, exc_type, exc_value, exc_traceback)
+    SELECT app_name, clock_timestamp(), %(duration)s, %(success)s, %(exc_type)s, %(exc_value)s, %(exc_traceback)s
+    FROM settled
+)"""
 
 
 def _in(schema: str) -> str:

@@ -32,12 +32,14 @@ class StateConnection:
             try:
                 connection = self._factory.connection()
                 connection.autocommit = True
+                if connection.encoding != "UTF8":
+                    connection.set_client_encoding("UTF8")
             except psycopg2.Error as error:
                 raise explained(error) from error
             self._connection = connection
             self._prepared = PreparedStatements()
             self._destination = _destination(connection)
-            self._codec = psycopg2.extensions.encodings[connection.encoding]
+            self._codec = psycopg2.extensions.encodings.get(connection.get_parameter_status("server_encoding"), "utf-8")
         return self._connection
 
     @property

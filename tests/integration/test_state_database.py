@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from configman import ConfigurationManager
 
 from crontabber.app import CronTabber, JobStateDatabase
-from crontabber.errors import BrokenJSONError, StateDatabaseError
+from crontabber.errors import StateDatabaseError
 from tests.support import DatabaseTestCase, connection_options
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=timezone.utc)
@@ -138,14 +138,14 @@ class TestMapping(DatabaseTestCase):
                 self.database["foo"] = BAR | {"depends_on": given}
                 self.assertEqual(self.database["foo"]["depends_on"], kept)
 
-    def test_a_last_error_that_is_no_json_is_named(self):
+    def test_a_last_error_that_is_none_of_ours_is_shown_as_the_text_of_one(self):
+        for number, (stored, shown) in enumerate((('"boom"', "boom"), ("[1]", [1]), ("3", 3))):
+            self.sql("INSERT INTO crontabber (app_name, last_error) VALUES (%s, %s)", (f"foo-{number}", stored))
+            self.assertEqual(self.database[f"foo-{number}"]["last_error"], {"value": shown})
         self.sql("ALTER TABLE crontabber ALTER last_error TYPE text")
         self.sql("INSERT INTO crontabber (app_name, last_error) VALUES ('foo', '{broken')")
 
-        with self.assertRaises(BrokenJSONError) as caught:
-            self.database["foo"]
-
-        self.assertEqual(str(caught.exception), "last_error holds '{broken', which is no JSON")
+        self.assertEqual(self.database.pop("foo")["last_error"], {"value": "{broken"})
 
     def test_it_sees_what_others_write_and_others_see_what_it_writes(self):
         other = self.state_database()

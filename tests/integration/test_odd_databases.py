@@ -1,0 +1,185 @@
+"""Databases that somebody has made something of: the jobs run all the same, and one odd row stops no other job."""
+
+from tests.integration.faults import FaultTestCase
+
+TO_NOBODY = """
+CREATE FUNCTION to_nobody() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER elsewhere BEFORE INSERT ON crontabber_log FOR EACH ROW EXECUTE PROCEDURE to_nobody()
+"""
+TRANSACTIONS = """
+from crontabber.base import BaseCronApp
+from crontabber.mixins import as_backfill_cron_app, as_single_postgres_transaction, using_postgres
+
+
+@using_postgres()
+@as_single_postgres_transaction()
+class Reads(BaseCronApp):
+    app_name = "reads"
+
+    def run(self, connection):
+        connection.cursor().execute("SET TRANSACTION READ ONLY; SELECT 1")
+
+
+@using_postgres()
+@as_single_postgres_transaction()
+class IsSomebodyElse(BaseCronApp):
+    app_name = "is-somebody-else"
+
+    def run(self, connection):
+        connection.cursor().execute("INSERT INTO effects VALUES (now()); SET ROLE pg_monitor")
+
+
+@using_postgres()
+@as_single_postgres_transaction()
+class PassesOverAnError(BaseCronApp):
+    app_name = "passes-over-an-error"
+
+    def run(self, connection):
+        try:
+            connection.cursor().execute("SELECT 1 / 0")
+        except Exception:
+            pass
+
+
+@using_postgres()
+@as_single_postgres_transaction()
+class CommitsByItself(BaseCronApp):
+    app_name = "commits-by-itself"
+
+    def run(self, connection):
+        connection.rollback()
+        connection.autocommit = True
+        connection.cursor().execute("INSERT INTO effects VALUES (now())")
+
+
+@using_postgres()
+@as_single_postgres_transaction()
+@as_backfill_cron_app
+class ReadsDates(BaseCronApp):
+    app_name = "reads-dates"
+
+    def run(self, connection, date):
+        connection.cursor().execute("SET TRANSACTION READ ONLY; SELECT 1")
+"""
+
+
+class TestOddDatabases(FaultTestCase):
+    def outcomes(self):
+        return self.sql("SELECT app_name, error_count, last_success IS NOT NULL, ongoing, owner FROM crontabber ORDER BY 1")
+
+    def test_a_log_whose_rows_a_trigger_puts_elsewhere(self):
+        self.sql("CREATE TABLE effects (date timestamptz)")
+        self.give("enough")
+        self.configure("Other|1h", "Dates|1d", "InOneTransaction|1h")
+        self.crontabber()
+        self.sql(TO_NOBODY)
+        self.addCleanup(self.sql, "DROP FUNCTION to_nobody() CASCADE")
+        self.sql("UPDATE crontabber SET next_run = now(), last_success = last_success - interval '3 days'")
+
+        tick = self.crontabber()
+
+        self.assertEqual((tick.returncode, tick.stderr.count("WARNING")), (0, 0), tick.stderr)
+        names = ("dates", "in-one-transaction", "other")
+        self.assertEqual(self.outcomes(), [(name, 0, True, None, None) for name in names])
+        self.assertEqual(self.sql("SELECT count(*) FROM effects WHERE date > now() - interval '10 days'"), [(6,)])
+
+    def test_times_that_are_in_no_calendar_of_ours(self):
+        self.configure("Other|1h")
+        self.crontabber()
+        self.notes()
+        self.sql("INSERT INTO crontabber (app_name, next_run, last_success) VALUES ('ghost', '12000-01-01', '0044-03-15 BC')")
+        cases = [
+            ("next_run = '-infinity'", ["other"]),
+            ("next_run = '0044-03-15 BC'", ["other"]),
+            ("next_run = '-infinity', ongoing = '-infinity', owner = 'nobody:1'", ["other"]),
+            ("next_run = 'infinity'", []),
+            ("next_run = now(), last_success = 'infinity', last_run = '12000-01-01', first_run = '-infinity'", ["other"]),
+        ]
+        for change, ran in cases:
+            with self.subTest(change):
+                self.sql(f"UPDATE crontabber SET {change} WHERE app_name = 'other'")
+                for mode in ("--nagios", "--list-jobs", "--audit-ghosts"):
+                    self.assertEqual(self.crontabber(mode).returncode, 0)
+
+                tick = self.crontabber()
+
+                self.assertEqual((tick.returncode, self.notes()), (0, ran), tick.stderr)
+        self.sql("UPDATE crontabber SET next_run = 'infinity' WHERE app_name = 'other'")
+        forced = self.crontabber("--job=other", "--force")
+        self.assertEqual((forced.returncode, self.notes()), (0, ["other"]), forced.stderr)
+
+    def test_a_last_error_that_is_none_of_ours(self):
+        self.configure("Other|1h")
+        self.crontabber()
+        self.notes()
+        self.sql("UPDATE crontabber SET next_run = now(), error_count = 1, last_error = '\"boom\"'")
+
+        self.assertEqual(self.crontabber("--nagios").stdout, "CRITICAL - other (Other) | None | boom\n")
+        self.assertIn("\nNone: boom\n", self.crontabber("--list-jobs").stdout)
+        self.assertEqual((self.crontabber().returncode, self.notes()), (0, ["other"]))
+
+    def test_transactions_that_may_not_or_cannot_record_their_success(self):
+        self.sql("CREATE TABLE effects (date timestamptz)")
+        self.write_module("transactions", TRANSACTIONS)
+        names = ["commits-by-itself", "is-somebody-else", "passes-over-an-error", "reads", "reads-dates"]
+        classes = ("CommitsByItself", "IsSomebodyElse", "PassesOverAnError", "Reads", "ReadsDates")
+        self.ini("\n".join(f"transactions.{name}|1h" for name in classes))
+
+        tick = self.crontabber()
+
+        self.assertEqual(tick.returncode, 0, tick.stderr)
+        self.assertEqual(self.outcomes(), [(name, 0, True, None, None) for name in names])
+        self.assertEqual(self.sql("SELECT count(*) FROM effects"), [(2,)])
+        self.assertEqual(self.sql("SELECT app_name, exc_type FROM crontabber_log ORDER BY 1"), [(name, None) for name in names])
+        said = [line.partition(" WARNING - ")[2] for line in tick.stderr.splitlines() if "WARNING" in line]
+        self.assertEqual([words[:40] for words in said],
+                         ["is-somebody-else: its success is not par", "an error in this transaction was passed "])
+
+    def test_roles_whose_transactions_are_of_another_isolation(self):
+        for level in ("repeatable read", "serializable"):
+            with self.subTest(level):
+                self.set_for_new_sessions("default_transaction_isolation", level)
+                self.configure(*(f"Nap{number:02}|1h" for number in range(1, 21)))
+                for _ in range(3):
+                    ends, _ = self.together(6)
+
+                    self.assertLessEqual({end.returncode for end in ends}, {0, 2, 3}, [end.stderr for end in ends])
+                    self.assert_each_once(self.notes(), [f"nap-{number:02}" for number in range(1, 21)])
+                    self.sql("UPDATE crontabber SET next_run = now()")
+
+    def test_a_server_that_is_read_only_for_a_moment(self):
+        self.configure("Patient|1h")
+        process = self.start()
+        self.wait_for("running")
+        self.set_for_new_sessions("default_transaction_read_only", "on")
+        self.assertEqual(self.terminate_holder_of_the_claim(), 1)
+        self.give("enough")
+        self.pause_of(1.0)
+        (database,) = self.sql("SELECT quote_ident(current_database())")[0]
+        self.sql(f"ALTER DATABASE {database} RESET default_transaction_read_only")
+
+        end = self.end_of(process)
+
+        self.assertEqual((end.returncode, self.outcomes()), (0, [("patient", 0, True, None, None)]), end.stderr)
+
+    def test_an_app_name_that_it_does_not_take_is_a_fault(self):
+        self.write_module("named", "\n".join([
+            "from crontabber.base import BaseCronApp",
+            "class Nul(BaseCronApp):\n    app_name = 'a\\0b'",
+            "class Half(BaseCronApp):\n    app_name = 'a\\ud800b'",
+            "class Long(BaseCronApp):\n    app_name = 'a' * 601",
+            "class Odd(BaseCronApp):\n    app_name = '\\U0001f600' * 600",
+            "    def run(self):\n        pass",
+        ]))  # fmt: skip
+        self.ini("named.Odd|1h")
+        self.assertEqual(self.crontabber().returncode, 0)
+        self.ini("named.Nul|1h\nnamed.Half|1h\nnamed.Long|1h\nnamed.Odd|1h")
+
+        checked = self.crontabber("--configtest")
+
+        self.assertEqual(checked.returncode, 3)
+        self.assertEqual([line.partition(": its app_name ")[2] for line in checked.stderr.splitlines()], [
+            "'a\\x00b' has a character that PostgreSQL does not take",
+            "'a\\ud800b' has a character that PostgreSQL does not take",
+            "has 601 characters: at most 600",
+        ])  # fmt: skip
