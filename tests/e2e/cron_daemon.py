@@ -1,37 +1,60 @@
-"""Debian's cron, and a mail system that keeps every mail in a folder."""
+"""Debian's cron, with a crontab and a mail system of its own: all that is the machine's stays untouched.
 
+What is put in place of the machine's own files is there for this daemon, and for what it starts, alone.
+"""
+
+import grp
+import os
 import subprocess
 from pathlib import Path
 
 SENDMAIL = Path("/usr/sbin/sendmail")
 KEEP_MAIL = """#!/bin/sh
 # For the end-to-end tests of crontabber.
-cat >"{folder}/$$.mail"
+cat >"{folder}/mail/$$.mail"
+"""
+START = """
+mount --bind spool /var/spool/cron/crontabs
+mount --bind nothing /etc/cron.d
+mount --bind /dev/null /etc/crontab
+mount --bind sendmail "$(readlink -f /usr/sbin/sendmail)"
+# Here a daemon leaves its mark, so that there is only one.
+mount -t tmpfs none /run
+crontab -u "$1" crontab
+exec cron -f
 """
 
 
 class CronDaemon:
-    """Runs the crontab of one user. A daemon that is running already is used, and left running."""
+    """Runs the crontab of one user."""
 
     def __init__(self, user: str, folder: Path) -> None:
         self._user = user
-        self._mail = folder / "mail"
+        self._folder = folder / "cron-daemon"
+        self._daemon: subprocess.Popen[bytes] | None = None
+        self._made_sendmail = False
 
     def start(self, crontab: str) -> None:
-        self._mail.mkdir()
-        self._mail.chmod(0o1777)
-        SENDMAIL.write_text(KEEP_MAIL.format(folder=self._mail))
-        SENDMAIL.chmod(0o755)
-        subprocess.run(["crontab", "-u", self._user, "-"], input=crontab, text=True, check=True)
-        # It ends at once if there is one already.
-        self._daemon = subprocess.Popen(["cron", "-f"], stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        for name, mode in (("", 0o755), ("mail", 0o1777), ("nothing", 0o755), ("spool", 0o1730)):
+            place = self._folder / name
+            place.mkdir()
+            place.chmod(mode)
+        os.chown(self._folder / "spool", 0, grp.getgrnam("crontab").gr_gid)
+        (self._folder / "sendmail").write_text(KEEP_MAIL.format(folder=self._folder))
+        (self._folder / "sendmail").chmod(0o755)
+        (self._folder / "crontab").write_text(crontab)
+        if not SENDMAIL.exists():
+            SENDMAIL.touch()
+            self._made_sendmail = True
+        command = ["unshare", "--mount", "sh", "-ec", START, "sh", self._user]
+        self._daemon = subprocess.Popen(command, cwd=self._folder, stdin=subprocess.DEVNULL)
 
     def mails(self) -> list[str]:
-        return [path.read_text() for path in self._mail.glob("*.mail")]
+        return [path.read_text() for path in (self._folder / "mail").glob("*.mail")]
 
     def stop(self) -> None:
-        subprocess.run(["crontab", "-u", self._user, "-r"], check=False, capture_output=True)
-        if hasattr(self, "_daemon"):
+        if self._daemon is not None:
             self._daemon.terminate()
             self._daemon.wait(10)
-            SENDMAIL.unlink(missing_ok=True)
+        if self._made_sendmail:
+            SENDMAIL.unlink()
