@@ -111,6 +111,6 @@ class TestPrepareFolder(unittest.TestCase):
 
         self.assertRefused(
             " does not belong to other, as whom PostgreSQL runs here:\n"
-            "chown it to other, or name its owner in run_as (root only), or name a data_dir that is new",
+            "run crontabber as its owner, or name its owner in run_as (root only), or name a data_dir that is new",
             OTHER,
         )

@@ -126,7 +126,7 @@ def _check_folder(folder: str, account: ServerAccount) -> None:
     if found.st_uid != account.uid:
         raise EmbeddedServerError(
             f"data_dir={folder} does not belong to {account.name}, as whom PostgreSQL runs here:\n"
-            f"chown it to {account.name}, or name its owner in run_as (root only), or name a data_dir that is new"
+            "run crontabber as its owner, or name its owner in run_as (root only), or name a data_dir that is new"
         )
     if stat.S_IMODE(found.st_mode) & 0o077:
         raise EmbeddedServerError(

@@ -88,6 +88,8 @@ class Reader:
         self.replacements = {
             HOME: str(folder),
             "host=db.example.org": f"host={server['host']}",
+            "host=localhost": f"host={server['host']}",
+            "port=5432": f"port={server.get('port', '')}",
             "user=myusername": f"user={server['user']}",
             "password=mypassword": f"password={server.get('password', '')}",
             "createdb warehouse": f"createdb {self.warehouse}",

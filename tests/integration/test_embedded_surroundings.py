@@ -163,7 +163,7 @@ class TestUsers(EmbeddedTestCase):
         self.assertRefused(
             self.client("exit", "run_as=nobody"),
             f"data_dir={self.data_dir} does not belong to nobody, as whom PostgreSQL runs here:",
-            "chown it to nobody, or name its owner in run_as (root only), or name a data_dir that is new",
+            "run crontabber as its owner, or name its owner in run_as (root only), or name a data_dir that is new",
         )
 
 
