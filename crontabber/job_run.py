@@ -190,7 +190,8 @@ class JobRun:
         else:
             state = self._state_after(Outcome(self._claim.since, now, success))
             success = state.last_success or success
-        if self._store.claims.settle_within(connection, self._claim, state, now - self._date_started, success):
+        duration = now - self._date_started
+        if self._store.claims.settle_within(connection, self._claim, state, duration, success) is not False:
             self._stored_date, self._stored_state = (None, state) if state else (success, None)
 
     def _stored(self, outcome: Outcome) -> tuple[Outcome, JobState]:
