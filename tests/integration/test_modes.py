@@ -130,7 +130,6 @@ class TestConfigtest(ModeTestCase):
 
     def test_it_says_nothing_when_all_is_well(self):
         self.assert_said(self.configtest("nightly.Foo|5m\nnightly.Bar|12h\nnightly.Back|7d|03:00"), 0, "")
-        self.assert_said(self.configtest(""), 0, "")
 
     def test_a_dependency_that_is_not_configured_is_worth_a_warning_and_no_fault(self):
         tested = self.configtest("nightly.Bar|1d")
