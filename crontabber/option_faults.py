@@ -23,7 +23,8 @@ _WANTED: dict[Any, str] = {
 # Others may share these, or look after what they set: what is there too much is no fault unless it looks like one.
 _SHARED = re.compile(r"(resource|secrets)\.|(.*\.)?class-[^.]+\.")
 
-# What a job's author has added: there a list may be welcome.
+# Options of ours that are texts. Of others, which may have the same names, a list may be welcome.
+_TEXTS = {"host", "port", "dbname", "user", "password", "data_dir", "run_as", "dsn", "syslog_host", "frequency", "time"}
 _OF_A_JOB = re.compile(r"(.*\.)?class-[^.]+\.(?!frequency$|time$)[^.]+")
 
 
@@ -128,7 +129,7 @@ def _why_not_converted(key: str, option: Option) -> str | None:
 
 def _why_not_meant(key: str, option: Option) -> str | None:
     converter, text = option.from_string_converter, option.default
-    if converter is str and isinstance(text, list) and not _OF_A_JOB.fullmatch(key):
+    if isinstance(text, list) and option.name in _TEXTS and converter is str and not _OF_A_JOB.fullmatch(key):
         return "a value with a comma stands between quotes"
     if converter is str or not isinstance(text, str):
         return None

@@ -23,6 +23,8 @@ from configman import ConfigurationManager, Namespace, RequiredConfig, class_con
 from configman.dotdict import DotDict, DotDictWithAcquisition, configman_keys
 from configman.value_sources.source_exceptions import AllHandlersFailedException
 
+from crontabber.transaction_executor import string_to_list_of_ints
+
 ROOT = Path(__file__).resolve().parent.parent
 NASTY_TEXTS = (
     "100%", "%Y-%m-%d %(asctime)s", "a#b", "# no comment", "a, b", 'say "hi"', "it's", "'a', \"b\"", '"quoted"', "'quoted'",
@@ -204,6 +206,24 @@ class Help(unittest.TestCase):
             with self.subTest(source.__name__):
                 self.assertIn("a text, 100% or %(name)s", printed(["--help"], command_line=source))
         self.assertIn("(default: %)", printed(["--help"]))
+
+
+class Lists(unittest.TestCase):
+    def test_what_a_file_makes_a_list_of_stays_one_but_for_our_own_converters(self):
+        tree = Namespace()
+        tree.add_option("pair", default=("a", "b"))
+        tree.add_option("names", default=["a"])
+        tree.add_option("text", default="")
+        tree.add_option("split", default="", from_string_converter=lambda text: text.split(","))
+        tree.add_option("delays", default="1", from_string_converter=string_to_list_of_ints)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "app.ini")
+            path.write_text("".join(f"{name} = 1, 2\n" for name in ("pair", "names", "text", "split", "delays")))
+
+            config = manager(sources=[str(path)], definition=tree).get_config()
+
+        self.assertEqual([config.pair, config.names, config.text, config.split], [["1", "2"]] * 4)
+        self.assertEqual(config.delays, [1, 2])
 
 
 class ShortForms(unittest.TestCase):

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from configman.config_exceptions import CannotConvertError
-from configman.converters import list_converter
 from configman.dotdict import DotDict
 from configman.namespace import Namespace
 from configman.option import Aggregation, Option
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
     Find = Callable[[str, Any], Any]
 
 MISSING = object()
-LEAVE_A_LIST = (None, str, list_converter)
 # What a class inherits it requires each time that it is asked: asked once is enough.
 COLLECT_FROM_CLASSES = RequiredConfig.get_required_config.__func__
 
@@ -135,11 +133,10 @@ def _overlay(new: dict[str, Option], finds: list[Find], definitions: Any) -> Non
 
 
 def _as_text(value: Any, converter: Any) -> Any:
-    """An ini file makes a list of a text with a comma and no quotes. A converter of texts, which configman passed over
-    then, gets the text; what is to be a list, or a text, stays a list."""
-    if type(value) is not list or converter in LEAVE_A_LIST or not all(isinstance(item, str) for item in value):
-        return value
-    return ", ".join(value)
+    """An ini file makes a list of a text with a comma and no quotes. Our own converters, which configman passed over
+    then, get the text; those of jobs may have come to live with a list."""
+    ours = (getattr(converter, "__module__", None) or "").startswith("crontabber.")
+    return ", ".join(value) if ours and type(value) is list and all(isinstance(item, str) for item in value) else value
 
 
 def _requirements(key: str, value: Any, known: dict[Any, Any]) -> Any:
