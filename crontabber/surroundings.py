@@ -27,7 +27,9 @@ def surroundings_restored(logger: Any = None) -> Iterator[None]:
         yield
     finally:
         for go_back in ways_back:
-            go_back()
+            # What cannot be put back, such as a descriptor that has been closed, must not cost the outcome.
+            with suppress(OSError, ValueError):
+                go_back()
 
 
 def _directory() -> Callable[[], None]:
@@ -95,12 +97,14 @@ def _signals() -> Callable[[], None]:
     handlers = {signum: signal.getsignal(signum) for signum in HANDLED}
     descriptor = signal.set_wakeup_fd(-1)
     signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
+    (seconds, interval), began = signal.getitimer(signal.ITIMER_REAL), time.monotonic()
 
     def go_back() -> None:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        # Whoever has started us may have set an alarm of his own.
+        signal.setitimer(signal.ITIMER_REAL, max(0, seconds - (time.monotonic() - began)) if seconds else 0, interval)
         try:
             signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
-        except OSError:  # It has been closed.
+        except (OSError, ValueError):  # It has been closed, and may be somebody else's by now.
             signal.set_wakeup_fd(-1)
         # Once asked to end, we answer no more: a second signal ends the process.
         if INTERRUPTION.signum is None:
@@ -112,11 +116,13 @@ def _signals() -> Callable[[], None]:
 
 
 def _logging(logger: Any) -> Callable[[], None]:
-    if logger is None:
-        return lambda: None
     import logging
 
-    disabled, level, propagate, handlers = logger.disabled, logger.level, logger.propagate, list(logger.handlers)
+    # A test suite may have a stand-in for it.
+    if not isinstance(logger, logging.Logger):
+        return lambda: None
+    disabled, level, propagate = logger.disabled, logger.level, logger.propagate
+    handlers: list[Any] = list(logger.handlers)
     disabled_for_all = logging.root.manager.disable
 
     def go_back() -> None:

@@ -1,0 +1,53 @@
+"""What a job does to its process is put back, and what others have set is left to them."""
+
+import logging
+import signal
+import time
+import unittest
+from unittest.mock import Mock
+
+from crontabber.surroundings import surroundings_restored
+
+
+class TestSurroundingsRestored(unittest.TestCase):
+    def setUp(self):
+        self.addCleanup(signal.alarm, 0)
+        self.addCleanup(signal.signal, signal.SIGALRM, signal.getsignal(signal.SIGALRM))
+
+    def test_an_alarm_that_was_set_within_does_not_go_off(self):
+        with surroundings_restored():
+            signal.signal(signal.SIGALRM, lambda *args: self.fail("it went off"))
+            signal.alarm(100)
+
+        self.assertEqual(signal.alarm(0), 0)
+
+    def test_one_of_somebody_elses_goes_on_whatever_is_done_to_it(self):
+        signal.setitimer(signal.ITIMER_REAL, 100)
+
+        with surroundings_restored():
+            signal.alarm(0)
+            time.sleep(0.01)
+
+        seconds, _ = signal.getitimer(signal.ITIMER_REAL)
+        self.assertTrue(99 < seconds < 99.995, seconds)
+
+    def test_handlers_are_as_they_were(self):
+        before = signal.getsignal(signal.SIGTERM)
+
+        with surroundings_restored():
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+        self.assertIs(signal.getsignal(signal.SIGTERM), before)
+
+    def test_a_logger_is_as_it_was_and_a_stand_in_for_one_is_left_alone(self):
+        logger = logging.getLogger("surroundings")
+        logger.setLevel(logging.INFO)
+
+        with surroundings_restored(Mock(logger=logger)):
+            logger.disabled = True
+            logging.disable()
+
+        self.assertTrue(logger.isEnabledFor(logging.INFO))
+        for stand_in in (Mock(), object(), Mock(logger=object()), None):
+            with self.subTest(stand_in), surroundings_restored(stand_in):
+                pass
