@@ -37,6 +37,7 @@ class TestIsRunningHere(unittest.TestCase):
         self.assertFalse(is_running_here(self.owner, self.now, self.now))
 
     def test_not_one_of_another_host_nor_this_one_nor_nonsense(self):
-        for owner in (f"x{self.owner}", this_process(), f"{HOST}:", f"{HOST}:0", f"{HOST}:self", HOST, ""):
+        # Number 2 is the kernel's, where it is the machine's.
+        for owner in (f"{HOST}:2", f"x{self.owner}", this_process(), f"{HOST}:", f"{HOST}:0", f"{HOST}:self", HOST, ""):
             with self.subTest(owner):
                 self.assertFalse(is_running_here(owner, self.now, self.now))
