@@ -214,7 +214,7 @@ def _place_of(error: BaseException) -> str:
     frame, place = error.__traceback__, ""
     while frame is not None and not isinstance(error, SyntaxError):
         file = frame.tb_frame.f_code.co_filename
-        if not file.startswith((OURS, STANDARD_LIBRARY, "<frozen ")):
+        if not file.startswith((OURS, "<frozen ")) and (not file.startswith(STANDARD_LIBRARY) or "-packages" in file):
             place = f" ({file}, line {frame.tb_lineno})"
         frame = frame.tb_next
     return place
