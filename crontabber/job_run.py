@@ -21,7 +21,6 @@ from crontabber.store.claims import Claim
 from crontabber.store.forked_child import child_ends_here, end_if_forked
 from crontabber.store.rows import as_mapping
 from crontabber.surroundings import surroundings_restored
-from crontabber.transaction_executor import has_failed
 
 
 class Job(NamedTuple):
@@ -180,8 +179,7 @@ class JobRun:
         """Store the success inside the job's own transaction, if that is on the state's own database: then the job's
         effects and "this is done" are committed together, or not at all."""
         end_if_forked(self._pid)
-        # One that has failed is going to be undone, whatever is stored in it.
-        if not self._store.claims.is_own_database(connection) or has_failed(connection):
+        if not self._store.claims.is_own_database(connection):
             return
         now = self._settings.clock()
         success, state = self._claim.since, None

@@ -67,7 +67,7 @@ class TransactionExecutor(RequiredConfig):
 
     def _commit(self, connection: Any) -> None:
         with self._undone_on_error(connection):
-            if has_failed(connection):
+            if _has_failed(connection):
                 self.config.logger.warning("an error in this transaction was passed over: all of it is undone")
             connection.commit()
 
@@ -142,7 +142,7 @@ def _go_on() -> None:
     """For those who have no quit check."""
 
 
-def has_failed(connection: Any) -> bool:
+def _has_failed(connection: Any) -> bool:
     """PostgreSQL answers the commit of a failed transaction with a rollback, which psycopg2 does not mention."""
     status = getattr(connection, "get_transaction_status", None)
     return status is not None and status() == TRANSACTION_STATUS_INERROR

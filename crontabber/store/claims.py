@@ -11,6 +11,7 @@ from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 import psycopg2
+from psycopg2.extensions import TRANSACTION_STATUS_INTRANS
 
 from crontabber.errors import LostClaimError, OngoingJobError, OwnerDiedError, StateDatabaseError
 from crontabber.interruption import INTERRUPTION
@@ -71,7 +72,13 @@ class Claims:
         """
         died = self._obituary(seen, now)
         statement = sql.CLAIM_NEW if seen is None else sql.CLAIM_FROM_THE_DEAD if died else sql.CLAIM
-        row = self._fetch(statement, self._claim_parameters(app_name, depends_on, seen, now, died))[0]
+        try:
+            row = self._fetch(statement, self._claim_parameters(app_name, depends_on, seen, now, died))[0]
+        except StateDatabaseError as error:
+            # Where transactions are repeatable reads, the row that somebody else has written is an error.
+            if not isinstance(error.__cause__, psycopg2.errors.SerializationFailure):
+                raise
+            row = (True, None)
         if not row[0]:
             raise OngoingJobError(f"{app_name!r} is being run by {_who(seen)}")
         if row[1] is None:
@@ -119,7 +126,7 @@ class Claims:
         """
         statement = sql.settle_within(self._schema) if state else sql.settle_date(self._schema)
         parameters = settle_parameters(claim.key(), state or claim.state, duration, success, None)
-        in_transaction = not connection.autocommit
+        in_transaction = not connection.autocommit or connection.get_transaction_status() == TRANSACTION_STATUS_INTRANS
         with connection.cursor() as cursor:
             if in_transaction:
                 cursor.execute(sql.SAVEPOINT)
@@ -128,11 +135,10 @@ class Claims:
             except MAY_NOT_WRITE as error:
                 if in_transaction:
                     cursor.execute(sql.BACK_TO_SAVEPOINT)
-                # What only reads has no effects that a second run could double.
-                only_reads = isinstance(error, psycopg2.errors.ReadOnlySqlTransaction)
-                say = self._logger.debug if only_reads else self._logger.warning
-                say("%s: its success is not part of its transaction, but stored after it: %s", claim.app_name,
-                    " ".join(str(error).split()))
+                # What has only read has no effects that a second run could double.
+                say = self._logger.warning if _has_written(cursor) else self._logger.debug
+                said = " ".join(str(error).split())
+                say("%s: its success is not part of its transaction, but stored after it: %s", claim.app_name, said)
                 return False
             if not cursor.fetchall():
                 raise _taken_over(claim)
@@ -225,6 +231,14 @@ def _who(seen: JobState | None) -> str:
     if seen is None or seen.ongoing is None:
         return "another crontabber"
     return f"{seen.owner or 'another crontabber'} since {seen.ongoing.isoformat(' ', 'seconds')}"
+
+
+def _has_written(cursor: Any) -> bool:
+    """Has the transaction that is open written anything? Servers before version 10 do not tell."""
+    if cursor.connection.server_version < 100000:
+        return True
+    cursor.execute(sql.HAS_WRITTEN)
+    return bool(cursor.fetchone()[0])
 
 
 def _taken_over(claim: Claim) -> LostClaimError:

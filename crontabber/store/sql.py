@@ -6,12 +6,10 @@ LOCK_CLASS = 0x63726F6E
 # ---- schema ---------------------------------------------------------------------------------------------------------
 
 # For as long as a session of ours lives. The keepalive settings let the server notice within about two minutes that the
-# host of a claim's owner has lost power (they mean nothing on a Unix socket). While a job runs the session is idle. Who
-# claims a job at the same time as another must find the row as it is now.
+# host of a claim's owner has lost power (they mean nothing on a Unix socket). While a job runs the session is idle.
 _SESSION = """set_config('tcp_keepalives_idle', '60', false),
        set_config('tcp_keepalives_interval', '10', false),
        set_config('tcp_keepalives_count', '6', false),
-       set_config('default_transaction_isolation', 'read committed', false),
        CASE WHEN current_setting('server_version_num')::int >= 140000
             THEN set_config('idle_session_timeout', '0', false) END"""
 
@@ -168,8 +166,8 @@ claimed AS (
 LOCK_AGAIN = f"SELECT pg_try_advisory_lock({LOCK_CLASS}, hashtext(%(app_name)s)), {_SESSION}"
 UNLOCK = f"SELECT pg_advisory_unlock({LOCK_CLASS}, hashtext(%(app_name)s))"
 
-# In the statement that settles a run, the lock goes last, when the row's new version is written and before it can be
-# seen. Whoever takes the lock in that instant waits for the row, and finds it other than he saw it.
+# In the statement that settles a run, the lock goes last, when row and log are written: what failed after it would be
+# sent again without the lock. Whoever takes it before they can be seen waits for the row, and finds it another.
 _UNLOCKED = f"""CASE WHEN %(session_locks)s THEN pg_advisory_unlock({LOCK_CLASS}, hashtext(%(app_name)s)) END"""
 
 # The fence: whoever was taken over stores nothing.
@@ -190,6 +188,7 @@ VALUES (%(app_name)s, clock_timestamp(), %(duration)s, %(success)s, %(exc_type)s
 # not be allowed to write to them, and has to survive that.
 SAVEPOINT = "SAVEPOINT crontabber"
 BACK_TO_SAVEPOINT = "ROLLBACK TO SAVEPOINT crontabber"
+HAS_WRITTEN = "SELECT txid_current_if_assigned() IS NOT NULL"
 
 
 def settle_date(schema: str = "") -> str:
@@ -202,7 +201,9 @@ SELECT app_name FROM settled"""
 
 def settle() -> str:
     """The run is over; the row, its line in the log and the end of the claim: together, or not at all."""
-    return f"WITH settled AS ({_settle_row('')}), {_log_settled('')} SELECT app_name, {_UNLOCKED} FROM settled"
+    return f"""
+WITH settled AS ({_settle_row('')}), {_log_settled('')}
+SELECT app_name, {_UNLOCKED} FROM settled, (SELECT count(*) FROM logged) AS written"""
 
 
 def settle_unlogged() -> str:
@@ -240,6 +241,7 @@ logged AS (
     INSERT INTO {_in(schema)}crontabber_log (app_name, log_time, duration, success, exc_type, exc_value, exc_traceback)
     SELECT app_name, clock_timestamp(), %(duration)s, %(success)s, %(exc_type)s, %(exc_value)s, %(exc_traceback)s
     FROM settled
+    RETURNING 1
 )"""
 
 

@@ -1,10 +1,19 @@
 """Databases that somebody has made something of: the jobs run all the same, and one odd row stops no other job."""
 
-from tests.integration.faults import FaultTestCase
+from tests.integration.faults import OUR_LOCKS, FaultTestCase
 
 TO_NOBODY = """
 CREATE FUNCTION to_nobody() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
 CREATE TRIGGER elsewhere BEFORE INSERT ON crontabber_log FOR EACH ROW EXECUTE PROCEDURE to_nobody()
+"""
+WATCH_LOCKS = f"""
+CREATE TABLE locks (app_name text, held int);
+CREATE FUNCTION note_locks() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO locks SELECT NEW.app_name, count(*) FROM ({OUR_LOCKS}) AS session;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER note_locks BEFORE INSERT ON crontabber_log FOR EACH ROW EXECUTE PROCEDURE note_locks()
 """
 TRANSACTIONS = """
 from crontabber.base import BaseCronApp
@@ -39,6 +48,40 @@ class PassesOverAnError(BaseCronApp):
             connection.cursor().execute("SELECT 1 / 0")
         except Exception:
             pass
+
+
+@using_postgres()
+@as_single_postgres_transaction()
+@as_backfill_cron_app
+class PassesOverAnErrorOfADate(BaseCronApp):
+    app_name = "passes-over-an-error-of-a-date"
+
+    def run(self, connection, date):
+        connection.cursor().execute("INSERT INTO effects VALUES (now())")
+        try:
+            connection.cursor().execute("SELECT 1 / 0")
+        except Exception:
+            pass
+
+
+@using_postgres()
+@as_single_postgres_transaction()
+class ReadsInTheEnd(BaseCronApp):
+    app_name = "reads-in-the-end"
+
+    def run(self, connection):
+        connection.cursor().execute("INSERT INTO effects VALUES (now()); SET TRANSACTION READ ONLY")
+
+
+@using_postgres()
+@as_single_postgres_transaction()
+class BeginsByItself(BaseCronApp):
+    app_name = "begins-by-itself"
+
+    def run(self, connection):
+        connection.rollback()
+        connection.autocommit = True
+        connection.cursor().execute("BEGIN READ ONLY; SELECT 1")
 
 
 @using_postgres()
@@ -121,19 +164,40 @@ class TestOddDatabases(FaultTestCase):
     def test_transactions_that_may_not_or_cannot_record_their_success(self):
         self.sql("CREATE TABLE effects (date timestamptz)")
         self.write_module("transactions", TRANSACTIONS)
-        names = ["commits-by-itself", "is-somebody-else", "passes-over-an-error", "reads", "reads-dates"]
-        classes = ("CommitsByItself", "IsSomebodyElse", "PassesOverAnError", "Reads", "ReadsDates")
+        names = ["begins-by-itself", "commits-by-itself", "is-somebody-else", "reads", "reads-dates", "reads-in-the-end"]
+        classes = ("BeginsByItself", "CommitsByItself", "IsSomebodyElse", "Reads", "ReadsDates", "ReadsInTheEnd")
         self.ini("\n".join(f"transactions.{name}|1h" for name in classes))
 
         tick = self.crontabber()
 
         self.assertEqual(tick.returncode, 0, tick.stderr)
         self.assertEqual(self.outcomes(), [(name, 0, True, None, None) for name in names])
-        self.assertEqual(self.sql("SELECT count(*) FROM effects"), [(2,)])
+        self.assertEqual(self.sql("SELECT count(*) FROM effects"), [(3,)])
         self.assertEqual(self.sql("SELECT app_name, exc_type FROM crontabber_log ORDER BY 1"), [(name, None) for name in names])
         said = [line.partition(" WARNING - ")[2] for line in tick.stderr.splitlines() if "WARNING" in line]
-        self.assertEqual([words[:40] for words in said],
-                         ["is-somebody-else: its success is not par", "an error in this transaction was passed "])
+        self.assertEqual([words.partition(": ")[0] for words in said], ["is-somebody-else", "reads-in-the-end"])
+
+    def test_a_transaction_that_has_failed_and_is_undone_is_no_success(self):
+        self.sql("CREATE TABLE effects (date timestamptz)")
+        self.write_module("transactions", TRANSACTIONS)
+        self.ini("transactions.PassesOverAnError|1h\ntransactions.PassesOverAnErrorOfADate|1h")
+
+        self.assertEqual(self.crontabber().returncode, 0)
+
+        names = ("passes-over-an-error", "passes-over-an-error-of-a-date")
+        self.assertEqual(self.outcomes(), [(name, 1, False, None, None) for name in names])
+        self.assertEqual(self.sql("SELECT count(*) FROM effects"), [(0,)])
+
+    def test_the_lock_is_held_until_the_line_of_the_log_is_written(self):
+        self.configure("Other|1h", "Another|1h", "Dates|1d")
+        self.sql("CREATE TABLE effects (date timestamptz)")
+        self.crontabber("--reset-job=other")
+        self.sql(WATCH_LOCKS)
+        self.addCleanup(self.sql, "DROP FUNCTION note_locks() CASCADE")
+
+        self.assertEqual(self.crontabber().returncode, 0)
+
+        self.assertEqual(self.sql("SELECT * FROM locks ORDER BY 1"), [("another", 1), ("dates", 1), ("other", 1)])
 
     def test_roles_whose_transactions_are_of_another_isolation(self):
         for level in ("repeatable read", "serializable"):
