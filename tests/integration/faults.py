@@ -169,11 +169,16 @@ class OwnServerTestCase(FaultTestCase):
         except EmbeddedServerError as error:
             raise unittest.SkipTest(str(error)) from error
         cls.root = Path(tempfile.mkdtemp(prefix="faults-"))
-        cls.addClassCleanup(shutil.rmtree, cls.root, ignore_errors=True)
         cls.root.chmod(0o755)
         cls.server = EmbeddedServer(str(cls.root / "data"))
         cls.server.start()
-        cls.addClassCleanup(cls.server.stop, force=True)
+
+    @classmethod
+    def tearDownClass(cls) -> None:
+        # Not a class cleanup: nose does not know these.
+        cls.server.stop(force=True)
+        shutil.rmtree(cls.root, ignore_errors=True)
+        super().tearDownClass()
 
     def setUp(self) -> None:
         self.start_server()
