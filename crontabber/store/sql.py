@@ -47,8 +47,8 @@ SELECT clock_timestamp() AS now,
 FROM pg_identify_object('pg_class'::regclass, to_regclass('crontabber'), 0)
 """
 
-# Held until the transaction ends, so that two first starts at once make the tables one after the other.
-LOCK_SCHEMA = f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, 0)"
+# Held until the transaction ends: of two first starts at once the second waits, and has to see what the first has made.
+LOCK_SCHEMA = f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({LOCK_CLASS}, 0)"
 
 CREATE_TABLE = """
 CREATE TABLE crontabber (
