@@ -44,8 +44,6 @@ def unknown_options(manager: Any, known: set[str], strict: bool) -> Iterator[tup
     what may be there for others. NotAnOptionError for what the command line has too much."""
     from crontabber.configman_compat.command_line import unknown_keys
 
-    sections = {name.rpartition(".")[0] for name in known}
-
     for source in manager.values_source_list:
         in_command_line = hasattr(source, "command_line_value_source")
         unknown = unknown_keys(source.get_values(manager, not in_command_line, manager.value_source_object_hook), known)
@@ -58,7 +56,7 @@ def unknown_options(manager: Any, known: set[str], strict: bool) -> Iterator[tup
             section = key.rpartition(".")[0]
             shared = _SHARED.match(key)
             near = _nearest_in_section(key, known) if shared else _nearest(key, known)
-            if near or strict or not shared or ("class-" in section and section in sections):
+            if near or strict or not shared or ("class-" in section and section in _sections(known)):
                 yield key, f"{_place(manager, source)}: there is no option {key}{near}; it changes nothing"
 
 
@@ -178,10 +176,14 @@ def _nearest_in_section(key: str, known: Iterable[str]) -> str:
     section, _, last = key.rpartition(".")
     if last == "jobs" and "crontabber.jobs" in known:
         return " (did you mean crontabber.jobs? What stands below the heading of a section belongs to that section)"
-    sections = {name.rpartition(".")[0] for name in known}
+    sections = _sections(known)
     if section in sections:
         options = [name.rpartition(".")[2] for name in known if name.rpartition(".")[0] == section]
         near = [f"{section}.{name}" for name in get_close_matches(last, options, n=1, cutoff=0.75)]
     else:
         near = [f"{name}.{last}" for name in get_close_matches(section, sections, n=1, cutoff=0.9)]
     return f" (did you mean {near[0]}?)" if near else ""
+
+
+def _sections(known: Iterable[str]) -> set[str]:
+    return {name.rpartition(".")[0] for name in known}

@@ -135,8 +135,9 @@ def _overlay(new: dict[str, Option], finds: list[Find], definitions: Any) -> Non
 def _as_text(value: Any, converter: Any) -> Any:
     """An ini file makes a list of a text with a comma and no quotes. Our own converters, which configman passed over
     then, get the text; those of jobs may have come to live with a list."""
-    ours = (getattr(converter, "__module__", None) or "").startswith("crontabber.")
-    return ", ".join(value) if ours and type(value) is list and all(isinstance(item, str) for item in value) else value
+    if type(value) is not list or not all(isinstance(item, str) for item in value):
+        return value
+    return ", ".join(value) if (getattr(converter, "__module__", None) or "").startswith("crontabber.") else value
 
 
 def _requirements(key: str, value: Any, known: dict[Any, Any]) -> Any:
