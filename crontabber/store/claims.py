@@ -17,7 +17,7 @@ from crontabber.errors import LostClaimError, OngoingJobError, OwnerDiedError, S
 from crontabber.interruption import INTERRUPTION
 from crontabber.rules.job_state import Failure, JobState
 from crontabber.store import sql
-from crontabber.store.driver_errors import is_of_the_connection, may_work_later
+from crontabber.store.driver_errors import MAY_NOT_WRITE, is_lost_race, is_of_the_connection, may_work_later
 from crontabber.store.owners import is_running_here, this_process
 from crontabber.store.rows import as_json, settle_parameters, state_from_row
 from crontabber.store.state_connection import Row, StateConnection
@@ -25,12 +25,6 @@ from crontabber.store.state_connection import Row, StateConnection
 # How long a result waits for its server, and the seconds between the attempts to store it, of which the last repeats.
 PATIENCE_SECONDS = 60
 RETRY_DELAYS = (0, 0.5, 1, 2, 4, 8)
-
-
-# What a job's own transaction may be: read-only, of a role with fewer rights, with another search_path for the log.
-MAY_NOT_WRITE = (
-    psycopg2.errors.ReadOnlySqlTransaction, psycopg2.errors.InsufficientPrivilege, psycopg2.errors.UndefinedTable,
-)  # fmt: skip
 
 
 class RowLevelLockError(psycopg2.OperationalError):
@@ -75,8 +69,7 @@ class Claims:
         try:
             row = self._fetch(statement, self._claim_parameters(app_name, depends_on, seen, now, died))[0]
         except StateDatabaseError as error:
-            # Where transactions are repeatable reads, the row that somebody else has written is an error.
-            if not isinstance(error.__cause__, psycopg2.errors.SerializationFailure):
+            if not is_lost_race(error.__cause__):
                 raise
             row = (True, None)
         if not row[0]:
@@ -183,8 +176,7 @@ class Claims:
         since = f"since {seen.ongoing.isoformat(' ', 'seconds')}"
         too_young = now - seen.ongoing < self._max_ongoing_age
         # One that lost its connection, and with it the lock, runs the job all the same.
-        lives = too_young and seen.owner is not None and is_running_here(seen.owner, seen.ongoing, now)
-        if seen.owner and self._session_locks and not lives:
+        if seen.owner and self._session_locks and not (too_young and is_running_here(seen.owner, seen.ongoing, now)):
             host, _, pid = seen.owner.rpartition(":")
             return f"its owner, process {pid} on {host}, ended without a result; it was ongoing {since}"
         if too_young:

@@ -7,6 +7,11 @@ from crontabber.errors import StateDatabaseError
 
 OLDEST_SERVER = 90500
 
+# What a job's own transaction may be: read-only, of a role with fewer rights, with another search_path for the log.
+MAY_NOT_WRITE = (
+    psycopg2.errors.ReadOnlySqlTransaction, psycopg2.errors.InsufficientPrivilege, psycopg2.errors.UndefinedTable,
+)  # fmt: skip
+
 _ADVICE = {
     errorcodes.INSUFFICIENT_PRIVILEGE: "grant it to the role, or use a role that has it: crontabber writes to both of"
     " its tables (SELECT, INSERT, UPDATE, DELETE; USAGE of the sequence crontabber_log_id_seq) and makes them on its"
@@ -29,6 +34,11 @@ def is_of_the_connection(error: BaseException | None) -> bool:
 def may_work_later(error: BaseException | None) -> bool:
     """On a new connection, or on this one when a lock is free again and the server has room."""
     return is_of_the_connection(error) or isinstance(error, psycopg2.OperationalError)
+
+
+def is_lost_race(error: BaseException | None) -> bool:
+    """Where transactions are repeatable reads, a row that somebody else has just written is an error."""
+    return isinstance(error, psycopg2.errors.SerializationFailure)
 
 
 def is_missing_relation(error: Exception) -> bool:
