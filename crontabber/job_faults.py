@@ -6,6 +6,7 @@ from typing import Any
 from configman import Namespace, RequiredConfig
 
 from crontabber.errors import CrontabberError, JobDescriptionError
+from crontabber.failure import storable
 from crontabber.rules.dependencies import names_in, reorder_dag
 
 # Each may take four bytes, and an index takes no more than 2,704.
@@ -75,7 +76,7 @@ def _faults_of_class(job_class: Any) -> list[str]:
 
 def _fault_of_name(app_name: str) -> str | None:
     """PostgreSQL refuses some texts, and an index takes no more than this."""
-    if "\0" in app_name or any("\ud800" <= character <= "\udfff" for character in app_name):
+    if storable(app_name) != app_name:
         return f"{app_name!r} has a character that PostgreSQL does not take"
     if len(app_name) > LONGEST_NAME:
         return f"has {len(app_name)} characters: at most {LONGEST_NAME}"
