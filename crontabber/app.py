@@ -194,10 +194,11 @@ class CronTabberBase(Answers, RequiredConfig):
         faults = faults_of(self.config.crontabber)
         for fault in faults:
             say(f"{self.app_name}: {fault}")
-        jobs = [] if faults else self._jobs()
-        if not jobs and not faults:
-            warn_about_no_jobs(self.config.logger)
-        warn_about_unknown_dependencies(jobs, self.config.logger.warning)
+        if not faults:
+            jobs = self._jobs()
+            if not jobs:
+                warn_about_no_jobs(self.config.logger)
+            warn_about_unknown_dependencies(jobs, self.config.logger.warning)
         return min(len(faults), MOST_FAULTS_TO_COUNT)
 
     # What follows is imported when a job needs it: most ticks have none that does.
