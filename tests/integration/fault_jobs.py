@@ -14,6 +14,8 @@ from crontabber.mixins import as_backfill_cron_app, as_single_postgres_transacti
 from crontabber.store import claims
 
 NAPS = 20
+ALL_NAPS = [f"nap-{number:02}" for number in range(1, NAPS + 1)]
+NAP_ENTRIES = [f"Nap{number:02}|1h" for number in range(1, NAPS + 1)]
 
 
 def note(text, name="ran"):

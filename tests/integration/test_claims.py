@@ -1,10 +1,7 @@
 """One runner for a job, and no dead hand: several crontabbers at once on one database, and one after another's death."""
 
-from tests.integration.fault_jobs import FAMILY, NAPS
+from tests.integration.fault_jobs import ALL_NAPS, FAMILY, NAP_ENTRIES
 from tests.integration.faults import OUR_LOCKS, FaultTestCase
-
-ALL_NAPS = [f"nap-{number:02}" for number in range(1, NAPS + 1)]
-NAP_ENTRIES = [f"Nap{number:02}|1h" for number in range(1, NAPS + 1)]
 
 
 class TestSharing(FaultTestCase):

@@ -1,5 +1,6 @@
 """Databases that somebody has made something of: the jobs run all the same, and one odd row stops no other job."""
 
+from tests.integration.fault_jobs import ALL_NAPS, NAP_ENTRIES
 from tests.integration.faults import OUR_LOCKS, FaultTestCase
 
 TO_NOBODY = """
@@ -203,14 +204,14 @@ class TestOddDatabases(FaultTestCase):
         for level in ("repeatable read", "serializable"):
             with self.subTest(level):
                 self.set_for_new_sessions("default_transaction_isolation", level)
-                self.configure(*(f"Nap{number:02}|1h" for number in range(1, 21)))
+                self.configure(*NAP_ENTRIES)
                 for number in range(6):
                     if number % 2 == 0:
                         self.empty_the_database()
                     ends, _ = self.together(6)
 
                     self.assertLessEqual({end.returncode for end in ends}, {0, 2, 3}, [end.stderr for end in ends])
-                    self.assert_each_once(self.notes(), [f"nap-{number:02}" for number in range(1, 21)])
+                    self.assert_each_once(self.notes(), ALL_NAPS)
                     self.sql("UPDATE crontabber SET next_run = now()")
 
     def test_a_server_that_is_read_only_for_a_moment(self):

@@ -10,7 +10,7 @@ from pathlib import Path
 import psycopg2
 
 from crontabber.store.postgres_programs import ServerAccount, server_account
-from tests.integration.fault_jobs import NAPS
+from tests.integration.fault_jobs import ALL_NAPS, NAP_ENTRIES
 from tests.integration.faults import FaultTestCase
 from tests.support import connection_options
 
@@ -29,7 +29,6 @@ unix_socket_dir = {{folder}}
 listen_port = {PORT}
 logfile = {{folder}}/log
 """
-ALL_NAPS = [f"nap-{number:02}" for number in range(1, NAPS + 1)]
 
 
 @unittest.skipUnless(PROGRAM, "pgbouncer is not installed")
@@ -67,7 +66,7 @@ class TestBehindPgBouncer(FaultTestCase):
         self.configure(*entries, connection=self.proxy, session_locks=False)
 
     def test_eight_at_once_run_each_job_once(self):
-        self.configure_behind_it(*(f"Nap{number:02}|1h" for number in range(1, NAPS + 1)))
+        self.configure_behind_it(*NAP_ENTRIES)
         for _ in range(3):
             ends, _ = self.together(8)
 
