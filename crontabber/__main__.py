@@ -2,7 +2,7 @@
 
 import sys
 
-from crontabber.collector import made_to_last
+from crontabber.process.collector import made_to_last
 
 
 def local_main() -> None:

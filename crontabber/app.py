@@ -11,12 +11,20 @@ from typing import TYPE_CHECKING, Any, TextIO
 from configman import RequiredConfig
 
 from crontabber import __version__
-from crontabber.announcements import say_what_is_next, warn_about_no_jobs, warn_about_the_clock
 from crontabber.app_answers import Answers
-from crontabber.app_options import asks_for, mode_of, required_config
 from crontabber.base import convert_frequency, reorder_dag
-from crontabber.configured import described, faults_of, sentry_dsn, warn_about_unknown_dependencies
+from crontabber.commands.configtest import described, faults_of, sentry_dsn, warn_about_unknown_dependencies
+from crontabber.commands.run import say_what_is_next, warn_about_no_jobs, warn_about_the_clock
+from crontabber.config.jobs_setting import (
+    classes_in_namespaces_converter_with_compression,
+    get_extra_as_options,
+    line_splitter,
+    pipe_splitter,
+)
+from crontabber.config.options import asks_for, mode_of, required_config
 from crontabber.datetimeutil import timesince, utc_now
+from crontabber.engine.job_run import Job, RunSettings
+from crontabber.engine.tick import Runner, Tick
 from crontabber.errors import (
     BrokenJSONError,
     CrontabberError,
@@ -32,25 +40,17 @@ from crontabber.errors import (
 )
 from crontabber.generic_app import App
 from crontabber.generic_app import main as generic_main
-from crontabber.interruption import INTERRUPTION
-from crontabber.job_run import Job, RunSettings
-from crontabber.joblist import (
-    classes_in_namespaces_converter_with_compression,
-    get_extra_as_options,
-    line_splitter,
-    pipe_splitter,
-)
-from crontabber.misuse import told
+from crontabber.output.messages import told
+from crontabber.output.secrets import SecretMask
+from crontabber.process.signals import INTERRUPTION
+from crontabber.process.streams import answer, is_terminal, say
 from crontabber.rules.schedule import check_time
-from crontabber.runner import Runner, Tick
-from crontabber.secret_mask import SecretMask
-from crontabber.standard_streams import answer, is_terminal, say
 from crontabber.store.claims import RowLevelLockError
 from crontabber.store.state_database import JobStateDatabase
 from crontabber.transaction_executor import database_transaction
 
 if TYPE_CHECKING:
-    from crontabber.sentry import Sentry
+    from crontabber.engine.sentry import Sentry
 
 MOST_FAULTS_TO_COUNT = 125
 
@@ -95,7 +95,7 @@ class CronTabberBase(Answers, RequiredConfig):
     def report_misuse(cls, error: CrontabberError, arguments: Sequence[str]) -> int:
         """Nagios gets its one line on stdout, everyone else a few on stderr; --configtest counts the faults."""
         if asks_for(arguments, "nagios"):
-            from crontabber.reports.nagios import unknown
+            from crontabber.commands.nagios import unknown
 
             verdict = unknown(str(error))
             with suppress(OutputError, BrokenPipeError):
@@ -204,7 +204,7 @@ class CronTabberBase(Answers, RequiredConfig):
     # What follows is imported when a job needs it: most ticks have none that does.
 
     def _progress(self, app_name: str, dates: int) -> AbstractContextManager[Callable[[datetime], None]]:
-        from crontabber.progress import backfill_progress
+        from crontabber.output.progress import backfill_progress
 
         return backfill_progress(self.config.logger, app_name, dates)
 
@@ -214,7 +214,7 @@ class CronTabberBase(Answers, RequiredConfig):
         return lambda error, app_name: sentry().report(error, app_name)
 
     def _sentry(self) -> "Sentry":
-        from crontabber.sentry import Sentry
+        from crontabber.engine.sentry import Sentry
 
         return Sentry(
             sentry_dsn(self.config), self.app_version, lambda: sys.modules[__name__].raven, self.config.logger,

@@ -5,16 +5,16 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any, TextIO
 
-from crontabber.configured import described, faults_of, listed, path_of, watched
+from crontabber.commands.configtest import described, faults_of, listed, path_of, watched
+from crontabber.config.jobs_setting import jobs_of
+from crontabber.engine.failure import failure_of
+from crontabber.engine.job_run import Job, Occasion, state_after
 from crontabber.errors import CrontabberError, JobNotFoundError, StateDatabaseError
-from crontabber.failure import failure_of
-from crontabber.job_run import Job, Occasion, state_after
-from crontabber.joblist import jobs_of
+from crontabber.output.secrets import SecretMask
+from crontabber.process.streams import answer, is_terminal, wants_colour
 from crontabber.rules.dependencies import names_in, reorder_dag, why_blocked
 from crontabber.rules.job_state import JobState, Outcome
 from crontabber.rules.schedule import is_due, parse_schedule, parse_time
-from crontabber.secret_mask import SecretMask
-from crontabber.standard_streams import answer, is_terminal, wants_colour
 
 
 class Answers:
@@ -34,7 +34,7 @@ class Answers:
         return self._job_state_database
 
     def list_jobs(self, stream: TextIO | None = None) -> None:
-        from crontabber.reports.job_list import for_terminal, render_job_list
+        from crontabber.commands.list_jobs import for_terminal, render_job_list
 
         jobs = self._jobs()
         if not jobs:
@@ -46,7 +46,7 @@ class Answers:
 
     def nagios(self, stream: TextIO | None = None) -> int:
         """Print one line; the exit code that Nagios expects."""
-        from crontabber.reports.nagios import critical, judge
+        from crontabber.commands.nagios import critical, judge
 
         jobs = watched(self._jobs())
         try:
@@ -57,7 +57,7 @@ class Answers:
         return verdict.exit_code
 
     def audit_ghosts(self, stream: TextIO | None = None) -> None:
-        from crontabber.reports.ghosts import render_ghosts
+        from crontabber.commands.ghosts import render_ghosts
 
         configured = [job.app_name for job in self._jobs()]
         answer(render_ghosts(self._states_to_read(), configured), stream)

@@ -10,8 +10,12 @@ from typing import Any, ClassVar
 from configman import ConfigurationManager, Namespace, RequiredConfig, class_converter
 from configman.environment import environment
 
-from crontabber import standard_streams
-from crontabber.app_logging import (
+from crontabber.config.config_file import option_given
+from crontabber.config.manager import configuration, help_without_configuration
+from crontabber.config.options import asks_for
+from crontabber.connection_factory import cancel_running_statements
+from crontabber.errors import AppDetailMissingError, CrontabberError, ExitCode, Interrupted, OutputError
+from crontabber.output.logger import (
     DEBUG,
     LoggerWrapper,
     logging_level,
@@ -20,15 +24,11 @@ from crontabber.app_logging import (
     setup_logger,
     tear_down_logger,
 )
-from crontabber.app_options import asks_for
-from crontabber.collector import look_at_all, made_to_last
-from crontabber.config_file import option_given
-from crontabber.configuration import configuration, help_without_configuration
-from crontabber.connection_factory import cancel_running_statements
-from crontabber.errors import AppDetailMissingError, CrontabberError, ExitCode, Interrupted, OutputError
-from crontabber.interruption import INTERRUPTION
-from crontabber.misuse import explained, masked, told
-from crontabber.secret_mask import SecretMask, mask_of
+from crontabber.output.messages import explained, masked, told
+from crontabber.output.secrets import SecretMask, mask_of
+from crontabber.process import streams
+from crontabber.process.collector import look_at_all, made_to_last
+from crontabber.process.signals import INTERRUPTION
 
 __all__ = [
     "App",
@@ -73,7 +73,7 @@ class App(RequiredConfig):
     @classmethod
     def report_misuse(cls, error: CrontabberError, arguments: Sequence[str]) -> int:
         """Tell a person about an error that ends the program; the exit code."""
-        standard_streams.say(told(cls.app_name, error))
+        streams.say(told(cls.app_name, error))
         return ExitCode.FAILED
 
 
@@ -87,11 +87,11 @@ def main(
 
     SIGHUP has the configuration read again, and the application started over, once the running job is done.
     """
-    standard_streams.prepare()
+    streams.prepare()
     app_class = class_converter(initial_app)
     configure = partial(configuration, app_class, values_source_list, config_path, config_manager_cls)
     silent = app_class.is_silent(sys.argv[1:])
-    with standard_streams.hushed(stderr=True) if silent else nullcontext():
+    with streams.hushed(stderr=True) if silent else nullcontext():
         with INTERRUPTION.answered(cancel_running_statements):
             exit_code = _Shell(app_class, configure, sys.argv[1:], silent).exit_code()
         return exit_code if INTERRUPTION.signum is None else 128 + INTERRUPTION.signum
@@ -122,7 +122,7 @@ class _Shell:
         try:
             with INTERRUPTION.allowed():
                 exit_code = self._run()
-            standard_streams.finish()
+            streams.finish()
         except Interrupted as error:
             exit_code = 128 + error.signum
         except BrokenPipeError:
@@ -133,7 +133,7 @@ class _Shell:
             if INTERRUPTION.signum is None:  # Else it was cut short by the signal.
                 exit_code = self._app_class.report_misuse(masked(explained(error), self._mask), self._arguments)
         with suppress(OutputError, BrokenPipeError):
-            standard_streams.finish()
+            streams.finish()
         return exit_code
 
     def _run(self) -> int:
@@ -152,14 +152,14 @@ class _Shell:
     def _manager(self) -> Any:
         """The configuration. What job modules print while they are imported must not get into a silent answer."""
         try:
-            with standard_streams.hushed(stdout=True) if self._silent else nullcontext():
+            with streams.hushed(stdout=True) if self._silent else nullcontext():
                 return self._configure()
         except Exception as error:
             self._show_traceback()
             if isinstance(error, (OutputError, BrokenPipeError)) or not asks_for(self._arguments, "help"):
                 raise
             reasons = str(masked(explained(error), self._mask)).splitlines()
-            standard_streams.say(told(self._app_class.app_name, CrontabberError(_without_configuration(reasons))))
+            streams.say(told(self._app_class.app_name, CrontabberError(_without_configuration(reasons))))
         return help_without_configuration(self._app_class)
 
     def _run_configured(self, manager: Any) -> int:
@@ -187,7 +187,7 @@ class _Shell:
             if asked and logging_level(asked) <= DEBUG:
                 import traceback
 
-                standard_streams.say(self._mask(traceback.format_exc()))
+                streams.say(self._mask(traceback.format_exc()))
 
 
 class _AtDebug:

@@ -106,9 +106,9 @@ def with_subprocess(job_class: JobClass) -> JobClass:
         it, and so is everything that the command has started.
         """
         # Few jobs run other programs, and every tick would pay for the import.
-        from crontabber import child_process
+        from crontabber.process import subprocesses
 
-        return child_process.run(command, input, timeout)
+        return subprocesses.run(command, input, timeout)
 
     return _with_attributes(job_class, run_process=run_process)
 

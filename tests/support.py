@@ -31,7 +31,7 @@ def connection_options() -> dict[str, str]:
     if OWN_SERVER.exists():
         section = ConfigObj(str(OWN_SERVER))["resource"]["postgresql"]
         return {name: section[name] for name in OPTIONS if section.get(name)}
-    from crontabber.store.embedded_server import EmbeddedServer
+    from crontabber.store.embedded.server import EmbeddedServer
 
     folder = Path(tempfile.mkdtemp(prefix="crontabber-tests-"))
     folder.chmod(0o755)

@@ -6,8 +6,15 @@ import unittest
 from pathlib import Path
 
 from crontabber.errors import EmbeddedServerError
-from crontabber.store.cluster import FINISHED, GATE_FILE, UNFINISHED, absolute_folder, has_cluster, prepare_folder
-from crontabber.store.postgres_programs import ServerAccount
+from crontabber.store.embedded.cluster import (
+    FINISHED,
+    GATE_FILE,
+    UNFINISHED,
+    absolute_folder,
+    has_cluster,
+    prepare_folder,
+)
+from crontabber.store.embedded.programs import ServerAccount
 
 OURSELVES = ServerAccount("me", os.geteuid(), os.getegid(), switched=False)
 OTHER = ServerAccount("other", os.geteuid() + 1, os.getegid(), switched=False)

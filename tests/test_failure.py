@@ -3,7 +3,7 @@
 import sys
 import unittest
 
-from crontabber.failure import LIMIT, failure_of
+from crontabber.engine.failure import LIMIT, failure_of
 
 
 def raised(error):

@@ -4,14 +4,14 @@ import unittest
 
 from configman import ConfigurationManager, Namespace
 
-from crontabber.errors import JobDescriptionError, JobNotFoundError, JobsSettingError
-from crontabber.joblist import (
+from crontabber.config.jobs_setting import (
     classes_in_namespaces_converter_with_compression,
     get_extra_as_options,
     jobs_of,
     line_splitter,
     pipe_splitter,
 )
+from crontabber.errors import JobDescriptionError, JobNotFoundError, JobsSettingError
 from tests import jobs
 from tests.support import ROOT
 

@@ -1,7 +1,7 @@
 import time
 import unittest
 
-from crontabber.rules.masking import masker, secrets_in
+from crontabber.output.masking import masker, secrets_in
 
 
 class TestMasking(unittest.TestCase):

@@ -7,7 +7,7 @@ import unittest
 from pathlib import Path
 
 from crontabber.errors import EmbeddedServerError
-from crontabber.store.postgres_programs import (
+from crontabber.store.embedded.programs import (
     NEEDED,
     ServerAccount,
     check_reach,

@@ -3,7 +3,7 @@
 import unittest
 from datetime import datetime, timedelta, timezone
 
-from crontabber.progress import backfill_progress
+from crontabber.output.progress import backfill_progress
 
 START = datetime(2026, 3, 1, tzinfo=timezone.utc)
 

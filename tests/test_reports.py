@@ -3,9 +3,9 @@
 import unittest
 from datetime import datetime, timedelta, timezone
 
-from crontabber.reports.ghosts import render_ghosts
-from crontabber.reports.job_list import ListedJob, render_job_list
-from crontabber.reports.nagios import Verdict, WatchedJob, critical, judge, unknown
+from crontabber.commands.ghosts import render_ghosts
+from crontabber.commands.list_jobs import ListedJob, render_job_list
+from crontabber.commands.nagios import Verdict, WatchedJob, critical, judge, unknown
 from crontabber.rules.job_state import JobState
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)

@@ -7,7 +7,7 @@ import unittest
 from pathlib import Path
 
 from crontabber.errors import EmbeddedServerError
-from crontabber.store.socket_path import LONGEST_SOCKET_PATH_BYTES, SOCKET_NAME, socket_directory
+from crontabber.store.embedded.socket_path import LONGEST_SOCKET_PATH_BYTES, SOCKET_NAME, socket_directory
 
 
 class TestSocketDirectory(unittest.TestCase):

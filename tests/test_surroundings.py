@@ -6,7 +6,7 @@ import time
 import unittest
 from unittest.mock import Mock
 
-from crontabber.surroundings import surroundings_restored
+from crontabber.process.isolation import surroundings_restored
 
 
 class TestSurroundingsRestored(unittest.TestCase):

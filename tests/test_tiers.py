@@ -6,17 +6,19 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "crontabber"
 
-# From the top. A name stands for a module, or for a folder with all that is in it.
+# From the top. A name stands for a folder with all that is in it, or for a public door beside the folders.
 TIERS = [
-    ["app", "__main__"],
-    ["app_answers", "announcements", "app_options", "generic_app", "app_logging", "log_handlers", "misuse", "configured", "joblist", "job_faults",
-     "configuration", "config_file", "option_faults", "help_text", "secret_mask"],
-    ["base", "mixins", "child_process"],
-    ["runner", "job_run", "surroundings", "failure", "sentry", "sentry_transport", "error_copy", "progress"],
-    ["reports"],
+    ["app", "app_answers", "__main__"],
+    ["generic_app"],
+    ["commands"],
+    ["config"],
+    ["base", "mixins"],
+    ["engine"],
+    ["output"],
     ["store", "connection_factory", "transaction_executor", "dbapi2_util"],
     ["rules"],
-    ["errors", "datetimeutil", "collector", "interruption", "standard_streams"],
+    ["process"],
+    ["errors", "datetimeutil"],
     ["configman_compat", "__init__"],
 ]
 RANK = {name: rank for rank, tier in enumerate(TIERS) for name in tier}

@@ -14,7 +14,7 @@ import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_INTRANS
 
 from crontabber.errors import LostClaimError, OngoingJobError, OwnerDiedError, StateDatabaseError
-from crontabber.interruption import INTERRUPTION
+from crontabber.process.signals import INTERRUPTION
 from crontabber.rules.job_state import Failure, JobState
 from crontabber.store import sql
 from crontabber.store.driver_errors import MAY_NOT_WRITE, is_lost_race, is_of_the_connection, may_work_later

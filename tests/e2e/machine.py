@@ -5,7 +5,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from crontabber.store.postgres_programs import candidate_folders, find_programs, run, server_account
+from crontabber.store.embedded.programs import candidate_folders, find_programs, run, server_account
 from tests.documents import ROOT, blocks_of
 from tests.integration.reader_machine import HOME, new_folder
 from tests.integration.wheel import build_wheel, interpreter_for, reader_with

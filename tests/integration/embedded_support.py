@@ -18,8 +18,8 @@ from typing import Any
 import psycopg2
 
 from crontabber.errors import EmbeddedServerError
-from crontabber.store.embedded_server import EmbeddedServer
-from crontabber.store.postgres_programs import candidate_folders, find_programs
+from crontabber.store.embedded.programs import candidate_folders, find_programs
+from crontabber.store.embedded.server import EmbeddedServer
 
 PROJECT = Path(__file__).resolve().parents[2]
 CLIENT = Path(__file__).with_name("embedded_client.py")

@@ -22,8 +22,8 @@ from typing import Any
 import psycopg2
 
 from crontabber.errors import EmbeddedServerError
-from crontabber.store.embedded_server import EmbeddedServer
-from crontabber.store.postgres_programs import candidate_folders, find_programs
+from crontabber.store.embedded.programs import candidate_folders, find_programs
+from crontabber.store.embedded.server import EmbeddedServer
 from crontabber.store.sql import LOCK_CLASS
 from tests.support import DatabaseTestCase
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from configobj import ConfigObj
 
 import crontabber
-from crontabber.store.postgres_programs import candidate_folders
+from crontabber.store.embedded.programs import candidate_folders
 from tests.documents import ROOT, Block, Command, blocks_of, commands_in, crontab_lines
 from tests.integration.terminal_shell import PATIENCE_SECONDS, Shell
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
-from crontabber import child_process
-from crontabber.interruption import INTERRUPTION
+from crontabber.process import subprocesses
+from crontabber.process.signals import INTERRUPTION
 from tests.support import ROOT
 
 OUTCOMES = [
@@ -54,10 +54,10 @@ class TestRun(ProcessTestCase):
     def test_it_gives_exit_code_stdout_and_stderr(self):
         for command, given, outcome, reason in OUTCOMES:
             with self.subTest(reason):
-                self.assertEqual(child_process.run(command, given), outcome)
+                self.assertEqual(subprocesses.run(command, given), outcome)
 
     def test_the_command_does_not_read_from_where_we_read_and_has_no_terminal(self):
-        code = "from crontabber import child_process as c; print(c.run('cat; ps -o pid=,sid=,tty= -p $$'))"
+        code = "from crontabber.process import subprocesses as c; print(c.run('cat; ps -o pid=,sid=,tty= -p $$'))"
 
         told = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, input="mine", text=True, timeout=60)
 
@@ -65,7 +65,7 @@ class TestRun(ProcessTestCase):
 
     def test_what_cannot_be_started_is_the_error_of_the_system(self):
         with self.assertRaises(FileNotFoundError):
-            child_process.run(["/no/such/program"])
+            subprocesses.run(["/no/such/program"])
 
 
 class TestTimeout(ProcessTestCase):
@@ -73,7 +73,7 @@ class TestTimeout(ProcessTestCase):
         """The process ids that the command printed before its time was up."""
         started = time.monotonic()
         with self.assertRaisesRegex(subprocess.TimeoutExpired, f"timed out after {timeout} seconds") as raised:
-            child_process.run(command, timeout=timeout)
+            subprocesses.run(command, timeout=timeout)
         self.assertLess(time.monotonic() - started, 10)
         return [int(pid) for pid in raised.exception.output.split()]
 
@@ -95,14 +95,14 @@ class TestTimeout(ProcessTestCase):
         os.kill(daemon, signal.SIGKILL)
 
     def test_a_command_that_is_in_time_is_not_disturbed(self):
-        self.assertEqual(child_process.run("sleep 0.1; echo done", timeout=60), (0, "done", ""))
+        self.assertEqual(subprocesses.run("sleep 0.1; echo done", timeout=60), (0, "done", ""))
 
     def test_a_child_has_a_moment_to_clean_up(self):
         with tempfile.TemporaryDirectory() as folder:
             command = f"trap 'sleep 0.1; touch {folder}/clean; exit' TERM; while :; do sleep 0.01; done"
 
             with self.assertRaises(subprocess.TimeoutExpired):
-                child_process.run(command, timeout=0.2)
+                subprocesses.run(command, timeout=0.2)
 
             self.assertEqual(os.listdir(folder), ["clean"])
 
@@ -111,7 +111,7 @@ class TestSignals(ProcessTestCase):
     def processes_of_interrupted_run(self, then):
         """The process ids of what it had started."""
         with self.assertRaises(KeyboardInterrupt), starting(then) as processes, interruptible():
-            child_process.run("sleep 60; true")
+            subprocesses.run("sleep 60; true")
         return [process.pid for process in processes]
 
     def test_a_command_that_a_signal_interrupts_is_ended(self):
@@ -126,7 +126,7 @@ class TestSignals(ProcessTestCase):
 
     def test_threads_that_run_commands_at_once_do_not_put_signals_off_for_ever(self):
         second_starts, first_is_done = threading.Event(), threading.Event()
-        second = threading.Thread(target=child_process.run, args=("true",))
+        second = threading.Thread(target=subprocesses.run, args=("true",))
 
         def then():
             if threading.current_thread() is second:
@@ -137,7 +137,7 @@ class TestSignals(ProcessTestCase):
                 second_starts.wait()
 
         with self.assertRaises(KeyboardInterrupt), starting(then), interruptible():
-            first = threading.Thread(target=child_process.run, args=("true",))
+            first = threading.Thread(target=subprocesses.run, args=("true",))
             first.start()
             first.join()
             first_is_done.set()

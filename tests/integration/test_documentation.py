@@ -5,7 +5,7 @@ import shutil
 import unittest
 from collections.abc import Callable
 
-from crontabber.store.postgres_programs import candidate_folders
+from crontabber.store.embedded.programs import candidate_folders
 from tests.documents import DEVELOPER_PAGES, ROOT, USER_PAGES, Block, blocks_of, count_of_blocks
 from tests.integration.reader_machine import Reader, new_database_name, new_folder
 from tests.integration.sentry_receiver import SentryReceiver

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import psycopg2
 
-from crontabber.store import cluster, postmaster
-from crontabber.store.embedded_server import EmbeddedServer
-from crontabber.store.postgres_programs import server_account
+from crontabber.store.embedded import cluster, postmaster
+from crontabber.store.embedded.programs import server_account
+from crontabber.store.embedded.server import EmbeddedServer
 from tests.integration.embedded_support import (
     PATIENCE_SECONDS,
     EmbeddedTestCase,

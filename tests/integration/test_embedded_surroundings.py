@@ -12,9 +12,9 @@ from typing import Any
 
 import psycopg2
 
-from crontabber.store import cluster, postmaster
-from crontabber.store.embedded_server import EmbeddedServer
-from crontabber.store.postgres_programs import candidate_folders, find_programs, server_account
+from crontabber.store.embedded import cluster, postmaster
+from crontabber.store.embedded.programs import candidate_folders, find_programs, server_account
+from crontabber.store.embedded.server import EmbeddedServer
 from tests.integration.embedded_support import (
     AS_ROOT,
     PATIENCE_SECONDS,

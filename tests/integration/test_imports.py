@@ -14,15 +14,10 @@ exit_code = main()
 json.dump(sorted(set(sys.modules) - before), sys.stderr)
 sys.exit(exit_code)
 """
-USED_BY_EVERY_MODE = """
-    announcements app app_answers app_logging app_options base collector config_file configman_compat
-    configman_compat.command_line configman_compat.configs configman_compat.containers configman_compat.faults configman_compat.importing
-    configman_compat.overlay configman_compat.secrets configman_compat.speed configman_compat.views
-    configuration configured connection_factory datetimeutil dbapi2_util errors failure generic_app interruption
-    job_faults job_run joblist misuse option_faults rules rules.dependencies rules.job_state rules.local_time
-    rules.masking rules.schedule runner secret_mask standard_streams store store.claims store.driver_errors
-    store.forked_child store.owners store.prepared store.rows store.schema store.sql store.state_connection store.state_database surroundings
-    transaction_executor
+# Of crontabber, imported only where it is needed; a folder stands for all that is in it.
+ON_DEMAND = """
+    commands engine.error_copy engine.sentry engine.sentry_transport output.handlers output.progress
+    process.subprocesses rules.time_zone store.embedded
 """
 # Each takes milliseconds to import, and none is used unless something has to be done that most ticks have not to do.
 EXPENSIVE = """
@@ -40,23 +35,24 @@ class TestImports(DatabaseTestCase):
         self.assertEqual(self.crontabber().returncode, 0)
 
     def imported(self, *arguments):
-        """What a process has imported in the end, beyond what every mode uses: of crontabber, or expensive."""
+        """What a process has imported in the end of what is imported on demand: of crontabber, or expensive."""
         command = [sys.executable, "-c", PROGRAM, f"--admin.conf={self.folder / 'crontabber.ini'}", *arguments]
         process = self.start_program(command)
         _, stderr = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 0, stderr)
         names = set(json.loads(stderr))
-        ours = {name.removeprefix("crontabber.") for name in names if name.startswith("crontabber.")}
-        return sorted((ours - set(USED_BY_EVERY_MODE.split())) | (names & set(EXPENSIVE.split())))
+        rooms = tuple(f"crontabber.{room}" for room in ON_DEMAND.split())
+        ours = {name.removeprefix("crontabber.") for name in names if name.startswith(rooms)}
+        return sorted((ours - {"commands", "commands.configtest", "commands.run"}) | (names & set(EXPENSIVE.split())))
 
     def test_each_mode_imports_what_it_uses(self):
         for arguments, used in (
-            ((), ["mixins"]),
+            ((), []),
             (("--version",), []),
-            (("--nagios",), ["mixins", "reports", "reports.nagios", "unicodedata"]),
-            (("--list-jobs",), ["mixins", "reports", "reports.job_list"]),
-            (("--audit-ghosts",), ["mixins", "reports", "reports.ghosts"]),
-            (("--configtest",), ["mixins"]),
+            (("--nagios",), ["commands.nagios", "unicodedata"]),
+            (("--list-jobs",), ["commands.list_jobs"]),
+            (("--audit-ghosts",), ["commands.ghosts"]),
+            (("--configtest",), []),
         ):
             with self.subTest(arguments):
                 self.assertEqual(self.imported(*arguments), used)
@@ -65,4 +61,4 @@ class TestImports(DatabaseTestCase):
         self.due("foo", "bar")
         self.ini("tests.jobs.FooJob|1d,tests.jobs.BarJob|1d", extra="[logging]\nstderr_error_logging_level=50")
 
-        self.assertEqual(self.imported(), ["log_handlers", "logging", "mixins", "progress", "rules.time_zone", "traceback", "zoneinfo"])
+        self.assertEqual(self.imported(), ["logging", "output.handlers", "output.progress", "rules.time_zone", "traceback", "zoneinfo"])

@@ -6,7 +6,7 @@ import unittest
 from pathlib import Path
 
 from crontabber.errors import EmbeddedServerError
-from crontabber.store.embedded_server import EmbeddedServer
+from crontabber.store.embedded.server import EmbeddedServer
 from tests.documents import blocks_of
 from tests.integration.reader_machine import new_folder
 from tests.integration.wheel import build_wheel, interpreter_for, reader_with

@@ -14,8 +14,8 @@ import psycopg2
 
 from crontabber import __version__
 from crontabber.errors import EmbeddedServerError
-from crontabber.store.embedded_server import EmbeddedServer
-from crontabber.store.postgres_programs import candidate_folders, find_programs
+from crontabber.store.embedded.programs import candidate_folders, find_programs
+from crontabber.store.embedded.server import EmbeddedServer
 from tests.support import ROOT
 
 AS_ROOT = unittest.skipUnless(os.geteuid() == 0, "needs root, for whom PostgreSQL does not run")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psycopg2
 
-from crontabber.store.postgres_programs import ServerAccount, server_account
+from crontabber.store.embedded.programs import ServerAccount, server_account
 from tests.integration.fault_jobs import ALL_NAPS, NAP_ENTRIES
 from tests.integration.faults import FaultTestCase
 from tests.support import connection_options

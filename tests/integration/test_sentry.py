@@ -15,8 +15,8 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 from unittest import mock
 
+from crontabber.engine.sentry import Sentry
 from crontabber.errors import SentryConfigurationError, SentryDeliveryError
-from crontabber.sentry import Sentry
 from tests.integration.sentry_receiver import KEY, SECRET, SentryReceiver
 
 ROOT = Path(__file__).parents[2]
@@ -485,8 +485,8 @@ class TestSentryInAProcess(unittest.TestCase):
     def run_python(self, lines: str, *arguments: str) -> subprocess.Popen[str]:
         script = textwrap.dedent("""
             import os, signal, sys, time
-            from crontabber.interruption import INTERRUPTION
-            from crontabber.sentry import Sentry
+            from crontabber.process.signals import INTERRUPTION
+            from crontabber.engine.sentry import Sentry
 
             class Logger:
                 def info(self, text, *arguments, **options): print(text.partition(":")[0], flush=True)

@@ -15,12 +15,12 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from crontabber.error_copy import both_ends, harmless_copy
+from crontabber.engine.error_copy import both_ends, harmless_copy
+from crontabber.engine.failure import storable
+from crontabber.engine.sentry_transport import Transport
 from crontabber.errors import SentryConfigurationError, SentryDeliveryError
-from crontabber.failure import storable
-from crontabber.interruption import INTERRUPTION
-from crontabber.rules.masking import masker, secrets_in
-from crontabber.sentry_transport import Transport
+from crontabber.output.masking import masker, secrets_in
+from crontabber.process.signals import INTERRUPTION
 
 # Seconds by which all reports of one process together may hold its jobs back. One that is delivered counts only for
 # what it took beyond USUAL_SECONDS: many failing jobs are no reason to give up a Sentry that works.

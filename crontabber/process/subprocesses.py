@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 
-from crontabber.interruption import INTERRUPTION
+from crontabber.process.signals import INTERRUPTION
 
 # How long a command has, when it has to end, until it is killed.
 GRACE_SECONDS = 0.5

@@ -6,9 +6,11 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any, NamedTuple
 
+from crontabber.engine.failure import as_text, failure_of
 from crontabber.errors import Interrupted, LostClaimError, StateDatabaseError
-from crontabber.failure import as_text, failure_of
-from crontabber.interruption import INTERRUPTION
+from crontabber.process.forking import child_ends_here, end_if_forked
+from crontabber.process.isolation import surroundings_restored
+from crontabber.process.signals import INTERRUPTION
 from crontabber.rules.job_state import Failure, JobState, Outcome, settled
 from crontabber.rules.schedule import (
     Schedule,
@@ -18,9 +20,7 @@ from crontabber.rules.schedule import (
     slot_to_remember,
 )
 from crontabber.store.claims import Claim
-from crontabber.store.forked_child import child_ends_here, end_if_forked
 from crontabber.store.rows import as_mapping
-from crontabber.surroundings import surroundings_restored
 
 
 class Job(NamedTuple):

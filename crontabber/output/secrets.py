@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
-from crontabber.rules.masking import masker, secrets_in
+from crontabber.output.masking import masker, secrets_in
 
 
 class SecretMask:

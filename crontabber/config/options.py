@@ -8,8 +8,8 @@ from typing import Any
 from configman import Namespace
 from configman.converters import boolean_converter, class_converter
 
+from crontabber.config.jobs_setting import classes_in_namespaces_converter_with_compression
 from crontabber.errors import ConfigurationError
-from crontabber.joblist import classes_in_namespaces_converter_with_compression
 from crontabber.store.state_database import JobStateDatabase
 
 # Waiting longer for anything is a slip, and leads out of the calendar.

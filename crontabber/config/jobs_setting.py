@@ -10,10 +10,10 @@ from configman import Namespace, RequiredConfig
 from configman.option import Option
 
 from crontabber.base import BaseCronApp
+from crontabber.config.job_faults import faults_of_classes, required_config_of, who_requires
+from crontabber.engine.failure import OURS
+from crontabber.engine.job_run import Job
 from crontabber.errors import CrontabberError, JobDescriptionError, JobNotFoundError, JobsSettingError
-from crontabber.failure import OURS
-from crontabber.job_faults import faults_of_classes, required_config_of, who_requires
-from crontabber.job_run import Job
 from crontabber.rules.dependencies import names_in
 from crontabber.rules.schedule import parse_schedule
 

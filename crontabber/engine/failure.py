@@ -6,7 +6,7 @@ from types import TracebackType
 
 from crontabber.rules.job_state import Failure
 
-OURS = os.path.dirname(__file__) + os.sep
+OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep
 
 # Characters of a traceback or a message that are kept: half of them from each end.
 LIMIT = 64 * 1024

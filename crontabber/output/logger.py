@@ -10,7 +10,7 @@ from typing import Any
 
 from configman import Namespace
 
-from crontabber.secret_mask import SecretMask
+from crontabber.output.secrets import SecretMask
 
 REFERENCE = "resource.logging"
 
@@ -71,7 +71,7 @@ def line_format(text: str) -> str:
         return text
     import logging
 
-    from crontabber.log_handlers import formatter
+    from crontabber.output.handlers import formatter
 
     record = logging.LogRecord("", INFO, "", 0, "", None, None)
     try:
@@ -176,7 +176,7 @@ class LoggerWhenHeard(LoggerWrapper):
 def _logger(app_name: str, options: Any, mask: Callable[[str], str]) -> Any:
     import logging
 
-    from crontabber.log_handlers import add_handlers
+    from crontabber.output.handlers import add_handlers
 
     logger = logging.getLogger(app_name)
     logger.propagate = False

@@ -14,19 +14,19 @@ from configman.option import Option
 from configman.value_sources.source_exceptions import UnknownFileExtensionException, ValueException
 from configobj import ConfigObjError
 
-from crontabber.app_logging import logging_required_config, setup_logger
-from crontabber.config_file import check_config_file, option_given, why_unreadable
-from crontabber.errors import AppDetailMissingError, ConfigurationError, CrontabberError, OutputError
-from crontabber.option_faults import (
+from crontabber.config.config_file import check_config_file, option_given, why_unreadable
+from crontabber.config.option_faults import (
     fault_of_command_line,
     faults_of_values,
     faults_that_went_unnoticed,
     options_in,
     unknown_options,
 )
-from crontabber.rules.masking import MASK
-from crontabber.secret_mask import is_secret, mask_of
-from crontabber.standard_streams import answer
+from crontabber.errors import AppDetailMissingError, ConfigurationError, CrontabberError, OutputError
+from crontabber.output.logger import logging_required_config, setup_logger
+from crontabber.output.masking import MASK
+from crontabber.output.secrets import is_secret, mask_of
+from crontabber.process.streams import answer
 
 ADMIN_DOCS = {
     "conf": "the configuration file to read: .ini, .json or .conf",
@@ -111,7 +111,7 @@ class ExplainingManager:
         return options
 
     def output_summary(self: Any, output_stream: Any = None) -> None:
-        from crontabber.help_text import render_help
+        from crontabber.config.help_text import render_help
 
         answer(render_help(self), output_stream)
 

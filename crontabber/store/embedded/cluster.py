@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from crontabber.errors import EmbeddedServerError
-from crontabber.store.postgres_programs import ServerAccount, check_reach, major_version, run
+from crontabber.store.embedded.programs import ServerAccount, check_reach, major_version, run
 
 SUPERUSER = "crontabber"
 DATABASE = "crontabber"

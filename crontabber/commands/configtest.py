@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from crontabber.config.jobs_setting import jobs_of
+from crontabber.engine.job_run import Job
 from crontabber.errors import CrontabberError, JobDescriptionError, JobNotFoundError, JobsSettingError
-from crontabber.job_run import Job
-from crontabber.joblist import jobs_of
 
 if TYPE_CHECKING:
-    from crontabber.reports.job_list import ListedJob
-    from crontabber.reports.nagios import WatchedJob
+    from crontabber.commands.list_jobs import ListedJob
+    from crontabber.commands.nagios import WatchedJob
 
 
 def path_of(job_class: type) -> str:
@@ -17,13 +17,13 @@ def path_of(job_class: type) -> str:
 
 
 def listed(jobs: Sequence[Job]) -> "list[ListedJob]":
-    from crontabber.reports.job_list import ListedJob
+    from crontabber.commands.list_jobs import ListedJob
 
     return [ListedJob(path_of(job.job_class), job.app_name, job.config.frequency, job.config.time) for job in jobs]
 
 
 def watched(jobs: Sequence[Job]) -> "list[WatchedJob]":
-    from crontabber.reports.nagios import WatchedJob
+    from crontabber.commands.nagios import WatchedJob
 
     return [WatchedJob(job.app_name, job.job_class.__name__, job.is_backfill) for job in jobs]
 

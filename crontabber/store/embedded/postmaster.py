@@ -12,9 +12,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from crontabber.errors import EmbeddedServerError
-from crontabber.store.cluster import LOG_FILE
-from crontabber.store.postgres_programs import ServerAccount, last_words, run
-from crontabber.store.socket_path import SOCKET_NAME
+from crontabber.store.embedded.cluster import LOG_FILE
+from crontabber.store.embedded.programs import ServerAccount, last_words, run
+from crontabber.store.embedded.socket_path import SOCKET_NAME
 
 START_PATIENCE_SECONDS = 120
 STOP_PATIENCE_SECONDS = 60

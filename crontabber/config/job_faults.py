@@ -5,8 +5,8 @@ from typing import Any
 
 from configman import Namespace, RequiredConfig
 
+from crontabber.engine.failure import storable
 from crontabber.errors import CrontabberError, JobDescriptionError
-from crontabber.failure import storable
 from crontabber.rules.dependencies import names_in, reorder_dag
 
 # Each may take four bytes, and an index takes no more than 2,704.

@@ -10,8 +10,8 @@ from configman import Namespace
 
 from crontabber.connection_factory import ConnectionFactory
 from crontabber.errors import EmbeddedServerError
-from crontabber.store.cluster import absolute_folder
-from crontabber.store.embedded_server import EmbeddedServer
+from crontabber.store.embedded.cluster import absolute_folder
+from crontabber.store.embedded.server import EmbeddedServer
 
 _servers: dict[tuple[str, str], EmbeddedServer] = {}
 _servers_mutex = threading.Lock()

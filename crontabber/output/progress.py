@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from crontabber.datetimeutil import timesince
-from crontabber.standard_streams import STATUS_LINE, is_terminal
+from crontabber.process.streams import STATUS_LINE, is_terminal
 
 LINE_EVERY_SECONDS = 60.0
 # What is done sooner needs no bar.

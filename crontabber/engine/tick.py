@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import Any, NamedTuple
 
+from crontabber.engine.job_run import Job, JobRun, Occasion, RunSettings
 from crontabber.errors import ExitCode, LostClaimError, OngoingJobError
-from crontabber.interruption import INTERRUPTION
-from crontabber.job_run import Job, JobRun, Occasion, RunSettings
+from crontabber.process.signals import INTERRUPTION
 from crontabber.rules.dependencies import why_blocked
 from crontabber.rules.job_state import JobState
 from crontabber.rules.local_time import UTC

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from crontabber.datetimeutil import timesince
-from crontabber.job_run import Job
-from crontabber.runner import Tick
+from crontabber.engine.job_run import Job
+from crontabber.engine.tick import Tick
 
 # The host's clock may be this far from the server's before it is worth a warning.
 CLOCK_TOLERANCE = timedelta(minutes=1)

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from crontabber.standard_streams import STATUS_LINE
+from crontabber.process.streams import STATUS_LINE
 
 
 def add_handlers(logger: logging.Logger, options: Any, mask: Callable[[str], str]) -> None:

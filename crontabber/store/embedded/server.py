@@ -18,9 +18,9 @@ import psycopg2
 from psycopg2.extensions import make_dsn, quote_ident
 
 from crontabber.errors import EmbeddedServerError
-from crontabber.store import cluster, postmaster
-from crontabber.store.postgres_programs import candidate_folders, check_reach, find_programs, server_account
-from crontabber.store.socket_path import PORT, socket_directory
+from crontabber.store.embedded import cluster, postmaster
+from crontabber.store.embedded.programs import candidate_folders, check_reach, find_programs, server_account
+from crontabber.store.embedded.socket_path import PORT, socket_directory
 
 GATE_PATIENCE_SECONDS = 180
 # A client that has just ended is still listed for some milliseconds.

@@ -1,0 +1,1 @@
+"""What crontabber can be asked to do, one module per mode."""

@@ -1,0 +1,1 @@
+"""From the command line and the files to a configuration."""

@@ -1,0 +1,1 @@
+"""One tick: which jobs run, how each runs, and what is stored of it."""

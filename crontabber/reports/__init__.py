@@ -1,1 +1,0 @@
-"""The reports: states come in, text goes out; the caller prints it."""
