@@ -1,30 +1,25 @@
 """crontabber's own application: picks one mode, runs it, returns an exit code."""
 
 import sys
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, suppress
-from datetime import datetime
-from functools import cache
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from importlib import import_module
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import Any, TextIO
 
 from configman import RequiredConfig
 
 from crontabber import __version__
-from crontabber.app_answers import Answers
 from crontabber.base import convert_frequency, reorder_dag
-from crontabber.commands.configtest import described, faults_of, sentry_dsn, warn_about_unknown_dependencies
-from crontabber.commands.run import say_what_is_next, warn_about_no_jobs, warn_about_the_clock
 from crontabber.config.jobs_setting import (
     classes_in_namespaces_converter_with_compression,
     get_extra_as_options,
+    jobs_of,
     line_splitter,
     pipe_splitter,
 )
 from crontabber.config.options import asks_for, mode_of, required_config
 from crontabber.datetimeutil import timesince, utc_now
-from crontabber.engine.job_run import Job, RunSettings
-from crontabber.engine.tick import Runner, Tick
 from crontabber.errors import (
     BrokenJSONError,
     CrontabberError,
@@ -34,25 +29,20 @@ from crontabber.errors import (
     JobNotFoundError,
     JobsSettingError,
     OngoingJobError,
-    OutputError,
     SentryConfigurationError,
     TimeDefinitionError,
 )
 from crontabber.generic_app import App
 from crontabber.generic_app import main as generic_main
 from crontabber.output.messages import told
-from crontabber.output.secrets import SecretMask
-from crontabber.process.signals import INTERRUPTION
-from crontabber.process.streams import answer, is_terminal, say
-from crontabber.rules.schedule import check_time
+from crontabber.process.streams import answer, say
+from crontabber.rules.dependencies import names_in, why_blocked
+from crontabber.rules.job import Job
+from crontabber.rules.job_state import JobState
+from crontabber.rules.schedule import check_time, is_due, parse_schedule
 from crontabber.store.claims import RowLevelLockError
-from crontabber.store.state_database import JobStateDatabase
+from crontabber.store.state_database import JobStateDatabase, states_to_read
 from crontabber.transaction_executor import database_transaction
-
-if TYPE_CHECKING:
-    from crontabber.engine.sentry import Sentry
-
-MOST_FAULTS_TO_COUNT = 125
 
 
 def __getattr__(name: str) -> ModuleType:
@@ -64,14 +54,19 @@ def __getattr__(name: str) -> ModuleType:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-class CronTabberBase(Answers, RequiredConfig):
-    """Everything that crontabber does, to be mixed with an App: `class MyTab(CronTabberBase, App)`."""
+class CronTabberBase(RequiredConfig):
+    """Everything that crontabber does, to be mixed with an App: `class MyTab(CronTabberBase, App)`.
+
+    What a mode does is in crontabber.commands, and imported when it is asked for.
+    """
 
     app_name = "crontabber"
     app_version = __version__
     app_description = "Runs the configured jobs that are due, retries what failed, holds back what depends on it."
 
     required_config = required_config()
+
+    _job_state_database: Any = None
 
     def __init__(self, config: Any) -> None:
         self.config = config
@@ -95,131 +90,134 @@ class CronTabberBase(Answers, RequiredConfig):
     def report_misuse(cls, error: CrontabberError, arguments: Sequence[str]) -> int:
         """Nagios gets its one line on stdout, everyone else a few on stderr; --configtest counts the faults."""
         if asks_for(arguments, "nagios"):
-            from crontabber.commands.nagios import unknown
+            from crontabber.commands.nagios import report_misuse
 
-            verdict = unknown(str(error))
-            with suppress(OutputError, BrokenPipeError):
-                answer(f"{verdict.line}\n")
-            return verdict.exit_code
+            return report_misuse(error)
         if asks_for(arguments, "configtest") and isinstance(error, JobsSettingError):
-            say(told(cls.app_name, error, most_lines=len(error.faults)))
-            return min(len(error.faults), MOST_FAULTS_TO_COUNT)
+            from crontabber.commands.configtest import print_faults
+
+            return print_faults(cls.app_name, error.faults)
         say(told(cls.app_name, error))
         return ExitCode.FAILED
 
     def main(self) -> int:
         """Do what the command line asks for; the exit code."""
-        modes: dict[str | None, Callable[[], int | None]] = {
-            None: self.run_all,
-            "version": self.print_version,
-            "list-jobs": self.list_jobs,
-            "nagios": self.nagios,
-            "configtest": self._print_faults,
-            "sentrytest": self.sentrytest,
-            "audit-ghosts": self.audit_ghosts,
-            "reset-job": lambda: self.reset_job(self._asked("reset-job")),
-            "job": lambda: self.run_one(self._asked("job"), bool(self._asked("force"))),
-        }
-        return modes[mode_of(self.config)]() or ExitCode.DONE
+        mode = mode_of(self.config) or "run"
+        command = import_module(f"crontabber.commands.{mode.replace('-', '_')}").command
+        return command(self) or ExitCode.DONE
 
-    def print_version(self, stream: TextIO | None = None) -> None:
-        answer(f"{self.app_version}\n", stream)
+    # -- the modes
 
     def run_all(self) -> int:
         """One tick: run every job that is due; the exit code."""
-        jobs = reorder_dag(self._jobs())
-        if not jobs:
-            warn_about_no_jobs(self.config.logger)
-            return ExitCode.DONE
-        tick = self._run(jobs, jobs)
-        if not tick.anything_due and is_terminal(sys.stderr):
-            say_what_is_next(self.config.logger, jobs, tick, utc_now(), self.job_state_database.zone)
-        return tick.exit_code()
+        from crontabber.commands.run import run_all
+
+        return run_all(self)
 
     def run_one(self, description: str, force: bool = False) -> int:
-        """Run the job of this app_name or module.Class if it is due, or although it is not; the exit code.
+        """Run the job of this app_name or module.Class if it is due, or although it is not; the exit code."""
+        from crontabber.commands.job import run_one
 
-        A backfill job is never run this way (manual, 1.4.4): its dates would lose their order.
-        """
-        jobs = self._jobs()
-        job = described(jobs, description)
-        if job.is_backfill:
-            self.config.logger.warning(
-                "%s is a backfill job: --job and --force do not run it, so that each of its dates runs once",
-                job.app_name,
-            )
-            return ExitCode.DONE
-        tick = self._run([job], jobs, force)
-        if tick.anything_due:
-            # It has been attended to: starting over, as SIGHUP wants, would force it a second time.
-            INTERRUPTION.restart = False
-        else:
-            say_what_is_next(self.config.logger, [job], tick, utc_now(), self.job_state_database.zone)
-        return tick.exit_code()
+        return run_one(self, description, force)
 
-    def reset_job(self, description: str) -> None:
-        """Forget the state of a job, also of one that is configured no longer; the log keeps its runs."""
-        app_name = self._app_name_of(description)
-        if app_name in self.job_state_database:
-            self.config.logger.info("App reset")
-            self.job_state_database.pop(app_name)
-        else:
-            self.config.logger.warning("App already reset")
+    def list_jobs(self, stream: TextIO | None = None) -> None:
+        from crontabber.commands.list_jobs import list_jobs
+
+        list_jobs(self, stream)
+
+    def nagios(self, stream: TextIO | None = None) -> int:
+        """Print one line; the exit code that Nagios expects."""
+        from crontabber.commands.nagios import nagios
+
+        return nagios(self, stream)
+
+    def configtest(self) -> bool:
+        """Is every job configured well? Each fault is logged."""
+        from crontabber.commands.configtest import configtest
+
+        return configtest(self)
 
     def sentrytest(self) -> None:
         """Send a test message. SentryConfigurationError if no DSN is configured."""
-        self._sentry().send_test()
+        from crontabber.commands.sentrytest import sentrytest
 
-    def _now(self) -> datetime:
+        sentrytest(self)
+
+    def audit_ghosts(self, stream: TextIO | None = None) -> None:
+        from crontabber.commands.audit_ghosts import audit_ghosts
+
+        audit_ghosts(self, stream)
+
+    def reset_job(self, description: str) -> None:
+        """Forget the state of a job, also of one that is configured no longer; the log keeps its runs."""
+        from crontabber.commands.reset_job import reset_job
+
+        reset_job(self, description)
+
+    def print_version(self, stream: TextIO | None = None) -> None:
+        from crontabber.commands.version import print_version
+
+        print_version(self, stream)
+
+    # -- what the modes need
+
+    @property
+    def job_state_database(self) -> Any:
+        """Built on first use; the attribute `_job_state_database` set to None makes a new one."""
+        if self._job_state_database is None:
+            self._job_state_database = self.config.crontabber.job_state_db_class(self.config.crontabber)
+        return self._job_state_database
+
+    def configured_jobs(self) -> list[Job]:
+        """Return them in the order of the setting. JobDescriptionError with every fault."""
+        return jobs_of(self.config.crontabber.jobs, self.config.crontabber)
+
+    def states_to_read(self) -> Mapping[str, JobState]:
+        """Return the states by app_name. Nothing is made or changed: a role that may only read can ask."""
+        return states_to_read(self.config.crontabber, self._job_state_database)
+
+    def current_time(self) -> datetime:
         # Looked up at each call: test suites patch this module's utc_now.
         return utc_now()
 
-    def _asked(self, mode: str) -> Any:
-        return self.config.get(mode)
+    def load_raven(self) -> ModuleType:
+        # Looked up at each call: test suites patch this module's raven.
+        return sys.modules[__name__].raven  # type: ignore[no-any-return]
 
-    def _run(self, jobs: Sequence[Job], configured: Sequence[Job], force: bool = False) -> Tick:
-        database = self.job_state_database
-        warn_about_the_clock(self.config.logger, database, utc_now())
-        settings = RunSettings(
-            logger=self.config.logger,
-            clock=self._now,
-            retry_after=self._retry_after(),
-            report_error=self._error_reporter(),
-            mask=SecretMask(self.config),
-            progress=self._progress,
+    # -- for applications that decide, or record, by themselves
+
+    def time_to_run(self, class_: Any, time_: str | None) -> bool:
+        """Is this job due, by its state and the time of day that is configured for it?"""
+        state = self.job_state_database.state(class_.app_name)
+        return is_due(parse_schedule("1d", time_), state, self.current_time(), self.job_state_database.zone)
+
+    def check_dependencies(self, class_: Any) -> tuple[bool, str | None]:
+        """(may it run, if not: why)."""
+        depends_on = names_in(getattr(class_, "depends_on", None))
+        reason = why_blocked(depends_on, self.job_state_database.states(), (), self.current_time())
+        return reason is None, reason
+
+    def _reorder_class_list(self, class_list: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
+        """`class_list`, pairs of a name and a class, in the order in which they may run."""
+        return reorder_dag(
+            class_list,
+            depends_getter=lambda pair: getattr(pair[1], "depends_on", None),
+            name_getter=lambda pair: pair[1].app_name,
         )
-        return Runner(database, settings).run(jobs, [job.app_name for job in configured], force)
 
-    def _print_faults(self) -> int:
-        faults = faults_of(self.config.crontabber)
-        for fault in faults:
-            say(f"{self.app_name}: {fault}")
-        if not faults:
-            jobs = self._jobs()
-            if not jobs:
-                warn_about_no_jobs(self.config.logger)
-            warn_about_unknown_dependencies(jobs, self.config.logger.warning)
-        return min(len(faults), MOST_FAULTS_TO_COUNT)
+    def _log_run(
+        self, class_: Any, seconds: float, time_: str | None, last_success: datetime | None, now: datetime,
+        exc_type: type[BaseException] | None, exc_value: Any, exc_tb: Any,
+    ) -> None:  # fmt: skip
+        """Record a run of this job as if it had happened here, without a claim."""
+        from crontabber.commands.run import record_run
 
-    # What follows is imported when a job needs it: most ticks have none that does.
-
-    def _progress(self, app_name: str, dates: int) -> AbstractContextManager[Callable[[datetime], None]]:
-        from crontabber.output.progress import backfill_progress
-
-        return backfill_progress(self.config.logger, app_name, dates)
-
-    def _error_reporter(self) -> Callable[[BaseException, str], None]:
-        """For one run: of one Sentry, which counts its time, made of the options as they are at the first error."""
-        sentry = cache(self._sentry)
-        return lambda error, app_name: sentry().report(error, app_name)
-
-    def _sentry(self) -> "Sentry":
-        from crontabber.engine.sentry import Sentry
-
-        return Sentry(
-            sentry_dsn(self.config), self.app_version, lambda: sys.modules[__name__].raven, self.config.logger,
-            SecretMask(self.config),
-        )  # fmt: skip
+        if exc_type is None:
+            error = None
+        else:
+            error = exc_value if isinstance(exc_value, BaseException) else exc_type(exc_value)
+            error = error.with_traceback(exc_tb)
+        record_run(self, class_, timedelta(seconds=seconds), time_, last_success, now, error)
 
 
 class CronTabber(CronTabberBase, App):

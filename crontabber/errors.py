@@ -3,8 +3,12 @@
 A message says what is wrong, about which value, and what would be right: it is shown to a person as it stands.
 """
 
+import os
 import signal
 from enum import IntEnum
+
+# How the paths of crontabber's own files begin.
+OURS = os.path.dirname(__file__) + os.sep
 
 
 class ExitCode(IntEnum):

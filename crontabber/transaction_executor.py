@@ -16,6 +16,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_INERROR
 
 from crontabber.dbapi2_util import DBApiUtilNonFatalBaseException
 from crontabber.errors import CrontabberError
+from crontabber.rules.text import one_line
 
 
 def string_to_list_of_ints(text: str) -> list[int]:
@@ -157,4 +158,4 @@ def _rolled_back(connection: Any) -> bool:
 
 
 def _in_one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())
+    return one_line(f"{type(error).__name__}: {error}")

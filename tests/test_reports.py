@@ -3,7 +3,7 @@
 import unittest
 from datetime import datetime, timedelta, timezone
 
-from crontabber.commands.ghosts import render_ghosts
+from crontabber.commands.audit_ghosts import render_ghosts
 from crontabber.commands.list_jobs import ListedJob, render_job_list
 from crontabber.commands.nagios import Verdict, WatchedJob, critical, judge, unknown
 from crontabber.rules.job_state import JobState

@@ -8,7 +8,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "crontabber"
 
 # From the top. A name stands for a folder with all that is in it, or for a public door beside the folders.
 TIERS = [
-    ["app", "app_answers", "__main__"],
+    ["app", "__main__"],
     ["generic_app"],
     ["commands"],
     ["config"],

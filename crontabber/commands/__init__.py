@@ -1,1 +1,28 @@
-"""What crontabber can be asked to do, one module per mode."""
+"""What crontabber can be asked to do: one module per mode, each with `command(app)`, named after the mode."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import ModuleType
+from typing import Any, Protocol
+
+from crontabber.rules.job import Job
+from crontabber.rules.job_state import JobState
+
+
+class Application(Protocol):
+    """What commands use of the application. Methods that users may override are called through it."""
+
+    app_name: str
+    app_version: str
+    config: Any
+
+    @property
+    def job_state_database(self) -> Any: ...
+
+    def configured_jobs(self) -> list[Job]: ...
+
+    def states_to_read(self) -> Mapping[str, JobState]: ...
+
+    def current_time(self) -> datetime: ...
+
+    def load_raven(self) -> ModuleType: ...

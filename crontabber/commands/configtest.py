@@ -1,48 +1,50 @@
-"""Questions to the configured jobs that need no database."""
+"""--configtest: check the configuration of the jobs, without a database."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from crontabber.commands import Application
+from crontabber.commands.run import warn_about_no_jobs
 from crontabber.config.jobs_setting import jobs_of
-from crontabber.engine.job_run import Job
-from crontabber.errors import CrontabberError, JobDescriptionError, JobNotFoundError, JobsSettingError
+from crontabber.errors import CrontabberError, JobDescriptionError, JobsSettingError
+from crontabber.process.streams import say
+from crontabber.rules.job import Job
 
-if TYPE_CHECKING:
-    from crontabber.commands.list_jobs import ListedJob
-    from crontabber.commands.nagios import WatchedJob
-
-
-def path_of(job_class: type) -> str:
-    return f"{job_class.__module__}.{job_class.__name__}"
+# The most that an exit code counts: from 126 on a shell means something else by it.
+MOST_FAULTS_TO_COUNT = 125
 
 
-def listed(jobs: Sequence[Job]) -> "list[ListedJob]":
-    from crontabber.commands.list_jobs import ListedJob
+def command(app: Application) -> int:
+    """Print one line per fault. Return their number."""
+    faults = faults_of(app.config.crontabber)
+    if not faults:
+        jobs = app.configured_jobs()
+        if not jobs:
+            warn_about_no_jobs(app.config.logger)
+        _warn_about_unknown_dependencies(jobs, app.config.logger.warning)
+    return print_faults(app.app_name, faults)
 
-    return [ListedJob(path_of(job.job_class), job.app_name, job.config.frequency, job.config.time) for job in jobs]
+
+def print_faults(app_name: str, faults: Sequence[object]) -> int:
+    """Print one line per fault to stderr. Return their number, as an exit code."""
+    for fault in faults:
+        say(f"{app_name}: {fault}")
+    return min(len(faults), MOST_FAULTS_TO_COUNT)
 
 
-def watched(jobs: Sequence[Job]) -> "list[WatchedJob]":
-    from crontabber.commands.nagios import WatchedJob
-
-    return [WatchedJob(job.app_name, job.job_class.__name__, job.is_backfill) for job in jobs]
-
-
-def described(jobs: Sequence[Job], description: str) -> Job:
-    """The job of this app_name or module.Class. JobNotFoundError names the nearest ones."""
-    for job in jobs:
-        if description in (job.app_name, path_of(job.job_class)):
-            return job
-    from difflib import get_close_matches
-
-    known = [name for job in jobs for name in (job.app_name, path_of(job.job_class))]
-    near = get_close_matches(description, known)
-    hint = f"did you mean {' or '.join(near)}?" if near else "--list-jobs shows what is configured"
-    raise JobNotFoundError(f"there is no job {description!r}: {hint}")
+def configtest(app: Application) -> bool:
+    """Log each fault. Return True if every job is configured correctly."""
+    faults = faults_of(app.config.crontabber)
+    for fault in faults:
+        try:
+            raise fault
+        except CrontabberError:
+            app.config.logger.critical("Failed to config test a job", exc_info=True)
+    return not faults
 
 
 def faults_of(options: Any) -> list[CrontabberError]:
-    """What is wrong with the jobs of the namespace `crontabber`, beyond what reading it has refused already."""
+    """Return what is wrong with the jobs of the namespace `crontabber`, beyond what reading it has refused already."""
     try:
         jobs_of(options.jobs, options)
     except JobsSettingError as error:
@@ -50,7 +52,7 @@ def faults_of(options: Any) -> list[CrontabberError]:
     return []
 
 
-def warn_about_unknown_dependencies(jobs: Sequence[Job], warn: Callable[..., None]) -> None:
+def _warn_about_unknown_dependencies(jobs: Sequence[Job], warn: Callable[..., None]) -> None:
     """No fault: another crontabber on the same database may run what is not configured here."""
     known = {job.app_name for job in jobs}
     for job in jobs:
@@ -60,11 +62,3 @@ def warn_about_unknown_dependencies(jobs: Sequence[Job], warn: Callable[..., Non
                     "%s depends on %r, which is not configured here: it is held back until another crontabber on the"
                     " same database has run that", job.app_name, name,
                 )  # fmt: skip
-
-
-def sentry_dsn(config: Any) -> str | None:
-    """Of the two places where it may stand, `sentry.dsn` comes before `secrets.sentry.dsn`."""
-    for options in (config.get("sentry"), (config.get("secrets") or {}).get("sentry")):
-        if dsn := (options or {}).get("dsn"):
-            return str(dsn)
-    return None

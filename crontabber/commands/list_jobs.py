@@ -1,10 +1,14 @@
 """--list-jobs: what is configured, and how each job stands."""
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple, TextIO
 
+from crontabber.commands import Application
 from crontabber.datetimeutil import timesince
+from crontabber.process.streams import answer, is_terminal, wants_colour
+from crontabber.rules.job import Job, path_of
 from crontabber.rules.job_state import JobState
 
 HEADING = "=== JOB " + "=" * 72
@@ -22,6 +26,20 @@ class ListedJob(NamedTuple):
     time: str = ""
 
 
+def command(app: Any) -> None:
+    app.list_jobs()
+
+
+def list_jobs(app: Application, stream: TextIO | None) -> None:
+    jobs = app.configured_jobs()
+    if not jobs:
+        app.config.logger.info("No jobs are configured.")
+    text = render_job_list(map(_listed, jobs), app.states_to_read(), app.current_time())
+    if is_terminal(stream or sys.stdout):
+        text = for_terminal(text, wants_colour())
+    answer(text, stream)
+
+
 def render_job_list(jobs: Iterable[ListedJob], states: Mapping[str, JobState], now: datetime) -> str:
     """The report, a line each; the times as the server gave them."""
     return "".join(f"{line}\n" for job in jobs for line in _lines(job, states.get(job.app_name), now))
@@ -32,6 +50,10 @@ def for_terminal(report: str, coloured: bool) -> str:
     is going on stand out."""
     lines = ["".join(c if c.isprintable() or c == "\t" else repr(c)[1:-1] for c in line) for line in report.split("\n")]
     return "\n".join(map(_coloured, lines) if coloured else lines)
+
+
+def _listed(job: Job) -> ListedJob:
+    return ListedJob(path_of(job.job_class), job.app_name, job.config.frequency, job.config.time)
 
 
 def _coloured(line: str) -> str:

@@ -1,10 +1,15 @@
 """--nagios: one line and an exit code for the monitoring."""
 
-import unicodedata
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from contextlib import suppress
+from typing import Any, NamedTuple, TextIO
 
+from crontabber.commands import Application
+from crontabber.errors import CrontabberError, OutputError, StateDatabaseError
+from crontabber.process.streams import answer
+from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
+from crontabber.rules.text import one_line
 
 # Characters of one job's part of the line; more would drown the others.
 LIMIT = 1000
@@ -21,6 +26,29 @@ class WatchedJob(NamedTuple):
     app_name: str
     class_name: str
     is_backfill: bool
+
+
+def command(app: Any) -> int | None:
+    return app.nagios()  # type: ignore[no-any-return]
+
+
+def nagios(app: Application, stream: TextIO | None) -> int:
+    """Print one line. Return the exit code that Nagios expects."""
+    jobs = map(_watched, app.configured_jobs())
+    try:
+        verdict = judge(jobs, app.states_to_read())
+    except StateDatabaseError as error:
+        verdict = critical(str(error))
+    answer(f"{verdict.line}\n", stream)
+    return verdict.exit_code
+
+
+def report_misuse(error: CrontabberError) -> int:
+    """Print the line for an error that kept the check from being made. Return the exit code."""
+    verdict = unknown(str(error))
+    with suppress(OutputError, BrokenPipeError):
+        answer(f"{verdict.line}\n")
+    return verdict.exit_code
 
 
 def judge(jobs: Iterable[WatchedJob], states: Mapping[str, JobState]) -> Verdict:
@@ -48,9 +76,8 @@ def unknown(text: str) -> Verdict:
     return Verdict(3, f"UNKNOWN - {one_line(text)}")
 
 
-def one_line(text: str) -> str:
-    """`text` without line breaks and control characters: any run of them and of white space becomes one space."""
-    return " ".join("".join(" " if unicodedata.category(c)[0] in "CZ" else c for c in text).split())
+def _watched(job: Job) -> WatchedJob:
+    return WatchedJob(job.app_name, job.job_class.__name__, job.is_backfill)
 
 
 def _part(job: WatchedJob, state: JobState) -> str:

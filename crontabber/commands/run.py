@@ -1,15 +1,77 @@
-"""What a tick says by itself: that there are no jobs, that clocks disagree, what is next when nothing was due."""
+"""A tick: run every job that is due, one after another."""
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta, tzinfo
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
+from crontabber.commands import Application
 from crontabber.datetimeutil import timesince
-from crontabber.engine.job_run import Job
-from crontabber.engine.tick import Tick
+from crontabber.engine.failure import failure_of
+from crontabber.engine.job_run import Occasion, RunSettings, state_after
+from crontabber.engine.tick import Runner, Tick
+from crontabber.errors import ExitCode
+from crontabber.output.secrets import SecretMask
+from crontabber.process.streams import is_terminal
+from crontabber.rules.dependencies import reorder_dag
+from crontabber.rules.job import Job, find_job, path_of
+from crontabber.rules.job_state import Outcome
+from crontabber.rules.schedule import parse_time
 
 # The host's clock may be this far from the server's before it is worth a warning.
 CLOCK_TOLERANCE = timedelta(minutes=1)
+
+
+def command(app: Any) -> int | None:
+    return app.run_all()  # type: ignore[no-any-return]
+
+
+def run_all(app: Application) -> int:
+    """Run one tick. Return its exit code."""
+    jobs = reorder_dag(app.configured_jobs())
+    if not jobs:
+        warn_about_no_jobs(app.config.logger)
+        return ExitCode.DONE
+    tick = run_tick(app, jobs, jobs)
+    if not tick.anything_due and is_terminal(sys.stderr):
+        log_what_is_next(app, jobs, tick)
+    return tick.exit_code()
+
+
+def run_tick(app: Application, jobs: Sequence[Job], configured: Sequence[Job], force: bool = False) -> Tick:
+    """Run those of `jobs` that are due, or all of them with `force`; `configured` are all jobs there are."""
+    database = app.job_state_database
+    _warn_about_the_clock(app.config.logger, database, app.current_time())
+    settings = RunSettings(
+        logger=app.config.logger,
+        clock=app.current_time,
+        retry_after=_retry_after(app.config),
+        report_error=_error_reporter(app),
+        mask=SecretMask(app.config),
+        progress=_progress(app.config.logger),
+    )
+    return Runner(database, settings).run(jobs, [job.app_name for job in configured], force)
+
+
+def record_run(
+    app: Application, job_class: type, duration: timedelta, at: str | None, last_success: datetime | None,
+    now: datetime, error: BaseException | None,
+) -> None:  # fmt: skip
+    """Store a run of the configured job of this class, at this time of day, as if it had ended now; without a claim."""
+    database = app.job_state_database
+    job = find_job(app.configured_jobs(), path_of(job_class))
+    job = job._replace(schedule=job.schedule._replace(at=parse_time(at) if at else None))
+    failure = None if error is None else failure_of(error, SecretMask(app.config))
+    before = database.state(job.app_name)
+    outcome = Outcome(now, now, last_success, failure)
+    database.store(state_after(job, Occasion(before, now), outcome, database.zone, _retry_after(app.config)))
+    database.log_run(job.app_name, duration, None if failure else last_success, failure)
+
+
+def _retry_after(config: Any) -> timedelta:
+    return timedelta(seconds=config.crontabber.error_retry_time)
 
 
 def warn_about_no_jobs(logger: Any) -> None:
@@ -17,8 +79,21 @@ def warn_about_no_jobs(logger: Any) -> None:
     logger.warning("No jobs are configured: nothing to do. (Is it the right --admin.conf?)")
 
 
-def warn_about_the_clock(logger: Any, database: Any, now: datetime) -> None:
-    """Compares `now` with what the server said when it was asked for the state."""
+def log_what_is_next(app: Application, jobs: Sequence[Job], tick: Tick) -> None:
+    """Log, for someone who looks on, which of the jobs is next, and when."""
+    logger, now = app.config.logger, app.current_time()
+    states = [(job, tick.states.get(job.app_name)) for job in jobs]
+    planned = [(state.next_run, job.app_name) for job, state in states if state and state.next_run is not None]
+    if not planned:
+        logger.info("Nothing is due yet.")
+        return
+    next_run, app_name = min(planned)
+    when = f"{next_run.astimezone(app.job_state_database.zone):%Y-%m-%d %H:%M}"
+    logger.info("Nothing is due. Next: %s at %s (in %s)", app_name, when, timesince(now, next_run))
+
+
+def _warn_about_the_clock(logger: Any, database: Any, now: datetime) -> None:
+    """Compare `now` with what the server said when it was asked for the state."""
     server_now = getattr(database, "server_now", None)
     if server_now is not None and abs(now - server_now) > CLOCK_TOLERANCE:
         logger.warning(
@@ -27,13 +102,25 @@ def warn_about_the_clock(logger: Any, database: Any, now: datetime) -> None:
         )
 
 
-def say_what_is_next(logger: Any, jobs: Sequence[Job], tick: Tick, now: datetime, zone: tzinfo) -> None:
-    """For someone who looks: which of the jobs is the next, and when."""
-    states = [(job, tick.states.get(job.app_name)) for job in jobs]
-    planned = [(state.next_run, job.app_name) for job, state in states if state and state.next_run is not None]
-    if not planned:
-        logger.info("Nothing is due yet.")
-        return
-    next_run, app_name = min(planned)
-    when = f"{next_run.astimezone(zone):%Y-%m-%d %H:%M}"
-    logger.info("Nothing is due. Next: %s at %s (in %s)", app_name, when, timesince(now, next_run))
+# What follows is imported when a job needs it: most ticks have none that does.
+
+
+def _progress(logger: Any) -> Callable[[str, int], AbstractContextManager[Callable[[datetime], None]]]:
+    def progress(app_name: str, dates: int) -> AbstractContextManager[Callable[[datetime], None]]:
+        from crontabber.output.progress import backfill_progress
+
+        return backfill_progress(logger, app_name, dates)
+
+    return progress
+
+
+def _error_reporter(app: Application) -> Callable[[BaseException, str], None]:
+    """For one run: of one Sentry, which counts its time, made of the options as they are at the first error."""
+
+    @cache
+    def sentry() -> Any:
+        from crontabber.engine.sentry import Sentry
+
+        return Sentry.configured(app.config, app.app_version, app.load_raven)
+
+    return lambda error, app_name: sentry().report(error, app_name)

@@ -5,9 +5,11 @@ from typing import Any
 
 from configman import Namespace, RequiredConfig
 
-from crontabber.engine.failure import storable
 from crontabber.errors import CrontabberError, JobDescriptionError
 from crontabber.rules.dependencies import names_in, reorder_dag
+from crontabber.rules.job import path_of
+from crontabber.rules.text import one_line
+from crontabber.store.rows import storable
 
 # Each may take four bytes, and an index takes no more than 2,704.
 LONGEST_NAME = 600
@@ -30,12 +32,12 @@ def faults_of_classes(class_list: ClassList) -> list[str]:
 def required_config_of(job_class: Any, of_its_entry: Iterable[str]) -> Namespace:
     """The options of a job class. JobDescriptionError if they are none, or take the place of something else's;
     `of_its_entry` are the names of those that its entry in the setting stands for."""
-    path = f"{job_class.__module__}.{job_class.__name__}"
+    path = path_of(job_class)
     try:
         options = job_class.get_required_config()
         names = list(options)
     except Exception as error:
-        said = " ".join(str(error).split())
+        said = one_line(str(error))
         raise JobDescriptionError(
             f"jobs: {path}: its required_config is no Namespace of options ({type(error).__name__}: {said})"
         ) from error
@@ -60,7 +62,7 @@ def who_requires(job_class: type) -> type:
 
 
 def _faults_of_class(job_class: Any) -> list[str]:
-    path = f"{job_class.__module__}.{job_class.__name__}"
+    path = path_of(job_class)
     app_name, depends_on = getattr(job_class, "app_name", None), getattr(job_class, "depends_on", None)
     faults = []
     if not (isinstance(app_name, str) and app_name.strip()):
@@ -95,12 +97,12 @@ def _repeated(class_list: ClassList) -> list[str]:
     classes: dict[str, type] = {}
     app_names: dict[Any, type] = {}
     for name, job_class in class_list:
-        path, app_name = f"{job_class.__module__}.{name}", getattr(job_class, "app_name", None)
+        path, app_name = path_of(job_class), getattr(job_class, "app_name", None)
         other = classes.get(name)
         if other is job_class:
             faults.append(f"jobs: {path} is there twice")
         elif other is not None:
-            pair = f"{other.__module__}.{name} and {path}"
+            pair = f"{path_of(other)} and {path}"
             faults.append(f"jobs: {pair} have one class name, so their options would collide: rename one")
         elif app_name and app_name in app_names:
             faults.append(f"jobs: {app_names[app_name].__name__} and {path} have one app_name, {app_name!r}")

@@ -11,11 +11,11 @@ from configman.option import Option
 
 from crontabber.base import BaseCronApp
 from crontabber.config.job_faults import faults_of_classes, required_config_of, who_requires
-from crontabber.engine.failure import OURS
-from crontabber.engine.job_run import Job
-from crontabber.errors import CrontabberError, JobDescriptionError, JobNotFoundError, JobsSettingError
+from crontabber.errors import OURS, CrontabberError, JobDescriptionError, JobNotFoundError, JobsSettingError
 from crontabber.rules.dependencies import names_in
+from crontabber.rules.job import Job, path_of
 from crontabber.rules.schedule import parse_schedule
+from crontabber.rules.text import one_line
 
 STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
 
@@ -105,7 +105,7 @@ def jobs_of(job_list: Any, config: Any) -> list[Job]:
         try:
             schedule = parse_schedule(job_config.frequency, job_config.time)
         except CrontabberError as error:
-            faults.append(f"jobs: {job_class.__module__}.{job_class.__name__}: {error}")
+            faults.append(f"jobs: {path_of(job_class)}: {error}")
             continue
         if not faults:
             depends_on = names_in(getattr(job_class, "depends_on", None))
@@ -200,12 +200,12 @@ def _faults_of_schedules(loaded: _Entries) -> list[str]:
         try:
             parse_schedule(options.frequency.default, options.time.default)
         except CrontabberError as error:
-            faults.append(f"jobs: {job_class.__module__}.{name}: {error}")
+            faults.append(f"jobs: {path_of(job_class)}: {error}")
     return faults
 
 
 def _broken_module(path: str, module_name: str, error: BaseException) -> JobNotFoundError:
-    said = " ".join(f"{type(error).__name__}: {error}".split())
+    said = one_line(f"{type(error).__name__}: {error}")
     return JobNotFoundError(f"jobs: {path}: importing {module_name} raised {said}{_place_of(error)}")
 
 

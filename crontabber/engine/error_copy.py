@@ -21,14 +21,6 @@ def harmless_copy(error: BaseException, clean: Callable[[str], str]) -> BaseExce
     return _copy(last, copy, clean)
 
 
-def both_ends(text: str, length: int) -> str:
-    """`text` if it is not longer than `length`, else so much of it, half from each end."""
-    if len(text) <= length:
-        return text
-    half = length // 2
-    return f"{text[:half]} ... {len(text) - 2 * half} characters left out ... {text[-half:]}"
-
-
 def _copy(error: BaseException, cause: BaseException | None, clean: Callable[[str], str]) -> BaseException:
     name = _attempt(lambda: type(error).__name__)
     module = _attempt(lambda: str(type(error).__module__))

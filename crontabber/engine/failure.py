@@ -1,12 +1,12 @@
 """What a job raised, as text that can always be stored: whatever the exception does to whoever looks at it."""
 
-import os
 from collections.abc import Callable
 from types import TracebackType
 
+from crontabber.errors import OURS
 from crontabber.rules.job_state import Failure
-
-OURS = os.path.dirname(os.path.dirname(__file__)) + os.sep
+from crontabber.rules.text import both_ends
+from crontabber.store.rows import storable
 
 # Characters of a traceback or a message that are kept: half of them from each end.
 LIMIT = 64 * 1024
@@ -27,20 +27,8 @@ def as_text(failure: Failure) -> str:
     return f"Traceback (most recent call last):\n{failure.traceback}\n{failure.type}: {failure.value}"
 
 
-def storable(text: str) -> str:
-    """`text` without what PostgreSQL refuses (NUL, lone surrogates), which is escaped."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\x00", "\\x00")
-
-
 def _storable(text: str, mask: Callable[[str], str]) -> str:
-    return storable(_both_ends(mask(text)))
-
-
-def _both_ends(text: str) -> str:
-    if len(text) <= LIMIT:
-        return text
-    half = LIMIT // 2
-    return f"{text[:half]}\n... {len(text) - LIMIT} characters left out ...\n{text[-half:]}"
+    return storable(both_ends(mask(text), LIMIT))
 
 
 def _formatted(error: BaseException) -> str:

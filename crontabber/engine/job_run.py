@@ -11,9 +11,9 @@ from crontabber.errors import Interrupted, LostClaimError, StateDatabaseError
 from crontabber.process.forking import child_ends_here, end_if_forked
 from crontabber.process.isolation import surroundings_restored
 from crontabber.process.signals import INTERRUPTION
+from crontabber.rules.job import Job
 from crontabber.rules.job_state import Failure, JobState, Outcome, settled
 from crontabber.rules.schedule import (
-    Schedule,
     count_backfill_dates,
     next_run_after_failure,
     next_run_after_success,
@@ -21,20 +21,6 @@ from crontabber.rules.schedule import (
 )
 from crontabber.store.claims import Claim
 from crontabber.store.rows import as_mapping
-
-
-class Job(NamedTuple):
-    """A configured job: its class, the namespace of its options, and what these say."""
-
-    app_name: str
-    job_class: type
-    config: Any
-    schedule: Schedule
-    depends_on: tuple[str, ...] = ()
-
-    @property
-    def is_backfill(self) -> bool:
-        return bool(getattr(self.job_class, "_is_backfill_app", False))
 
 
 class RunSettings(NamedTuple):

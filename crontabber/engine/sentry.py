@@ -15,12 +15,14 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from crontabber.engine.error_copy import both_ends, harmless_copy
-from crontabber.engine.failure import storable
+from crontabber.engine.error_copy import harmless_copy
 from crontabber.engine.sentry_transport import Transport
 from crontabber.errors import SentryConfigurationError, SentryDeliveryError
 from crontabber.output.masking import masker, secrets_in
+from crontabber.output.secrets import SecretMask
 from crontabber.process.signals import INTERRUPTION
+from crontabber.rules.text import both_ends, one_line
+from crontabber.store.rows import storable
 
 # Seconds by which all reports of one process together may hold its jobs back. One that is delivered counts only for
 # what it took beyond USUAL_SECONDS: many failing jobs are no reason to give up a Sentry that works.
@@ -58,6 +60,13 @@ class Sentry:
         self._logger = logger
         self._mask = mask
         self._patience = patience  # fmt: skip
+
+    @classmethod
+    def configured(cls, config: Any, release: str, load_raven: Callable[[], ModuleType]) -> "Sentry":
+        """As the options of `config` say. Of the two for the DSN, `sentry.dsn` comes before `secrets.sentry.dsn`."""
+        places = (config.get("sentry"), (config.get("secrets") or {}).get("sentry"))
+        dsn = next((str(options["dsn"]) for options in places if options and options.get("dsn")), None)
+        return cls(dsn, release, load_raven, config.logger, SecretMask(config))
 
     def report(self, error: BaseException, app_name: str) -> None:
         """Send what the job `app_name` raised, and log the reference. Raises nothing but what a signal raises."""
@@ -188,8 +197,7 @@ class _Errand(threading.Thread):
         """Why it was not delivered, on one line."""
         if self.failure is None:
             return "it takes too long"
-        text = f"{type(self.failure).__name__}: {self.failure}"
-        return " ".join("".join(each if each.isprintable() else " " for each in text).split())
+        return one_line(f"{type(self.failure).__name__}: {self.failure}")
 
 
 class _ToDebug(logging.Handler):

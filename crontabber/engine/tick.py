@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import Any, NamedTuple
 
-from crontabber.engine.job_run import Job, JobRun, Occasion, RunSettings
+from crontabber.datetimeutil import UTC
+from crontabber.engine.job_run import JobRun, Occasion, RunSettings
 from crontabber.errors import ExitCode, LostClaimError, OngoingJobError
 from crontabber.process.signals import INTERRUPTION
 from crontabber.rules.dependencies import why_blocked
+from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
-from crontabber.rules.local_time import UTC
 from crontabber.rules.schedule import is_due
 from crontabber.store.claims import RowLevelLockError
 

@@ -6,6 +6,7 @@ import psycopg2
 from configman.config_exceptions import CannotConvertError, ConfigmanException
 
 from crontabber.errors import CrontabberError, JobsSettingError
+from crontabber.rules.text import one_line
 from crontabber.store.driver_errors import explained as explained_by_driver
 
 # Lines of one message; whoever has more faults puts these right first.
@@ -16,7 +17,7 @@ def explained(error: Exception) -> CrontabberError:
     """`error` itself if its text is meant for people, else one that says the same in words."""
     if isinstance(error, CrontabberError):
         return error
-    said = " ".join(str(error).split())
+    said = one_line(str(error))
     if isinstance(error, CannotConvertError):
         return CrontabberError(f"configuration: {said}")
     if isinstance(error, ConfigmanException):

@@ -1,8 +1,9 @@
 """At which instant is it HH:MM on a local date? Pure: dates and a zone come in, instants in UTC go out."""
 
-from datetime import date, datetime, time, timedelta, timezone, tzinfo
+from datetime import date, datetime, time, timedelta, tzinfo
 
-UTC = timezone.utc
+from crontabber.datetimeutil import UTC
+
 DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 MIDNIGHT = time()

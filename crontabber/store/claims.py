@@ -16,6 +16,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_INTRANS
 from crontabber.errors import LostClaimError, OngoingJobError, OwnerDiedError, StateDatabaseError
 from crontabber.process.signals import INTERRUPTION
 from crontabber.rules.job_state import Failure, JobState
+from crontabber.rules.text import one_line
 from crontabber.store import sql
 from crontabber.store.driver_errors import MAY_NOT_WRITE, is_lost_race, is_of_the_connection, may_work_later
 from crontabber.store.owners import is_running_here, this_process
@@ -130,7 +131,7 @@ class Claims:
                     cursor.execute(sql.BACK_TO_SAVEPOINT)
                 # What has only read has no effects that a second run could double.
                 say = self._logger.warning if _has_written(cursor) else self._logger.debug
-                said = " ".join(str(error).split())
+                said = one_line(str(error))
                 say("%s: its success is not part of its transaction, but stored after it: %s", claim.app_name, said)
                 return False
             if not cursor.fetchall():

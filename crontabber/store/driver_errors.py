@@ -4,6 +4,7 @@ import psycopg2
 from psycopg2 import errorcodes
 
 from crontabber.errors import StateDatabaseError
+from crontabber.rules.text import one_line
 
 OLDEST_SERVER = 90500
 
@@ -47,7 +48,7 @@ def is_missing_relation(error: Exception) -> bool:
 
 def explained(error: psycopg2.Error) -> StateDatabaseError:
     """`error` as a sentence: what the server said, and what to do where that is known."""
-    said = " ".join(str(error).split()) or type(error).__name__
+    said = one_line(str(error)) or type(error).__name__
     advice = _ADVICE.get(error.pgcode or "")
     if advice is None and error.pgcode is None:
         advice = "check host, port, dbname, user and password in the configuration, and that the server runs"

@@ -42,6 +42,11 @@ def as_json(value: Mapping[str, Any]) -> str:
     return json.dumps(dict(value), default=repr)
 
 
+def storable(text: str) -> str:
+    """`text` without what PostgreSQL refuses (NUL, lone surrogates), which is escaped."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\x00", "\\x00")
+
+
 def from_json(value: Any) -> dict[str, Any]:
     """What the driver gives for the json column: a dict, None for NULL, or text where its typecaster is off. What is no
     error of ours is shown as the text of one."""

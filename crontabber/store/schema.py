@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import psycopg2
 
 from crontabber.errors import StateDatabaseError
+from crontabber.rules.text import one_line
 from crontabber.store import sql
 from crontabber.store.driver_errors import OLDEST_SERVER, explained, is_missing_relation
 from crontabber.store.state_connection import StateConnection
@@ -61,7 +62,7 @@ def complete(connection: StateConnection, logger: Any) -> ServerFacts:
     except psycopg2.errors.UniqueViolation as error:
         raise StateDatabaseError(
             "state database: the table crontabber has two rows of one app_name, so that its unique index cannot be"
-            f" made: delete all but one of each ({' '.join(str(error).split())})"
+            f" made: delete all but one of each ({one_line(str(error))})"
         ) from error
     except psycopg2.Error as error:
         raise explained(error) from error

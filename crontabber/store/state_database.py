@@ -186,6 +186,14 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
         return {row["app_name"]: state_from_mapping(row["app_name"], row) for row in rows}
 
 
+def states_to_read(options: Any, database: Any = None) -> dict[str, JobState]:
+    """Return every state without making or changing anything, from `database` if there is one already; `options` is
+    the namespace `crontabber`."""
+    if database is None:
+        database = getattr(options.job_state_db_class, "for_reading", options.job_state_db_class)(options)
+    return database.states()  # type: ignore[no-any-return]
+
+
 def _fetch(connection: Any, statement: str, parameters: Any) -> list[Any]:
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)

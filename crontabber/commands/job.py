@@ -1,0 +1,35 @@
+"""--job: run one job, with --force although it is not due."""
+
+from typing import Any
+
+from crontabber.commands import Application
+from crontabber.commands.run import log_what_is_next, run_tick
+from crontabber.errors import ExitCode
+from crontabber.process.signals import INTERRUPTION
+from crontabber.rules.job import find_job
+
+
+def command(app: Any) -> int | None:
+    return app.run_one(app.config["job"], bool(app.config["force"]))  # type: ignore[no-any-return]
+
+
+def run_one(app: Application, description: str, force: bool) -> int:
+    """Run the job with this app_name or module.Class if it is due, or even if it is not. Return the exit code.
+
+    A backfill job is never run this way (manual, 1.4.4): its dates would lose their order.
+    """
+    jobs = app.configured_jobs()
+    job = find_job(jobs, description)
+    if job.is_backfill:
+        app.config.logger.warning(
+            "%s is a backfill job: --job and --force do not run it, so that each of its dates runs once",
+            job.app_name,
+        )
+        return ExitCode.DONE
+    tick = run_tick(app, [job], jobs, force)
+    if tick.anything_due:
+        # It has been attended to: starting over, as SIGHUP wants, would force it a second time.
+        INTERRUPTION.restart = False
+    else:
+        log_what_is_next(app, [job], tick)
+    return tick.exit_code()

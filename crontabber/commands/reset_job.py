@@ -1,0 +1,32 @@
+"""--reset-job: forget the state of one job; the log keeps its runs."""
+
+from typing import Any
+
+from crontabber.commands import Application
+from crontabber.errors import JobNotFoundError
+from crontabber.rules.job import find_job
+
+
+def command(app: Any) -> None:
+    app.reset_job(app.config["reset-job"])
+
+
+def reset_job(app: Application, description: str) -> None:
+    """Forget the state of the job with this app_name or module.Class, or of a ghost with this app_name."""
+    database = app.job_state_database
+    app_name = _app_name_of(app, description)
+    if app_name in database:
+        app.config.logger.info("App reset")
+        database.pop(app_name)
+    else:
+        app.config.logger.warning("App already reset")
+
+
+def _app_name_of(app: Application, description: str) -> str:
+    jobs = app.configured_jobs()
+    try:
+        return find_job(jobs, description).app_name
+    except JobNotFoundError:
+        if description in app.job_state_database:
+            return description
+        raise
