@@ -11,19 +11,12 @@ from configman import ConfigurationManager, Namespace, RequiredConfig, class_con
 from configman.environment import environment
 
 from crontabber.config.config_file import option_given
+from crontabber.config.logging_options import logging_level, logging_required_config
 from crontabber.config.manager import configuration, help_without_configuration
 from crontabber.config.options import asks_for
 from crontabber.connection_factory import cancel_running_statements
 from crontabber.errors import AppDetailMissingError, CrontabberError, ExitCode, Interrupted, OutputError
-from crontabber.output.logger import (
-    DEBUG,
-    LoggerWrapper,
-    logging_level,
-    logging_required_config,
-    lowest_level,
-    setup_logger,
-    tear_down_logger,
-)
+from crontabber.output.logger import DEBUG, LoggerWrapper, lowest_level, setup_logger, tear_down_logger
 from crontabber.output.messages import explained, masked, told
 from crontabber.output.secrets import SecretMask, mask_of
 from crontabber.process import streams

@@ -7,8 +7,7 @@ from typing import Any
 from configman.option import Option
 
 from crontabber.config.option_faults import options_in
-from crontabber.output.masking import MASK
-from crontabber.output.secrets import is_secret, mask_of
+from crontabber.output.secrets import MASK, is_secret, mask_of
 
 WIDTH = 80
 # Lines that a default may take: a long list of jobs would hide the rest.

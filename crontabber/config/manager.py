@@ -15,6 +15,7 @@ from configman.value_sources.source_exceptions import UnknownFileExtensionExcept
 from configobj import ConfigObjError
 
 from crontabber.config.config_file import check_config_file, option_given, why_unreadable
+from crontabber.config.logging_options import logging_required_config
 from crontabber.config.option_faults import (
     fault_of_command_line,
     faults_of_values,
@@ -23,9 +24,8 @@ from crontabber.config.option_faults import (
     unknown_options,
 )
 from crontabber.errors import AppDetailMissingError, ConfigurationError, CrontabberError, OutputError
-from crontabber.output.logger import logging_required_config, setup_logger
-from crontabber.output.masking import MASK
-from crontabber.output.secrets import is_secret, mask_of
+from crontabber.output.logger import setup_logger
+from crontabber.output.secrets import MASK, is_secret, mask_of
 from crontabber.process.streams import answer
 
 ADMIN_DOCS = {

@@ -11,8 +11,7 @@ from configman.namespace import Namespace
 from configman.option import Option
 
 from crontabber.errors import CrontabberError
-from crontabber.output.masking import MASK
-from crontabber.output.secrets import is_secret
+from crontabber.output.secrets import MASK, is_secret
 
 _BOOLEANS = ("true", "t", "1", "y", "yes", "false", "f", "0", "n", "no", "")
 _WANTED: dict[Any, str] = {

@@ -18,8 +18,7 @@ from typing import Any
 from crontabber.engine.error_copy import harmless_copy
 from crontabber.engine.sentry_transport import Transport
 from crontabber.errors import SentryConfigurationError, SentryDeliveryError
-from crontabber.output.masking import masker, secrets_in
-from crontabber.output.secrets import SecretMask
+from crontabber.output.secrets import SecretMask, masker, secrets_in
 from crontabber.process.signals import INTERRUPTION
 from crontabber.rules.text import both_ends, one_line
 from crontabber.store.rows import storable

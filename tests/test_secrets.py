@@ -1,10 +1,10 @@
 import time
 import unittest
 
-from crontabber.output.masking import masker, secrets_in
+from crontabber.output.secrets import masker, secrets_in
 
 
-class TestMasking(unittest.TestCase):
+class TestSecrets(unittest.TestCase):
     def test_it_takes_out_what_looks_like_a_secret(self) -> None:
         cases = [
             ("host=db password=hunter2 user=me", "host=db password=**** user=me"),
