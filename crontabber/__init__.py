@@ -1,4 +1,4 @@
-"""A cron-job runner that keeps its state in PostgreSQL. Importing it makes configman 1.3.0 usable on today's Python."""
+"""A cron-job runner that keeps its state in PostgreSQL. Importing it makes configman 1.3.0 work on current Python."""
 
 from crontabber import configman_compat
 

@@ -1,4 +1,4 @@
-"""The command `crontabber`, also as python -m crontabber: crontabber.app's, with its modules made to last."""
+"""The command `crontabber`, also as `python -m crontabber`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""crontabber's own application: picks one mode, runs it, returns an exit code."""
+"""The application `crontabber`: pick one mode, run it, return an exit code."""
 
 import sys
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ from crontabber.errors import (
 )
 from crontabber.generic_app import App
 from crontabber.generic_app import main as generic_main
-from crontabber.output.messages import told
+from crontabber.output.messages import message_for
 from crontabber.process.streams import answer, say
 from crontabber.rules.dependencies import names_in, why_blocked
 from crontabber.rules.job import Job
@@ -46,7 +46,7 @@ from crontabber.transaction_executor import database_transaction
 
 
 def __getattr__(name: str) -> ModuleType:
-    """`crontabber.app.raven`, imported when it is first asked for: it costs more than a whole idle tick."""
+    """Import `crontabber.app.raven` on first use: it costs more than a whole idle tick."""
     if name == "raven":
         import raven
 
@@ -55,14 +55,14 @@ def __getattr__(name: str) -> ModuleType:
 
 
 class CronTabberBase(RequiredConfig):
-    """Everything that crontabber does, to be mixed with an App: `class MyTab(CronTabberBase, App)`.
+    """Everything crontabber does, to be mixed with an App: `class MyTab(CronTabberBase, App)`.
 
-    What a mode does is in crontabber.commands, and imported when it is asked for.
+    The work of each mode is in crontabber.commands, imported on demand.
     """
 
     app_name = "crontabber"
     app_version = __version__
-    app_description = "Runs the configured jobs that are due, retries what failed, holds back what depends on it."
+    app_description = "Runs the jobs that are due, retries those that failed, holds back those that depend on them."
 
     required_config = required_config()
 
@@ -70,17 +70,17 @@ class CronTabberBase(RequiredConfig):
 
     def __init__(self, config: Any) -> None:
         self.config = config
-        # That of the App: this class is never used without one.
+        # The App's: this class is never used without one.
         super().__init__(config)  # type: ignore[call-arg]
 
     @classmethod
     def is_silent(cls, arguments: Sequence[str]) -> bool:
-        """Nagios reads one line, and nothing else."""
+        """True for --nagios, which prints one line and nothing else."""
         return asks_for(arguments, "nagios") and not asks_for(arguments, "help")
 
     @classmethod
     def before_configuration(cls, arguments: Sequence[str]) -> int | None:
-        """--version needs no configuration, and works with a broken one."""
+        """Answer --version, which works without a configuration, and with a broken one."""
         if not asks_for(arguments, "version"):
             return None
         answer(f"{cls.app_version}\n")
@@ -88,7 +88,7 @@ class CronTabberBase(RequiredConfig):
 
     @classmethod
     def report_misuse(cls, error: CrontabberError, arguments: Sequence[str]) -> int:
-        """Nagios gets its one line on stdout, everyone else a few on stderr; --configtest counts the faults."""
+        """Print an error: one line on stdout for --nagios, a few on stderr otherwise; --configtest counts faults."""
         if asks_for(arguments, "nagios"):
             from crontabber.commands.nagios import report_misuse
 
@@ -97,11 +97,11 @@ class CronTabberBase(RequiredConfig):
             from crontabber.commands.configtest import print_faults
 
             return print_faults(cls.app_name, error.faults)
-        say(told(cls.app_name, error))
+        say(message_for(cls.app_name, error))
         return ExitCode.FAILED
 
     def main(self) -> int:
-        """Do what the command line asks for; the exit code."""
+        """Run the requested mode. Return the exit code."""
         mode = mode_of(self.config) or "run"
         command = import_module(f"crontabber.commands.{mode.replace('-', '_')}").command
         return command(self) or ExitCode.DONE
@@ -109,13 +109,13 @@ class CronTabberBase(RequiredConfig):
     # -- the modes
 
     def run_all(self) -> int:
-        """One tick: run every job that is due; the exit code."""
+        """Run one tick: every job that is due. Return the exit code."""
         from crontabber.commands.run import run_all
 
         return run_all(self)
 
     def run_one(self, description: str, force: bool = False) -> int:
-        """Run the job of this app_name or module.Class if it is due, or although it is not; the exit code."""
+        """Run the job with this app_name or module.Class if it is due, or with `force` anyway. Return the exit code."""
         from crontabber.commands.job import run_one
 
         return run_one(self, description, force)
@@ -126,19 +126,19 @@ class CronTabberBase(RequiredConfig):
         list_jobs(self, stream)
 
     def nagios(self, stream: TextIO | None = None) -> int:
-        """Print one line; the exit code that Nagios expects."""
+        """Print one line. Return the exit code that Nagios expects."""
         from crontabber.commands.nagios import nagios
 
         return nagios(self, stream)
 
     def configtest(self) -> bool:
-        """Is every job configured well? Each fault is logged."""
+        """Log each fault of the configured jobs. Return True if there is none."""
         from crontabber.commands.configtest import configtest
 
         return configtest(self)
 
     def sentrytest(self) -> None:
-        """Send a test message. SentryConfigurationError if no DSN is configured."""
+        """Send a test message to Sentry. SentryConfigurationError if no DSN is configured."""
         from crontabber.commands.sentrytest import sentrytest
 
         sentrytest(self)
@@ -149,7 +149,7 @@ class CronTabberBase(RequiredConfig):
         audit_ghosts(self, stream)
 
     def reset_job(self, description: str) -> None:
-        """Forget the state of a job, also of one that is configured no longer; the log keeps its runs."""
+        """Forget the state of a job, configured or not. The log keeps its runs."""
         from crontabber.commands.reset_job import reset_job
 
         reset_job(self, description)
@@ -163,17 +163,17 @@ class CronTabberBase(RequiredConfig):
 
     @property
     def job_state_database(self) -> Any:
-        """Built on first use; the attribute `_job_state_database` set to None makes a new one."""
+        """The state database, opened on first use. Set `_job_state_database` to None to open a new one."""
         if self._job_state_database is None:
             self._job_state_database = self.config.crontabber.job_state_db_class(self.config.crontabber)
         return self._job_state_database
 
     def configured_jobs(self) -> list[Job]:
-        """Return them in the order of the setting. JobDescriptionError with every fault."""
+        """Return the jobs in the order of the setting. JobDescriptionError with every fault."""
         return jobs_of(self.config.crontabber.jobs, self.config.crontabber)
 
     def states_to_read(self) -> Mapping[str, JobState]:
-        """Return the states by app_name. Nothing is made or changed: a role that may only read can ask."""
+        """Return the states by app_name, without creating or changing anything: SELECT is all it needs."""
         return states_to_read(self.config.crontabber, self._job_state_database)
 
     def current_time(self) -> datetime:
@@ -184,21 +184,21 @@ class CronTabberBase(RequiredConfig):
         # Looked up at each call: test suites patch this module's raven.
         return sys.modules[__name__].raven  # type: ignore[no-any-return]
 
-    # -- for applications that decide, or record, by themselves
+    # -- for applications that decide or record by themselves
 
     def time_to_run(self, class_: Any, time_: str | None) -> bool:
-        """Is this job due, by its state and the time of day that is configured for it?"""
+        """True if the job is due, judged by its state and this time of day (HH:MM or None)."""
         state = self.job_state_database.state(class_.app_name)
         return is_due(parse_schedule("1d", time_), state, self.current_time(), self.job_state_database.zone)
 
     def check_dependencies(self, class_: Any) -> tuple[bool, str | None]:
-        """(may it run, if not: why)."""
+        """Return (True, None) if the dependencies of the job allow a run, otherwise (False, reason)."""
         depends_on = names_in(getattr(class_, "depends_on", None))
         reason = why_blocked(depends_on, self.job_state_database.states(), (), self.current_time())
         return reason is None, reason
 
     def _reorder_class_list(self, class_list: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
-        """`class_list`, pairs of a name and a class, in the order in which they may run."""
+        """Return `class_list`, pairs of name and class, in the order in which they may run."""
         return reorder_dag(
             class_list,
             depends_getter=lambda pair: getattr(pair[1], "depends_on", None),
@@ -209,7 +209,7 @@ class CronTabberBase(RequiredConfig):
         self, class_: Any, seconds: float, time_: str | None, last_success: datetime | None, now: datetime,
         exc_type: type[BaseException] | None, exc_value: Any, exc_tb: Any,
     ) -> None:  # fmt: skip
-        """Record a run of this job as if it had happened here, without a claim."""
+        """Record a run of the job as if it had happened here, without a claim."""
         from crontabber.commands.run import record_run
 
         if exc_type is None:
@@ -221,16 +221,16 @@ class CronTabberBase(RequiredConfig):
 
 
 class CronTabber(CronTabberBase, App):
-    """The application that the command `crontabber` runs."""
+    """The application of the command `crontabber`."""
 
 
 def main(initial_app: Any = CronTabber, *args: Any, **kwargs: Any) -> int:
-    """Run an application, by default crontabber's own; the exit code. The arguments are those of generic_app.main."""
+    """Run an application, by default crontabber's own. Return the exit code. For the arguments see generic_app.main."""
     return generic_main(initial_app, *args, **kwargs)
 
 
 def local_main() -> None:
-    """The command `crontabber`."""
+    """Run the command `crontabber`."""
     sys.exit(main())
 
 

@@ -1,6 +1,6 @@
 """Every named error of crontabber, one sentence each, and the names of the exit codes.
 
-A message says what is wrong, about which value, and what would be right: it is shown to a person as it stands.
+A message says what is wrong, with which value, and what to do about it. People see it as it is.
 """
 
 import os
@@ -23,15 +23,15 @@ class ExitCode(IntEnum):
 
 
 class CrontabberError(Exception):
-    """Something that a person has to put right; its text is the whole message."""
+    """A fault that a person has to fix; its text is the whole message."""
 
 
 class ConfigurationError(CrontabberError):
-    """A source of the configuration cannot be read, or an option is unknown or has a value that it cannot have."""
+    """A source of the configuration cannot be read, or an option is unknown or has an invalid value."""
 
 
 class OutputError(CrontabberError):
-    """What was asked for cannot be written to where it was asked for."""
+    """An answer cannot be written to where it should go."""
 
 
 class JobsSettingError(CrontabberError):
@@ -43,19 +43,19 @@ class JobsSettingError(CrontabberError):
 
 
 class JobNotFoundError(JobsSettingError):
-    """An entry of `jobs` cannot be imported, or `--job` or `--reset-job` names what is no job."""
+    """An entry of `jobs` cannot be imported, or `--job` or `--reset-job` names an unknown job."""
 
 
 class JobDescriptionError(JobsSettingError):
-    """An entry of `jobs` is not of the form module.Class|FREQUENCY|HH:MM, or what it names is no job."""
+    """An entry of `jobs` is not of the form module.Class|FREQUENCY|HH:MM, or does not name a job class."""
 
 
 class FrequencyDefinitionError(CrontabberError):
-    """A text is no frequency."""
+    """A text is not a valid frequency."""
 
 
 class TimeDefinitionError(CrontabberError):
-    """A text is no time of day, or the frequency beside it allows none."""
+    """A text is not a valid time of day, or its frequency does not allow one."""
 
 
 class CircularDAGError(CrontabberError):
@@ -63,15 +63,15 @@ class CircularDAGError(CrontabberError):
 
 
 class BrokenJSONError(CrontabberError):
-    """For those who catch it. A stored error that is none of ours is no longer one: it is shown as it is."""
+    """Never raised; kept for code that catches it. A stored error that crontabber did not write is shown as it is."""
 
 
 class SentryConfigurationError(CrontabberError):
-    """Sentry is asked for, but there is no DSN, or what is given is none."""
+    """Sentry is needed, but its DSN is missing or invalid."""
 
 
 class SentryDeliveryError(CrontabberError):
-    """Sentry cannot be reached, takes too long, or refuses what it is sent."""
+    """Sentry cannot be reached, takes too long, or refuses the event."""
 
 
 class AppDetailMissingError(CrontabberError):
@@ -79,27 +79,27 @@ class AppDetailMissingError(CrontabberError):
 
 
 class OngoingJobError(CrontabberError):
-    """A job is being run by someone else."""
+    """Another process is running the job."""
 
 
 class LostClaimError(CrontabberError):
-    """What we were running has been taken over by someone else; our result must not be stored."""
+    """Another process has taken over the job that we were running; our result must not be stored."""
 
 
 class StateDatabaseError(CrontabberError):
-    """The state database cannot be reached or refuses what we need; the text says which and what to do."""
+    """The state database cannot be reached, or refuses a statement; the text says which, and what to do."""
 
 
 class EmbeddedServerError(CrontabberError):
-    """The embedded PostgreSQL cannot be found, made, started or stopped."""
+    """The embedded PostgreSQL cannot be found, created, started or stopped."""
 
 
 class OwnerDiedError(Exception):
-    """Recorded, never raised: the process that ran a job ended without storing its result."""
+    """Recorded, never raised: the process that ran a job ended before it stored the result."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """SIGINT or SIGTERM arrived; `signum` says which. Raised in the main thread, inside the job that is running."""
+    """SIGINT or SIGTERM arrived; `signum` says which. Raised in the main thread, inside the running job."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"{signal.Signals(signum).name} arrived")

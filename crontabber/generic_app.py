@@ -1,4 +1,4 @@
-"""The shell around an application: logging, signals, and the one place that turns errors into exit codes."""
+"""Run an application: configure it, set up logging and signals, turn errors into exit codes."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from crontabber.config.options import asks_for
 from crontabber.connection_factory import cancel_running_statements
 from crontabber.errors import AppDetailMissingError, CrontabberError, ExitCode, Interrupted, OutputError
 from crontabber.output.logger import DEBUG, LoggerWrapper, lowest_level, setup_logger, tear_down_logger
-from crontabber.output.messages import explained, masked, told
+from crontabber.output.messages import explained, masked, message_for
 from crontabber.output.secrets import SecretMask, mask_of
 from crontabber.process import streams
 from crontabber.process.collector import look_at_all, made_to_last
@@ -37,12 +37,12 @@ __all__ = [
 
 
 class App(RequiredConfig):
-    """An application: derive from it, set the three texts, write `main`, start it with the function `main`."""
+    """An application: subclass it, set the three texts, write `main`, and start it with the function `main`."""
 
     app_name: ClassVar[str] = "crontabber"
     app_version: ClassVar[str] = ""
     app_description: ClassVar[str] = ""
-    # Values that this application puts beneath every other source of configuration.
+    # Values of this application that every other source of configuration overrides.
     config_defaults: ClassVar[Mapping[str, Any]] = {}
     required_config = Namespace()
 
@@ -50,23 +50,23 @@ class App(RequiredConfig):
         self.config = config
 
     def main(self) -> int | None:
-        """The work. What it returns is the exit code; None is 0."""
+        """Do the work. Return the exit code; None means 0."""
         raise NotImplementedError(f"{type(self).__name__} has no main()")
 
     @classmethod
     def is_silent(cls, arguments: Sequence[str]) -> bool:
-        """Is nothing to be written but the answer itself?"""
+        """True if nothing may be written but the answer itself."""
         return False
 
     @classmethod
     def before_configuration(cls, arguments: Sequence[str]) -> int | None:
-        """A chance to answer from the command line alone: an exit code, or None to go on."""
+        """Answer from the command line alone, if possible. Return an exit code, or None to go on."""
         return None
 
     @classmethod
     def report_misuse(cls, error: CrontabberError, arguments: Sequence[str]) -> int:
-        """Tell a person about an error that ends the program; the exit code."""
-        streams.say(told(cls.app_name, error))
+        """Print an error that ends the program. Return the exit code."""
+        streams.say(message_for(cls.app_name, error))
         return ExitCode.FAILED
 
 
@@ -76,9 +76,9 @@ def main(
     config_path: str | None = None,
     config_manager_cls: Any = ConfigurationManager,
 ) -> int:
-    """Configure and run an application class, or the class that a dotted name means; the exit code.
+    """Configure and run an application, given by class or dotted name. Return the exit code.
 
-    SIGHUP has the configuration read again, and the application started over, once the running job is done.
+    After a SIGHUP, once the running job is done, the configuration is reloaded and the application started again.
     """
     streams.prepare()
     app_class = class_converter(initial_app)
@@ -91,14 +91,14 @@ def main(
 
 
 def respond_to_SIGHUP(signal_number: int, frame: FrameType | None, logger: Any = None) -> None:
-    """The handler of SIGHUP: have the configuration read again after the running job."""
+    """Handle SIGHUP: have the configuration reloaded after the running job."""
     INTERRUPTION.restart = True
     if logger:
-        logger.info("SIGHUP: the configuration will be read again")
+        logger.info("SIGHUP: the configuration will be reloaded")
 
 
 class _Shell:
-    """One call of the command: an application, how it is configured, and what was asked for."""
+    """One call of the command: an application, its configuration and its arguments."""
 
     def __init__(
         self, app_class: type[App], configure: Callable[[], Any], arguments: Sequence[str], silent: bool
@@ -107,11 +107,11 @@ class _Shell:
         self._configure = configure
         self._arguments = arguments
         self._silent = silent
-        # Until the configuration is known, its secrets cannot be: what looks like one is masked.
+        # Before the configuration is known, only what looks like a secret can be masked.
         self._mask: Callable[[str], str] = mask_of()
 
     def exit_code(self) -> int:
-        """Run it. Whatever goes wrong ends here as an exit code and a few words."""
+        """Run it. Every error ends here, as an exit code and a few words."""
         try:
             with INTERRUPTION.allowed():
                 exit_code = self._run()
@@ -119,11 +119,11 @@ class _Shell:
         except Interrupted as error:
             exit_code = 128 + error.signum
         except BrokenPipeError:
-            # Who read our answer has gone, like `head -1` does: nothing to tell, and nobody who listens.
+            # The reader of our answer has gone, as `head -1` does: nobody is left to be told.
             exit_code = ExitCode.FAILED
         except Exception as error:
             exit_code = ExitCode.FAILED
-            if INTERRUPTION.signum is None:  # Else it was cut short by the signal.
+            if INTERRUPTION.signum is None:  # Otherwise the signal caused it.
                 exit_code = self._app_class.report_misuse(masked(explained(error), self._mask), self._arguments)
         with suppress(OutputError, BrokenPipeError):
             streams.finish()
@@ -138,12 +138,12 @@ class _Shell:
                 with made_to_last():
                     manager = self._manager()
             except SystemExit:
-                return ExitCode.DONE  # configman has printed or written what it was asked for.
+                return ExitCode.DONE  # configman has printed or written its answer.
             exit_code = self._run_configured(manager)
         return exit_code
 
     def _manager(self) -> Any:
-        """The configuration. What job modules print while they are imported must not get into a silent answer."""
+        """Load the configuration. In silent modes, what job modules print while they are imported is discarded."""
         try:
             with streams.hushed(stdout=True) if self._silent else nullcontext():
                 return self._configure()
@@ -152,7 +152,7 @@ class _Shell:
             if isinstance(error, (OutputError, BrokenPipeError)) or not asks_for(self._arguments, "help"):
                 raise
             reasons = str(masked(explained(error), self._mask)).splitlines()
-            streams.say(told(self._app_class.app_name, CrontabberError(_without_configuration(reasons))))
+            streams.say(message_for(self._app_class.app_name, CrontabberError(_without_configuration(reasons))))
         return help_without_configuration(self._app_class)
 
     def _run_configured(self, manager: Any) -> int:
@@ -168,13 +168,13 @@ class _Shell:
                     manager.log_config(_AtDebug(config.logger))
                 return app.main() or ExitCode.DONE
             except Exception:
-                config.logger.debug("this ended the program", exc_info=True)
+                config.logger.debug("unhandled error", exc_info=True)
                 raise
             finally:
                 tear_down_logger(self._app_class.app_name)
 
     def _show_traceback(self) -> None:
-        """Before there is a logger, the command line alone can ask for it."""
+        """Print the traceback if the command line asks for DEBUG: there is no logger yet."""
         asked = option_given(self._arguments, "logging.stderr_error_logging_level")
         with suppress(ValueError):
             if asked and logging_level(asked) <= DEBUG:
@@ -184,7 +184,7 @@ class _Shell:
 
 
 class _AtDebug:
-    """A logger for log_config, which knows `info` alone."""
+    """Pass what log_config logs with `info` to `debug`."""
 
     def __init__(self, logger: Any) -> None:
         self.info: Callable[..., None] = logger.debug
@@ -192,4 +192,4 @@ class _AtDebug:
 
 def _without_configuration(reasons: Sequence[str]) -> str:
     more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-    return f"this is the help without the configuration: {reasons[0]}{more}"
+    return f"showing the help without the configuration: {reasons[0]}{more}"

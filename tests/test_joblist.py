@@ -103,26 +103,26 @@ class TestFaults(unittest.TestCase):
     def test_each_fault_has_its_sentence(self):
         odd = "tests.odd_jobs"
         cases = [
-            ("tests.nowhere.Foo|1d", "jobs: tests.nowhere.Foo: there is no module 'tests.nowhere'; is PYTHONPATH right?"),
-            ("tests.jobs.Nothing|1d", "jobs: tests.jobs.Nothing: the module tests.jobs has no 'Nothing'"),
+            ("tests.nowhere.Foo|1d", "jobs: tests.nowhere.Foo: no module named 'tests.nowhere' (is PYTHONPATH right?)"),
+            ("tests.jobs.Nothing|1d", "jobs: tests.jobs.Nothing: module tests.jobs has no 'Nothing'"),
             ("Lonely|1d", "jobs: 'Lonely' is not of the form module.Class"),
             ("tests.broken_jobs.Any|1d",
              "jobs: tests.broken_jobs.Any: importing tests.broken_jobs raised RuntimeError: broken while loading"
              f" ({ROOT}/tests/broken_jobs.py, line 3)"),
-            ("tests.jobs.FooJob", "jobs: 'tests.jobs.FooJob' has no frequency: write module.Class|FREQUENCY or"
+            ("tests.jobs.FooJob", "jobs: 'tests.jobs.FooJob' has no frequency: expected module.Class|FREQUENCY or"
              " module.Class|FREQUENCY|HH:MM"),
             (f"{odd}.not_a_class|1d",
-             f"jobs: {odd}.not_a_class is no job class: derive it from crontabber.base.BaseCronApp"),
-            (f"{odd}.NamelessJob|1d", f"jobs: {odd}.NamelessJob has no app_name: set it to a text of its own"),
+             f"jobs: {odd}.not_a_class is not a job class: derive it from crontabber.base.BaseCronApp"),
+            (f"{odd}.NamelessJob|1d", f"jobs: {odd}.NamelessJob has no app_name: set it to a unique text"),
             (f"{odd}.SelfishJob|1d", f"jobs: {odd}.SelfishJob: 'selfish' depends on itself"),
             (f"{odd}.ConfusedJob|1d",
              f"jobs: {odd}.ConfusedJob: depends_on is 17: an app_name, or a list or tuple of them"),
             (f"{odd}.HenJob|1d,{odd}.EggJob|1d", "jobs: jobs depend on each other in a circle: hen -> egg -> hen"),
-            ("tests.jobs.FooJob|1d,tests.jobs.FooJob|2d", "jobs: tests.jobs.FooJob is there twice"),
-            (f"tests.jobs.FooJob|1d,{odd}.FooJob|2d", f"jobs: tests.jobs.FooJob and {odd}.FooJob have one class name,"
+            ("tests.jobs.FooJob|1d,tests.jobs.FooJob|2d", "jobs: tests.jobs.FooJob is listed twice"),
+            (f"tests.jobs.FooJob|1d,{odd}.FooJob|2d", f"jobs: tests.jobs.FooJob and {odd}.FooJob have the same class name,"
              " so their options would collide: rename one"),
             (f"tests.jobs.FooJob|1d,{odd}.OtherFooJob|2d",
-             f"jobs: FooJob and {odd}.OtherFooJob have one app_name, 'foo'"),
+             f"jobs: FooJob and {odd}.OtherFooJob have the same app_name, 'foo'"),
         ]  # fmt: skip
         for text, fault in cases:
             with self.subTest(text):

@@ -28,9 +28,9 @@ class TestLines(unittest.TestCase):
         self.assertEqual(
             told(100, range(2, 202, 2)),
             [
-                "foo: 2026-03-30 00:00 is done, 30 of 100 dates, 30.0 a minute; about 2 minutes, 20 seconds left",
-                "foo: 2026-04-29 00:00 is done, 60 of 100 dates, 30.0 a minute; about 1 minute, 20 seconds left",
-                "foo: 2026-05-29 00:00 is done, 90 of 100 dates, 30.0 a minute; about 20 seconds left",
+                "foo: 2026-03-30 00:00 done, 30 of 100 dates, 30.0 per minute, about 2 minutes, 20 seconds left",
+                "foo: 2026-04-29 00:00 done, 60 of 100 dates, 30.0 per minute, about 1 minute, 20 seconds left",
+                "foo: 2026-05-29 00:00 done, 90 of 100 dates, 30.0 per minute, about 20 seconds left",
             ],
         )
 

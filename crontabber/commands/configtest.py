@@ -10,7 +10,7 @@ from crontabber.errors import CrontabberError, JobDescriptionError, JobsSettingE
 from crontabber.process.streams import say
 from crontabber.rules.job import Job
 
-# The most that an exit code counts: from 126 on a shell means something else by it.
+# To a shell, exit codes from 126 on mean something else.
 MOST_FAULTS_TO_COUNT = 125
 
 
@@ -44,7 +44,7 @@ def configtest(app: Application) -> bool:
 
 
 def faults_of(options: Any) -> list[CrontabberError]:
-    """Return what is wrong with the jobs of the namespace `crontabber`, beyond what reading it has refused already."""
+    """Return the faults of the jobs in the namespace `crontabber` that reading the configuration did not find."""
     try:
         jobs_of(options.jobs, options)
     except JobsSettingError as error:
@@ -53,12 +53,12 @@ def faults_of(options: Any) -> list[CrontabberError]:
 
 
 def _warn_about_unknown_dependencies(jobs: Sequence[Job], warn: Callable[..., None]) -> None:
-    """No fault: another crontabber on the same database may run what is not configured here."""
+    """Not a fault: another crontabber on the same database may run what is not configured here."""
     known = {job.app_name for job in jobs}
     for job in jobs:
         for name in job.depends_on:
             if name not in known:
                 warn(
                     "%s depends on %r, which is not configured here: it is held back until another crontabber on the"
-                    " same database has run that", job.app_name, name,
+                    " same database has run %r", job.app_name, name, name,
                 )  # fmt: skip

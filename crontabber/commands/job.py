@@ -1,4 +1,4 @@
-"""--job: run one job, with --force although it is not due."""
+"""--job: run one job, with --force even if it is not due."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ def run_one(app: Application, description: str, force: bool) -> int:
         return ExitCode.DONE
     tick = run_tick(app, [job], jobs, force)
     if tick.anything_due:
-        # It has been attended to: starting over, as SIGHUP wants, would force it a second time.
+        # It has been dealt with: starting again after a SIGHUP would force it a second time.
         INTERRUPTION.restart = False
     else:
         log_what_is_next(app, [job], tick)

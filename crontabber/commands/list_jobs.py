@@ -1,4 +1,4 @@
-"""--list-jobs: what is configured, and how each job stands."""
+"""--list-jobs: the configured jobs and their state."""
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -13,12 +13,12 @@ from crontabber.rules.job_state import JobState
 
 HEADING = "=== JOB " + "=" * 72
 
-# How lines begin -> bold, yellow, red.
+# Beginnings of lines -> bold, yellow, red.
 COLOURS = {HEADING: "1", "Ongoing now!": "33", "Error!!": "31"}
 
 
 class ListedJob(NamedTuple):
-    """A configured job as the report names it; `frequency` and `time` are the setting's own texts."""
+    """A configured job as the report shows it; `frequency` and `time` are the texts of the setting."""
 
     class_path: str
     app_name: str
@@ -41,13 +41,13 @@ def list_jobs(app: Application, stream: TextIO | None) -> None:
 
 
 def render_job_list(jobs: Iterable[ListedJob], states: Mapping[str, JobState], now: datetime) -> str:
-    """The report, a line each; the times as the server gave them."""
+    """Return the report. Times are shown in the zone they come in, the server's."""
     return "".join(f"{line}\n" for job in jobs for line in _lines(job, states.get(job.app_name), now))
 
 
 def for_terminal(report: str, coloured: bool) -> str:
-    """The report for the eyes: without control characters, which an error's text may hold; headings, errors and what
-    is going on stand out."""
+    """Return the report for a terminal: control characters, which errors may contain, are escaped; headings, errors and
+    ongoing jobs are highlighted if `coloured`."""
     lines = ["".join(c if c.isprintable() or c == "\t" else repr(c)[1:-1] for c in line) for line in report.split("\n")]
     return "\n".join(map(_coloured, lines) if coloured else lines)
 

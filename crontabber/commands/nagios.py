@@ -1,4 +1,4 @@
-"""--nagios: one line and an exit code for the monitoring."""
+"""--nagios: one line and an exit code for Nagios."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -11,12 +11,12 @@ from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
 from crontabber.rules.text import one_line
 
-# Characters of one job's part of the line; more would drown the others.
+# Characters per job: a longer text would drown the others.
 LIMIT = 1000
 
 
 class Verdict(NamedTuple):
-    """What Nagios is told: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
+    """The answer to Nagios: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN."""
 
     exit_code: int
     line: str
@@ -44,7 +44,7 @@ def nagios(app: Application, stream: TextIO | None) -> int:
 
 
 def report_misuse(error: CrontabberError) -> int:
-    """Print the line for an error that kept the check from being made. Return the exit code."""
+    """Print the line for an error that prevented the check. Return the exit code."""
     verdict = unknown(str(error))
     with suppress(OutputError, BrokenPipeError):
         answer(f"{verdict.line}\n")
@@ -52,7 +52,7 @@ def report_misuse(error: CrontabberError) -> int:
 
 
 def judge(jobs: Iterable[WatchedJob], states: Mapping[str, JobState]) -> Verdict:
-    """A backfill job with exactly one error is a warning, any other job with an error critical (manual, 1.3.2)."""
+    """Judge the jobs: a backfill job with exactly one error is a warning, everything else critical (manual, 1.3.2)."""
     warnings: list[str] = []
     criticals: list[str] = []
     for job in jobs:
@@ -72,7 +72,7 @@ def critical(text: str) -> Verdict:
 
 
 def unknown(text: str) -> Verdict:
-    """For what says nothing about the jobs: the check itself could not be made."""
+    """Return the verdict for a check that could not be made: it says nothing about the jobs."""
     return Verdict(3, f"UNKNOWN - {one_line(text)}")
 
 

@@ -59,7 +59,7 @@ def record_run(
     app: Application, job_class: type, duration: timedelta, at: str | None, last_success: datetime | None,
     now: datetime, error: BaseException | None,
 ) -> None:  # fmt: skip
-    """Store a run of the configured job of this class, at this time of day, as if it had ended now; without a claim."""
+    """Store a run of the configured job of this class, with this time of day (HH:MM), as if it had ended at `now`."""
     database = app.job_state_database
     job = find_job(app.configured_jobs(), path_of(job_class))
     job = job._replace(schedule=job.schedule._replace(at=parse_time(at) if at else None))
@@ -75,12 +75,12 @@ def _retry_after(config: Any) -> timedelta:
 
 
 def warn_about_no_jobs(logger: Any) -> None:
-    """Nobody starts it for nothing: it is more likely the wrong configuration, or `jobs` in the wrong section."""
-    logger.warning("No jobs are configured: nothing to do. (Is it the right --admin.conf?)")
+    """Most likely it is the wrong configuration file, or `jobs` stands in the wrong section."""
+    logger.warning("No jobs are configured, so there is nothing to do. (Is it the right --admin.conf?)")
 
 
 def log_what_is_next(app: Application, jobs: Sequence[Job], tick: Tick) -> None:
-    """Log, for someone who looks on, which of the jobs is next, and when."""
+    """Log which of the jobs is next, and when."""
     logger, now = app.config.logger, app.current_time()
     states = [(job, tick.states.get(job.app_name)) for job in jobs]
     planned = [(state.next_run, job.app_name) for job, state in states if state and state.next_run is not None]
@@ -93,16 +93,16 @@ def log_what_is_next(app: Application, jobs: Sequence[Job], tick: Tick) -> None:
 
 
 def _warn_about_the_clock(logger: Any, database: Any, now: datetime) -> None:
-    """Compare `now` with what the server said when it was asked for the state."""
+    """Compare `now` with the server's clock, as it was when the state database was opened."""
     server_now = getattr(database, "server_now", None)
     if server_now is not None and abs(now - server_now) > CLOCK_TOLERANCE:
         logger.warning(
-            "The clock of this host and that of the state database are %s apart: times cannot be trusted",
+            "The clocks of this host and of the state database differ by %s: times cannot be trusted",
             timesince(*sorted((now, server_now))),
         )
 
 
-# What follows is imported when a job needs it: most ticks have none that does.
+# The modules below are imported when a job needs them: in most ticks none does.
 
 
 def _progress(logger: Any) -> Callable[[str, int], AbstractContextManager[Callable[[datetime], None]]]:
@@ -115,7 +115,7 @@ def _progress(logger: Any) -> Callable[[str, int], AbstractContextManager[Callab
 
 
 def _error_reporter(app: Application) -> Callable[[BaseException, str], None]:
-    """For one run: of one Sentry, which counts its time, made of the options as they are at the first error."""
+    """Return a reporter that creates one Sentry at the first error: it keeps count of the time it takes."""
 
     @cache
     def sentry() -> Any:

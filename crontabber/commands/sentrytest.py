@@ -11,5 +11,5 @@ def command(app: Any) -> None:
 
 
 def sentrytest(app: Application) -> None:
-    """Send a test message. SentryConfigurationError without a usable DSN, SentryDeliveryError if it cannot be sent."""
+    """Send a test message. SentryConfigurationError without a usable DSN, SentryDeliveryError if sending fails."""
     Sentry.configured(app.config, app.app_version, app.load_raven).send_test()

@@ -1,4 +1,4 @@
-"""What can be wrong with configured job classes, each by itself and all together."""
+"""Find faults of the configured job classes, of each by itself and of all together."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,14 +11,14 @@ from crontabber.rules.job import path_of
 from crontabber.rules.text import one_line
 from crontabber.store.rows import storable
 
-# Each may take four bytes, and an index takes no more than 2,704.
+# A character may take four bytes, and an index entry holds 2,704 at most.
 LONGEST_NAME = 600
 
 ClassList = Sequence[tuple[str, type]]
 
 
 def faults_of_classes(class_list: ClassList) -> list[str]:
-    """A sentence for each fault; none if the classes can be run together."""
+    """Return one sentence per fault; none if the classes can run together."""
     faults = [fault for _, job_class in class_list for fault in _faults_of_class(job_class)]
     faults += _repeated(class_list)
     if not faults:
@@ -30,8 +30,8 @@ def faults_of_classes(class_list: ClassList) -> list[str]:
 
 
 def required_config_of(job_class: Any, of_its_entry: Iterable[str]) -> Namespace:
-    """The options of a job class. JobDescriptionError if they are none, or take the place of something else's;
-    `of_its_entry` are the names of those that its entry in the setting stands for."""
+    """Return the options of a job class. JobDescriptionError if they are invalid or collide with reserved names;
+    `of_its_entry` are the names of the options that its entry in the setting defines."""
     path = path_of(job_class)
     try:
         options = job_class.get_required_config()
@@ -39,19 +39,19 @@ def required_config_of(job_class: Any, of_its_entry: Iterable[str]) -> Namespace
     except Exception as error:
         said = one_line(str(error))
         raise JobDescriptionError(
-            f"jobs: {path}: its required_config is no Namespace of options ({type(error).__name__}: {said})"
+            f"jobs: {path}: required_config is not a Namespace of options ({type(error).__name__}: {said})"
         ) from error
-    # configman finds what a namespace holds and what it can do under one roof.
+    # configman looks up options and methods of a namespace in the same place.
     taken = [name for name in names if name in of_its_entry or hasattr(Namespace, name)]
     if taken:
         raise JobDescriptionError(
-            *(f"jobs: {path}: its option {name!r} needs another name: that one is taken" for name in taken)
+            *(f"jobs: {path}: rename its option {name!r}: that name is reserved" for name in taken)
         )
     return options
 
 
 def who_requires(job_class: type) -> type:
-    """The class whose required_config is all that a job class requires: its own, or that of a base."""
+    """Return the class whose required_config is all that a job class requires: itself, or a base."""
     asked: Any = job_class
     collects = getattr(getattr(asked, "get_required_config", None), "__func__", None)
     if collects is not RequiredConfig.get_required_config.__func__:
@@ -66,22 +66,22 @@ def _faults_of_class(job_class: Any) -> list[str]:
     app_name, depends_on = getattr(job_class, "app_name", None), getattr(job_class, "depends_on", None)
     faults = []
     if not (isinstance(app_name, str) and app_name.strip()):
-        faults.append(f"jobs: {path} has no app_name: set it to a text of its own")
+        faults.append(f"jobs: {path} has no app_name: set it to a unique text")
     elif fault := _fault_of_name(app_name):
         faults.append(f"jobs: {path}: its app_name {fault}")
     if depends_on is not None and not _is_names(depends_on):
-        faults.append(f"jobs: {path}: depends_on is {depends_on!r}: an app_name, or a list or tuple of them")
+        faults.append(f"jobs: {path}: depends_on is {depends_on!r}: expected an app_name, or a list or tuple of them")
     elif app_name and app_name in names_in(depends_on):
         faults.append(f"jobs: {path}: {app_name!r} depends on itself")
     return faults
 
 
 def _fault_of_name(app_name: str) -> str | None:
-    """PostgreSQL refuses some texts, and an index takes no more than this."""
+    """Say why PostgreSQL cannot store or index the name; None if it can."""
     if storable(app_name) != app_name:
-        return f"{app_name!r} has a character that PostgreSQL does not take"
+        return f"{app_name!r} contains a character that PostgreSQL does not accept"
     if len(app_name) > LONGEST_NAME:
-        return f"has {len(app_name)} characters: at most {LONGEST_NAME}"
+        return f"is {len(app_name)} characters long: at most {LONGEST_NAME}"
     return None
 
 
@@ -92,7 +92,7 @@ def _is_names(depends_on: Any) -> bool:
 
 
 def _repeated(class_list: ClassList) -> list[str]:
-    """One class twice, two classes of one name, two jobs of one app_name."""
+    """Find a class that is listed twice, two classes with one name, two jobs with one app_name."""
     faults: list[str] = []
     classes: dict[str, type] = {}
     app_names: dict[Any, type] = {}
@@ -100,12 +100,12 @@ def _repeated(class_list: ClassList) -> list[str]:
         path, app_name = path_of(job_class), getattr(job_class, "app_name", None)
         other = classes.get(name)
         if other is job_class:
-            faults.append(f"jobs: {path} is there twice")
+            faults.append(f"jobs: {path} is listed twice")
         elif other is not None:
             pair = f"{path_of(other)} and {path}"
-            faults.append(f"jobs: {pair} have one class name, so their options would collide: rename one")
+            faults.append(f"jobs: {pair} have the same class name, so their options would collide: rename one of them")
         elif app_name and app_name in app_names:
-            faults.append(f"jobs: {app_names[app_name].__name__} and {path} have one app_name, {app_name!r}")
+            faults.append(f"jobs: {app_names[app_name].__name__} and {path} have the same app_name, {app_name!r}")
         classes[name] = job_class
         app_names[app_name] = job_class
     return faults

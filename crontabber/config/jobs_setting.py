@@ -1,4 +1,4 @@
-"""The `jobs` setting: from its text to job classes and the namespaces of their options."""
+"""Parse the `jobs` setting: from its text to job classes and the namespaces of their options."""
 
 import os
 import re
@@ -29,36 +29,36 @@ _TIME = Option(
 
 
 def line_splitter(text: str) -> list[str]:
-    """The entries of the setting: separated by newlines, commas or semicolons; lines that begin with # are comments."""
+    """Split the setting at newlines, commas and semicolons. Lines that begin with # are comments."""
     lines = [line for line in text.strip().strip("'\"").splitlines() if not line.lstrip().startswith("#")]
     return [entry.strip() for entry in re.split(r"[\n,;]", "\n".join(lines)) if entry.strip()]
 
 
 def pipe_splitter(entry: str) -> str:
-    """The class of an entry."""
+    """Return the class path of an entry."""
     return entry.split("|", 1)[0].strip()
 
 
 def get_extra_as_options(entry: str) -> Namespace:
-    """The rest of an entry as the options `frequency` and `time`. JobDescriptionError if it has not that form."""
+    """Return the rest of an entry as the options `frequency` and `time`. JobDescriptionError if it is malformed."""
     parts = [part.strip() for part in entry.split("|")]
     if len(parts) < 2 or not parts[1]:
-        raise JobDescriptionError(f"jobs: {entry!r} has no frequency: write {FORM}")
+        raise JobDescriptionError(f"jobs: {entry!r} has no frequency: expected {FORM}")
     if len(parts) > 3:
-        raise JobDescriptionError(f"jobs: {entry!r} has too many parts: write {FORM}")
+        raise JobDescriptionError(f"jobs: {entry!r} has too many parts: expected {FORM}")
     frequency, time = parts[1], parts[2] if len(parts) == 3 else ""
     if ":" in frequency and not time:
         frequency, time = "1d", frequency
     options = Namespace()
     for prototype, text in ((_FREQUENCY, frequency), (_TIME, time)):
-        # A copy: to make an option anew takes four times as long.
+        # A copy: creating an option takes four times as long.
         option = options[prototype.name] = prototype.copy()
         option.default = option.value = text
     return options
 
 
 def load_class(path: str) -> type:
-    """The class at `module.Class`. JobNotFoundError says which part of it is missing, or what its module raised."""
+    """Import `module.Class`. JobNotFoundError says which part is missing, or what the module raised."""
     module_name, _, class_name = path.rpartition(".")
     if not module_name:
         raise JobNotFoundError(f"jobs: {path!r} is not of the form module.Class")
@@ -66,14 +66,14 @@ def load_class(path: str) -> type:
         module = import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise JobNotFoundError(f"jobs: {path}: there is no module {error.name!r}; is PYTHONPATH right?") from error
+            raise JobNotFoundError(f"jobs: {path}: no module named {error.name!r} (is PYTHONPATH right?)") from error
         raise _broken_module(path, module_name, error) from error
     except (Exception, SystemExit) as error:
         raise _broken_module(path, module_name, error) from error
     try:
         return getattr(module, class_name)  # type: ignore[no-any-return]
     except AttributeError as error:
-        raise JobNotFoundError(f"jobs: {path}: the module {module_name} has no {class_name!r}") from error
+        raise JobNotFoundError(f"jobs: {path}: module {module_name} has no {class_name!r}") from error
 
 
 def classes_in_namespaces_converter_with_compression(
@@ -83,11 +83,11 @@ def classes_in_namespaces_converter_with_compression(
     class_extractor: Callable[[str], str] = pipe_splitter,
     extra_extractor: Callable[[str], Namespace] = get_extra_as_options,
 ) -> Callable[[str], type]:
-    """A configman converter: the text of the setting becomes a class whose required_config has a namespace for each
-    job, with its options, and whose `class_list` is [(NAME, class), ...] in the order of the setting.
+    """Return a configman converter that turns the text of the setting into a class.
 
-    It raises JobNotFoundError or JobDescriptionError with every fault of the setting. `reference_namespace` is
-    accepted for the original's sake: configman itself resolves what options share.
+    The class's required_config has a namespace with the options of each job; its `class_list` is [(NAME, class), ...]
+    in the order of the setting. The converter raises JobNotFoundError or JobDescriptionError with every fault of the
+    setting. `reference_namespace` is accepted for compatibility: configman itself resolves shared options.
     """
 
     def convert(text: str) -> type:
@@ -97,8 +97,10 @@ def classes_in_namespaces_converter_with_compression(
 
 
 def jobs_of(job_list: Any, config: Any) -> list[Job]:
-    """The jobs of a converted setting, in its order; `config` is the namespace that has theirs. JobDescriptionError
-    with every fault that was not one of form already: frequencies, times, names, dependencies."""
+    """Return the jobs of a converted setting in its order; `config` is the namespace that contains theirs.
+
+    JobDescriptionError with every fault that parsing did not find: frequencies, times, names, dependencies.
+    """
     jobs, faults = [], faults_of_classes(job_list.class_list)
     for (_, job_class), namespace in zip(job_list.class_list, job_list.subordinate_namespace_names, strict=True):
         job_config = config[namespace]
@@ -116,7 +118,7 @@ def jobs_of(job_list: Any, config: Any) -> list[Job]:
 
 
 class _Entries:
-    """What became of the entries: the classes found, their options, and the faults."""
+    """The parsed entries: classes, their options, and the faults."""
 
     def __init__(self) -> None:
         self.class_list: list[tuple[str, type]] = []
@@ -145,16 +147,16 @@ def _job_list(
 
         @classmethod
         def to_str(cls) -> str:
-            """The setting again, as configman writes it into --help and configuration files."""
+            """Return the setting as text, for --help and configuration files."""
             return ", ".join(cls.original_input)
 
     for name, _ in loaded.class_list:
-        options = _together(loaded.required_configs[name], loaded.options[name])
+        options = _merged_options(loaded.required_configs[name], loaded.options[name])
         JobList.required_config[template % {"name": name}] = options
     return JobList
 
 
-def _together(required_config: Namespace, of_its_entry: Namespace) -> Namespace:
+def _merged_options(required_config: Namespace, of_its_entry: Namespace) -> Namespace:
     if not required_config:
         return of_its_entry
     options = Namespace()
@@ -172,7 +174,7 @@ def _load(
         try:
             options = extra_extractor(entry)
             job_class = _as_job_class(class_extractor(entry))
-            # Most jobs require what another one does: nothing.
+            # Most jobs require the same as another one: nothing.
             asked = (who_requires(job_class), *options)
             required_config = known.get(asked)
             if required_config is None:
@@ -189,7 +191,7 @@ def _load(
 def _as_job_class(path: str) -> type:
     job_class = load_class(path)
     if not (isinstance(job_class, type) and issubclass(job_class, BaseCronApp)):
-        raise JobDescriptionError(f"jobs: {path} is no job class: derive it from crontabber.base.BaseCronApp")
+        raise JobDescriptionError(f"jobs: {path} is not a job class: derive it from crontabber.base.BaseCronApp")
     return job_class
 
 
@@ -210,7 +212,7 @@ def _broken_module(path: str, module_name: str, error: BaseException) -> JobNotF
 
 
 def _place_of(error: BaseException) -> str:
-    """Where in a user's code it was raised; a SyntaxError says so itself."""
+    """Say where in the user's code it was raised; a SyntaxError says so itself."""
     frame, place = error.__traceback__, ""
     while frame is not None and not isinstance(error, SyntaxError):
         file = frame.tb_frame.f_code.co_filename

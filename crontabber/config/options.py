@@ -1,4 +1,4 @@
-"""The options of the command line and of the namespace `crontabber`, and what a bare command line asks for."""
+"""The options of the command line and of the namespace `crontabber`."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -12,25 +12,25 @@ from crontabber.config.jobs_setting import classes_in_namespaces_converter_with_
 from crontabber.errors import ConfigurationError
 from crontabber.store.state_database import JobStateDatabase
 
-# Waiting longer for anything is a slip, and leads out of the calendar.
+# Anything longer is a typo, and leads beyond the end of the calendar.
 LONGEST = timedelta(days=3660)
 
 # name -> (short form, does it take a value, doc)
 MODES = {
-    "job": ("j", True, "run this one job now if it is due: its app_name or module.Class"),
-    "force": ("f", False, "with --job: run it although it is not due or is held back"),
-    "list-jobs": ("l", False, "list the configured jobs, and how each stands"),
+    "job": ("j", True, "run one job now if it is due: its app_name or module.Class"),
+    "force": ("f", False, "with --job: run it even if it is not due or is held back"),
+    "list-jobs": ("l", False, "list the configured jobs and their state"),
     "configtest": ("", False, "check the configuration of the jobs; the exit code is the number of faults"),
     "sentrytest": ("", False, "send a test message to Sentry"),
     "audit-ghosts": ("", False, "list the jobs that are in the state database but not configured here"),
-    "reset-job": ("r", True, "forget the state of this one job: its app_name or module.Class"),
-    "nagios": ("n", False, "say in one line how the jobs are, with the exit code that Nagios expects"),
+    "reset-job": ("r", True, "forget the state of one job: its app_name or module.Class"),
+    "nagios": ("n", False, "print the health of the jobs on one line, with the exit code that Nagios expects"),
     "version": ("v", False, "print the version"),
 }
 
 
 def required_config() -> Namespace:
-    """What CronTabberBase asks of configman."""
+    """Return the options that CronTabberBase requires."""
     options = Namespace()
     for name, (short, takes_value, doc) in MODES.items():
         default, converter = (None, _in_utf_8) if takes_value else (False, boolean_converter)
@@ -42,7 +42,7 @@ def required_config() -> Namespace:
     sentry = options.namespace("sentry")
     sentry.add_option(
         "dsn", default="", secret=True, reference_value_from="secrets.sentry",
-        doc="the DSN (address and key) of the Sentry that gets the errors of the jobs; empty: none does",
+        doc="the DSN (address and key) of the Sentry to which errors of jobs are sent; empty: none are sent",
     )  # fmt: skip
     return options
 
@@ -62,40 +62,40 @@ def asks_for(arguments: Sequence[str], mode: str) -> bool:
 
 
 def mode_of(config: Mapping[str, Any]) -> str | None:
-    """The mode that is asked for; None for a tick. ConfigurationError if it is not clear."""
+    """Return the requested mode, None for a tick. ConfigurationError if it is ambiguous."""
     asked = [name for name in MODES if name != "force" and config.get(name) not in (None, False)]
     if len(asked) > 1:
-        raise ConfigurationError(f"{' and '.join(f'--{name}' for name in asked)} do not go together: choose one")
+        raise ConfigurationError(f"{' and '.join(f'--{name}' for name in asked)} cannot be combined: choose one")
     mode = asked[0] if asked else None
     if mode and MODES[mode][1] and not config[mode].strip():
-        raise ConfigurationError(f"--{mode} is empty: name a job by its app_name or as module.Class")
+        raise ConfigurationError(f"--{mode} is empty: name a job by its app_name or its module.Class")
     if config.get("force") and mode != "job":
-        raise ConfigurationError("--force goes with --job alone: it runs one job although it is not due")
+        raise ConfigurationError("--force needs --job: it runs one job even if it is not due")
     return mode
 
 
 def _add_crontabber(namespace: Namespace) -> None:
     namespace.add_option(
         "job_state_db_class", default=JobStateDatabase,
-        from_string_converter=class_converter, doc="the class that keeps the state of the jobs",
+        from_string_converter=class_converter, doc="the class that stores the state of the jobs",
     )  # fmt: skip
     namespace.add_option(
         "jobs", default="", from_string_converter=classes_in_namespaces_converter_with_compression(),
-        doc="the jobs: module.Class|FREQUENCY or module.Class|FREQUENCY|HH:MM, one a line or separated by commas;"
+        doc="the jobs: module.Class|FREQUENCY or module.Class|FREQUENCY|HH:MM, one per line or separated by commas;"
         " FREQUENCY is Nm, Nh or Nd",
     )  # fmt: skip
     namespace.add_option(
         "error_retry_time", default=300, from_string_converter=_seconds,
-        doc="seconds after which a job that failed is tried again",
+        doc="seconds until a failed job is retried",
     )  # fmt: skip
     namespace.add_option(
         "max_ongoing_age_hours", default=12.0, from_string_converter=_hours,
-        doc="hours after which a job that has been ongoing is run again, where nothing else tells that its owner died",
+        doc="hours until a job that is still marked as ongoing is run again, if nothing else shows that its owner died",
     )  # fmt: skip
 
 
 def _in_utf_8(text: str) -> str:
-    """The text as it was typed: in a locale without its letters Python has made surrogates of its bytes."""
+    """Return the text as it was typed: in an ASCII locale Python turns other bytes into surrogates."""
     try:
         return os.fsencode(text).decode("utf-8")
     except UnicodeError:
@@ -105,7 +105,7 @@ def _in_utf_8(text: str) -> str:
 def _seconds(text: str) -> int:
     seconds = int(text) if text.strip().isdecimal() else -1
     if not 0 <= seconds <= LONGEST.total_seconds():
-        raise ValueError(f"a whole number of seconds is wanted, 0 to {LONGEST.total_seconds():.0f}")
+        raise ValueError(f"expected a whole number of seconds, 0 to {LONGEST.total_seconds():.0f}")
     return seconds
 
 
@@ -115,6 +115,6 @@ def _hours(text: str) -> float:
         hours = float(text)
     except ValueError:
         hours = 0
-    if not 0 < hours <= most:  # nan is no number between others
-        raise ValueError(f"a number of hours is wanted, more than 0 and at most {most:.0f}")
+    if not 0 < hours <= most:  # false for nan, too
+        raise ValueError(f"expected a number of hours, more than 0 and at most {most:.0f}")
     return hours

@@ -1,1 +1,1 @@
-"""What people and machines read."""
+"""Everything that people and machines read: log lines, messages, progress."""

@@ -1,4 +1,4 @@
-"""The handlers of the logger: where a line goes once there is one. Most ticks have none, and so no need of this."""
+"""The handlers of the logger. Imported for the first line: most ticks log none."""
 
 import logging
 import os
@@ -10,7 +10,7 @@ from crontabber.process.streams import STATUS_LINE
 
 
 def add_handlers(logger: logging.Logger, options: Any, mask: Callable[[str], str]) -> None:
-    """Those for stderr and for syslog, as the options of the namespace `logging` say."""
+    """Add the handlers for stderr and syslog; `options` is the namespace `logging`."""
     handlers: list[tuple[logging.Handler, int, str]] = [
         (_Stderr(), options.stderr_error_logging_level, options.stderr_line_format_string),
         (_Syslog(options), options.syslog_error_logging_level, options.syslog_line_format_string),
@@ -22,12 +22,12 @@ def add_handlers(logger: logging.Logger, options: Any, mask: Callable[[str], str
 
 
 def formatter(form: str) -> logging.Formatter:
-    """Either style of format string."""
+    """Return a formatter for a format string with % or {."""
     return logging.Formatter(form, style="%" if "%(" in form else "{")
 
 
 class _MaskingFormatter(logging.Formatter):
-    """No secret leaves it, and a message that cannot be put together is shown in its parts."""
+    """Mask secrets, and show the parts of a message that cannot be formatted."""
 
     def __init__(self, formatter: logging.Formatter, mask: Callable[[str], str]) -> None:
         super().__init__()
@@ -39,12 +39,12 @@ class _MaskingFormatter(logging.Formatter):
             text = self._formatter.format(record)
         except Exception as error:
             place = f"{record.pathname}:{record.lineno}"
-            text = f"{record.levelname} - {record.msg!r} {record.args!r} (no message, at {place}: {error})"
+            text = f"{record.levelname} - {record.msg!r} {record.args!r} (cannot be formatted, at {place}: {error})"
         return self._mask(text)
 
 
 class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]
-    """Where stderr is closed or full, the work goes on in silence."""
+    """Log to stderr; where it is closed or full, go on in silence."""
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)
@@ -59,7 +59,7 @@ class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]
 
 
 class _Syslog(logging.Handler):
-    """Finds syslog at the first record: most ticks have none for it. A machine without one is no reason to fail."""
+    """Connect to syslog at the first record, which most ticks do not have. A machine without one is not a fault."""
 
     def __init__(self, options: Any) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class _Syslog(logging.Handler):
 
 
 def _syslog_handler(options: Any) -> logging.Handler | None:
-    """Where syslog listens: on this machine its socket, elsewhere a UDP port. None if there is none."""
+    """Connect to the socket of this machine, or to a UDP port elsewhere. Return None if there is no syslog."""
     import logging.handlers
 
     if options.syslog_host not in ("localhost", ""):

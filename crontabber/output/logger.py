@@ -1,6 +1,6 @@
-"""Where log messages go: stderr for people, syslog for the machine.
+"""The logger: stderr for people, syslog for the machine.
 
-A tick that has nothing to say does without the module logging, whose import takes 4 ms.
+A tick that logs nothing does not import the module logging, which takes 4 ms.
 """
 
 import sys
@@ -10,22 +10,22 @@ from typing import Any
 
 from crontabber.output.secrets import SecretMask
 
-# As in logging.
+# As in the module logging.
 DEBUG, INFO, WARNING, ERROR, CRITICAL = 10, 20, 30, 40, 50
 
 
 def setup_logger(app_name: str, config: Any, local_unused: Any = None, args_unused: Any = None) -> "LoggerWrapper":
-    """The logger `app_name`, with its handlers as `config.logging` says. A configman aggregation."""
+    """Return the logger `app_name` with the handlers of `config.logging`. A configman aggregation."""
     tear_down_logger(app_name)
     make = partial(_logger, app_name, config.logging, SecretMask(config))
-    # Whoever has imported logging may ask it for this logger by its name.
+    # Code that has imported logging may ask it for this logger by name.
     if "logging" in sys.modules:
         return LoggerWrapper(make(), config)
-    return LoggerWhenHeard(make, lowest_level(config.logging), config)
+    return LateLoggerWrapper(make, lowest_level(config.logging), config)
 
 
 def tear_down_logger(app_name: str) -> None:
-    """Take the handlers away that `setup_logger` has set."""
+    """Remove the handlers that `setup_logger` added."""
     if "logging" not in sys.modules:
         return
     import logging
@@ -37,13 +37,16 @@ def tear_down_logger(app_name: str) -> None:
 
 
 def lowest_level(options: Any) -> int:
-    """What is below it nobody hears."""
+    """Return the lowest level that any handler emits."""
     return min(options.stderr_error_logging_level, options.syslog_error_logging_level)
 
 
 class LoggerWrapper:
-    """The logger that jobs see as `config.logger`. In an application with several threads each line says whose it is,
-    when `config.executor_identity` is a function that tells."""
+    """The logger that jobs see as `config.logger`.
+
+    If `config.executor_identity` is a function, each line begins with what it returns: in an application with several
+    threads, the name of the thread.
+    """
 
     def __init__(self, logger: Any, config: Any) -> None:
         self.logger = logger
@@ -76,16 +79,16 @@ class LoggerWrapper:
 
     warn = warning
 
-    def _is_heard(self, level: int) -> bool:
+    def _is_emitted(self, level: int) -> bool:
         return bool(self.logger.isEnabledFor(level))
 
     def _log(self, level: int, message: Any, args: Any, kwargs: Any) -> None:
-        if self._is_heard(level):
+        if self._is_emitted(level):
             self.logger.log(level, f"{self.executor_identity()}{message}", *args, **{"stacklevel": 3, **kwargs})
 
 
-class LoggerWhenHeard(LoggerWrapper):
-    """One whose logger is made when somebody would hear it, or asks for it."""
+class LateLoggerWrapper(LoggerWrapper):
+    """A wrapper whose logger is created when a message would be emitted, or when code asks for it."""
 
     def __init__(self, make: Callable[[], Any], lowest: int, config: Any) -> None:
         self._make = make
@@ -97,13 +100,13 @@ class LoggerWhenHeard(LoggerWrapper):
         return self._make()
 
     def __getattr__(self, name: str) -> Any:
-        # configman asks each of its values whether it has a close; no logger has. If this has none, making it failed.
+        # configman looks for `close` on each of its values; loggers have none. Without `logger`, creating it failed.
         if name in ("close", "logger"):
             raise AttributeError(name)
         return super().__getattr__(name)
 
-    def _is_heard(self, level: int) -> bool:
-        return level >= self._lowest and super()._is_heard(level)
+    def _is_emitted(self, level: int) -> bool:
+        return level >= self._lowest and super()._is_emitted(level)
 
 
 def _logger(app_name: str, options: Any, mask: Callable[[str], str]) -> Any:
@@ -114,6 +117,6 @@ def _logger(app_name: str, options: Any, mask: Callable[[str], str]) -> Any:
     logger = logging.getLogger(app_name)
     logger.propagate = False
     add_handlers(logger, options, mask)
-    # What nobody hears is not put together.
+    # Messages below it are not formatted.
     logger.setLevel(lowest_level(options))
     return logger

@@ -1,4 +1,4 @@
-"""Any error that can end the program, as a few words for the person who started it."""
+"""Explain any error that can end the program to the person who started it."""
 
 from collections.abc import Callable
 
@@ -9,12 +9,12 @@ from crontabber.errors import CrontabberError, JobsSettingError
 from crontabber.rules.text import one_line
 from crontabber.store.driver_errors import explained as explained_by_driver
 
-# Lines of one message; whoever has more faults puts these right first.
+# Lines of one message: with more faults than that, fix these first.
 MOST_LINES = 10
 
 
 def explained(error: Exception) -> CrontabberError:
-    """`error` itself if its text is meant for people, else one that says the same in words."""
+    """Return `error` itself if its text is meant for people, otherwise one that says the same in words."""
     if isinstance(error, CrontabberError):
         return error
     said = one_line(str(error))
@@ -25,8 +25,8 @@ def explained(error: Exception) -> CrontabberError:
     if isinstance(error, psycopg2.Error):
         return explained_by_driver(error)
     if isinstance(error, OSError):
-        if error.strerror is None:  # configman's: the name of a configuration file is all that it says.
-            return CrontabberError(f"{said}: there is no such configuration file or module")
+        if error.strerror is None:  # From configman: its text is only the name of a configuration file.
+            return CrontabberError(f"{said}: no such configuration file or module")
         return CrontabberError(f"{error.filename or ''}: {error.strerror}".lstrip(": "))
     return CrontabberError(
         f"unexpected {type(error).__name__}: {said} (--logging.stderr_error_logging_level=10 shows where)"
@@ -34,14 +34,14 @@ def explained(error: Exception) -> CrontabberError:
 
 
 def masked(error: CrontabberError, mask: Callable[[str], str]) -> CrontabberError:
-    """The same error with the secrets of its text masked."""
+    """Return the same error with secrets masked in its text."""
     if isinstance(error, JobsSettingError):
         return type(error)(*map(mask, error.faults))
     return CrontabberError(mask(str(error)))
 
 
-def told(app_name: str, error: CrontabberError, most_lines: int = MOST_LINES) -> str:
-    """The text of an error, each line with the name of the program; what is too long is cut."""
+def message_for(app_name: str, error: CrontabberError, most_lines: int = MOST_LINES) -> str:
+    """Return the text of an error, each line prefixed with the name of the program, and cut to `most_lines`."""
     lines = str(error).splitlines() or [type(error).__name__]
     if len(lines) > most_lines:
         lines[most_lines - 1 :] = [f"... and {len(lines) - most_lines + 1} more"]

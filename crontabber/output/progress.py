@@ -1,4 +1,4 @@
-"""How far a backfill is: a bar on a terminal, elsewhere a line a minute."""
+"""Show the progress of a backfill: a bar on a terminal, elsewhere one line per minute."""
 
 import os
 import sys
@@ -12,7 +12,7 @@ from crontabber.datetimeutil import timesince
 from crontabber.process.streams import STATUS_LINE, is_terminal
 
 LINE_EVERY_SECONDS = 60.0
-# What is done sooner needs no bar.
+# A backfill that is done sooner needs no bar.
 BAR_AFTER_SECONDS = 1.0
 
 Advance = Callable[[datetime], None]
@@ -22,7 +22,7 @@ Advance = Callable[[datetime], None]
 def backfill_progress(
     logger: Any, app_name: str, total: int, monotonic: Callable[[], float] = time.monotonic
 ) -> Iterator[Advance]:
-    """Within, the function that it gives is called with each date that is done."""
+    """Yield a function that is to be called with each finished date."""
     if total < 2:
         yield lambda date: None
     elif is_terminal(sys.stderr) and _have_tqdm():
@@ -42,7 +42,7 @@ def _have_tqdm() -> bool:
 
 @contextmanager
 def _bar(app_name: str, total: int) -> Iterator[Advance]:
-    """Imports tqdm, which takes longer than most ticks."""
+    """Import tqdm, which takes longer than most ticks, and show a bar."""
     import threading
 
     from tqdm import tqdm
@@ -57,7 +57,7 @@ def _bar(app_name: str, total: int) -> Iterator[Advance]:
     )  # fmt: skip
 
     def advance(date: datetime) -> None:
-        with suppress(OSError, ValueError):  # a terminal that has gone
+        with suppress(OSError, ValueError):  # the terminal is gone
             bar.set_postfix_str(f"{date:%Y-%m-%d %H:%M}", refresh=False)
             bar.update()
 
@@ -70,7 +70,7 @@ def _bar(app_name: str, total: int) -> Iterator[Advance]:
 
 
 def _width() -> dict[str, Any]:
-    """Of the terminal of the moment; tqdm shows nothing where a terminal does not know its own."""
+    """Return tqdm's options for the width: it shows nothing on a terminal that does not know its own."""
     try:
         known = os.get_terminal_size(sys.stderr.fileno()).columns > 0
     except (OSError, ValueError):
@@ -79,7 +79,7 @@ def _width() -> dict[str, Any]:
 
 
 class _Lines:
-    """What is logged where there is no terminal."""
+    """Log the progress where there is no terminal."""
 
     def __init__(self, logger: Any, app_name: str, total: int, monotonic: Callable[[], float]) -> None:
         self._logger = logger
@@ -98,7 +98,7 @@ class _Lines:
         seconds_each = (now - self._started) / self._done
         left = timedelta(seconds=seconds_each * (self._total - self._done))
         self._logger.info(
-            "%s: %s is done, %d of %d dates, %.1f a minute; about %s left",
+            "%s: %s done, %d of %d dates, %.1f per minute, about %s left",
             self._app_name, f"{date:%Y-%m-%d %H:%M}", self._done, self._total, 60 / seconds_each,
             timesince(date, date + left),
         )  # fmt: skip

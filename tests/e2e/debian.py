@@ -15,7 +15,7 @@ from tests.e2e.nagios_daemon import NagiosDaemon
 
 MINUTES = 3
 PATIENCE_SECONDS = 60 * (MINUTES + 1)
-NO_MODULE = "crontabber: jobs: nothing.There: there is no module 'nothing'; is PYTHONPATH right?\n"
+NO_MODULE = "crontabber: jobs: nothing.There: no module named 'nothing' (is PYTHONPATH right?)\n"
 SEEN = """
 import json, os
 from crontabber.base import BaseCronApp
@@ -59,7 +59,7 @@ SHOWN = {
     "jobs.states.Fine|1h": (0, "OK - All systems nominal"),
     "jobs.states.Late|1h": (1, "WARNING - late (Late) | <class 'ConnectionError'> | their server is down"),
     "jobs.states.Broken|1h": (2, "CRITICAL - broken (Broken) | <class 'ValueError'> | a & b | $c"),
-    "jobs.states.Gone|1h": (3, "UNKNOWN - jobs: jobs.states.Gone: the module jobs.states has no 'Gone'"),
+    "jobs.states.Gone|1h": (3, "UNKNOWN - jobs: jobs.states.Gone: module jobs.states has no 'Gone'"),
 }
 
 

@@ -83,7 +83,7 @@ class TestRunning(ApplicationTestCase):
 
         self.assertEqual([tab.run_one("foo"), tab.run_one("tests.jobs.FooJob"), tab.run_one("foo", force=True)], [0, 0, 0])
         self.assertEqual(self.ran(), ["FooJob", "FooJob"])
-        with self.assertRaisesRegex(JobNotFoundError, "there is no job 'fo'"):
+        with self.assertRaisesRegex(JobNotFoundError, "unknown job 'fo'"):
             tab.run_one("fo")
 
     def test_a_sentry_may_be_set_after_the_application_was_built(self):

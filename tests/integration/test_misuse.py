@@ -156,7 +156,7 @@ COMMAND_LINE = [
     Misuse("two modes", ("--list-jobs and --configtest",), ("--list-jobs", "--configtest")),
     Misuse("a job and a mode", ("--job and --list-jobs",), ("--job=good", "--list-jobs")),
     Misuse("two modes, one of them Nagios's", (), ("--nagios", "--list-jobs"), exit_code=3,
-           stdout="UNKNOWN - --list-jobs and --nagios do not go together: choose one\n"),
+           stdout="UNKNOWN - --list-jobs and --nagios cannot be combined: choose one\n"),
     Misuse("a Sentry that is not configured", ("sentry.dsn is not set",), ("--sentrytest",)),
     Misuse("a form of configuration that there is not", ("yaml",), ("--admin.print_conf=yaml",)),
     Misuse("a dump into a form that there is not", ("xyz",), ("--admin.dump_conf=dumped.xyz",)),
@@ -242,12 +242,12 @@ FILES = [
 ]  # fmt: skip
 
 SETTING = [
-    Misuse("a module that is not there", ("nowhere.Job", "no module 'nowhere'"), jobs="nowhere.Job|1d"),
+    Misuse("a module that is not there", ("nowhere.Job", "no module named 'nowhere'"), jobs="nowhere.Job|1d"),
     Misuse("a class that is not there", ("oddities.Job5", "no 'Job5'"), jobs="oddities.Job5|1d"),
     Misuse("no module", ("'Good'", "module.Class"), jobs="Good|1d"),
-    Misuse("no class but a function", ("oddities.function", "no job class"), jobs="oddities.function|1d"),
-    Misuse("no class but a number", ("oddities.not_a_class", "no job class"), jobs="oddities.not_a_class|1d"),
-    Misuse("a class that is no job", ("configman.Namespace", "no job class"), jobs="configman.Namespace|1d"),
+    Misuse("no class but a function", ("oddities.function", "not a job class"), jobs="oddities.function|1d"),
+    Misuse("no class but a number", ("oddities.not_a_class", "not a job class"), jobs="oddities.not_a_class|1d"),
+    Misuse("a class that is no job", ("configman.Namespace", "not a job class"), jobs="configman.Namespace|1d"),
     Misuse("a module that raises", ("exploding.Job", "RuntimeError", "boom"), jobs="exploding.Job|1d"),
     Misuse("a module that ends the program", ("exiting.Job", "SystemExit"), jobs="exiting.Job|1d"),
     Misuse("a module with a slip in it", ("slipped.Job", "SyntaxError"), jobs="slipped.Job|1d"),
@@ -263,7 +263,7 @@ SETTING = [
     Misuse("no app_name", ("oddities.Nameless", "no app_name"), jobs="oddities.Nameless|1d"),
     Misuse("a number for app_name", ("oddities.NumberName", "app_name"), jobs="oddities.NumberName|1d"),
     Misuse("two of one app_name", ("Good", "oddities.SameName", "'good'"), jobs="oddities.Good|1d\noddities.SameName|1d"),
-    Misuse("one class twice", ("oddities.Good is there twice",), jobs="oddities.Good|1d\noddities.Good|2d"),
+    Misuse("one class twice", ("oddities.Good is listed twice",), jobs="oddities.Good|1d\noddities.Good|2d"),
     Misuse("two classes of one name", ("oddities.Good", "others.Good", "collide"),
            jobs="oddities.Good|1d\nothers.Good|1d"),
     Misuse("a job that depends on itself", ("oddities.Selfish", "itself"), jobs="oddities.Selfish|1d"),
@@ -281,7 +281,7 @@ SETTING = [
     Misuse("faults that are counted where all can be read", ("'noon'", "'0m'"), ("--configtest",),
            jobs="oddities.Other|1d|noon\noddities.Good|0m", exit_code=2),
     Misuse("a broken setting, for Nagios", (), ("--nagios",), jobs="nowhere.Job|1d", exit_code=3,
-           stdout="UNKNOWN - jobs: nowhere.Job: there is no module 'nowhere'; is PYTHONPATH right?\n"),
+           stdout="UNKNOWN - jobs: nowhere.Job: no module named 'nowhere' (is PYTHONPATH right?)\n"),
     Misuse("the same for Nagios, and a module that talks", (), ("-n",), jobs="talking.Good|0m", exit_code=3,
            stdout="UNKNOWN - jobs: oddities.Good: '0m' is no frequency: "),
 ]  # fmt: skip

@@ -108,7 +108,7 @@ class TestResetJob(ModeTestCase):
     def test_a_job_that_nobody_knows_is_an_error(self):
         reset = self.crontabber("--reset-job=fop")
 
-        self.assert_said(reset, 1, "", "crontabber: there is no job 'fop': did you mean foo?\n")
+        self.assert_said(reset, 1, "", "crontabber: unknown job 'fop': did you mean foo?\n")
         self.assertEqual(self.names(), ["bar", "foo"])
 
     def test_a_ghost_that_is_gone_is_an_error_like_any_unknown_name(self):
@@ -118,7 +118,7 @@ class TestResetJob(ModeTestCase):
         reset = self.crontabber("--reset-job=foo")
 
         self.assertEqual((reset.returncode, reset.stdout), (1, ""))
-        self.assertRegex(reset.stderr, r"\Acrontabber: there is no job 'foo'")
+        self.assertRegex(reset.stderr, r"\Acrontabber: unknown job 'foo'")
 
 
 class TestConfigtest(ModeTestCase):

@@ -246,7 +246,7 @@ class TestOddDatabases(FaultTestCase):
 
         self.assertEqual(checked.returncode, 3)
         self.assertEqual([line.partition(": its app_name ")[2] for line in checked.stderr.splitlines()], [
-            "'a\\x00b' has a character that PostgreSQL does not take",
-            "'a\\ud800b' has a character that PostgreSQL does not take",
-            "has 601 characters: at most 600",
+            "'a\\x00b' contains a character that PostgreSQL does not accept",
+            "'a\\ud800b' contains a character that PostgreSQL does not accept",
+            "is 601 characters long: at most 600",
         ])  # fmt: skip

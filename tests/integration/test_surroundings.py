@@ -173,7 +173,7 @@ class TestStreams(SurroundingsTestCase):
 
         ended = self.sh("CRONTABBER")
 
-        self.assertRegex(ended.stderr, r"INFO - '%d percent' \('many',\) \(no message, at .*nightly.py:\d+: ")
+        self.assertRegex(ended.stderr, r"INFO - '%d percent' \('many',\) \(cannot be formatted, at .*nightly.py:\d+: ")
         self.assertIn("INFO - done\n", ended.stderr)
         self.assert_no_problems(ended)
 
@@ -330,7 +330,7 @@ class TestHelp(SurroundingsTestCase):
         broken = [
             (["--admin.conf=nope.ini"], "nope.ini: there is no such configuration file"),
             (["--frobnicate"], "there is no option --frobnicate"),
-            (["--crontabber.jobs=nowhere.Job|1d,nowhere.Other|1d"], "no module 'nowhere'; is PYTHONPATH right? (and 1 more)"),
+            (["--crontabber.jobs=nowhere.Job|1d,nowhere.Other|1d"], "no module named 'nowhere' (is PYTHONPATH right?) (and 1 more)"),
             (["--crontabber.error_retry_time=soon"], "crontabber.error_retry_time is 'soon'"),
         ]
         self.ini("nightly.Loud|1d")
@@ -338,7 +338,7 @@ class TestHelp(SurroundingsTestCase):
             with self.subTest(arguments):
                 told = self.sh("CRONTABBER", "--help", *arguments)
                 self.assertEqual((told.returncode, told.stderr.count("\n")), (0, 1), told)
-                self.assertTrue(told.stderr.startswith("crontabber: this is the help without the configuration: "), told.stderr)
+                self.assertTrue(told.stderr.startswith("crontabber: showing help without the configuration: "), told.stderr)
                 self.assertIn(words, told.stderr)
                 self.assertIn("\n[crontabber]\n", told.stdout)
                 version = self.sh("CRONTABBER", "--version", *arguments)

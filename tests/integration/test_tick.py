@@ -167,7 +167,7 @@ class TestTick(TickTestCase):
 
     def test_no_jobs_is_said_and_is_no_fault(self):
         self.ini("")
-        warning = "WARNING - No jobs are configured: nothing to do. (Is it the right --admin.conf?)\n"
+        warning = "WARNING - No jobs are configured, so there is nothing to do. (Is it the right --admin.conf?)\n"
         for mode, said in ((), warning), (("--configtest",), warning), (("--list-jobs",), "INFO - No jobs are configured.\n"):
             with self.subTest(mode):
                 tick = self.crontabber(*mode)
@@ -213,7 +213,7 @@ class TestJobAndForce(TickTestCase):
         tick = self.crontabber("--job=frist")
 
         self.assertEqual((tick.returncode, tick.stdout, tick.stderr),
-                         (1, "", "crontabber: there is no job 'frist': did you mean first?\n"))
+                         (1, "", "crontabber: unknown job 'frist': did you mean first?\n"))
 
 
 class TestOptions(TickTestCase):
