@@ -338,7 +338,7 @@ class TestHelp(SurroundingsTestCase):
             with self.subTest(arguments):
                 told = self.sh("CRONTABBER", "--help", *arguments)
                 self.assertEqual((told.returncode, told.stderr.count("\n")), (0, 1), told)
-                self.assertTrue(told.stderr.startswith("crontabber: showing help without the configuration: "), told.stderr)
+                self.assertTrue(told.stderr.startswith("crontabber: showing the help without the configuration: "), told.stderr)
                 self.assertIn(words, told.stderr)
                 self.assertIn("\n[crontabber]\n", told.stdout)
                 version = self.sh("CRONTABBER", "--version", *arguments)
