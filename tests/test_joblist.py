@@ -120,7 +120,7 @@ class TestFaults(unittest.TestCase):
             (f"{odd}.HenJob|1d,{odd}.EggJob|1d", "jobs: jobs depend on each other in a circle: hen -> egg -> hen"),
             ("tests.jobs.FooJob|1d,tests.jobs.FooJob|2d", "jobs: tests.jobs.FooJob is listed twice"),
             (f"tests.jobs.FooJob|1d,{odd}.FooJob|2d", f"jobs: tests.jobs.FooJob and {odd}.FooJob have the same class name,"
-             " so their options would collide: rename one"),
+             " so their options would collide: rename one of them"),
             (f"tests.jobs.FooJob|1d,{odd}.OtherFooJob|2d",
              f"jobs: FooJob and {odd}.OtherFooJob have the same app_name, 'foo'"),
         ]  # fmt: skip
