@@ -1,6 +1,6 @@
 #!/bin/sh
-# What cron starts: crontabber with the environment that cron does not give. Arguments go on to crontabber.
-# HOMEDIR has crontabber.ini, the jobs and the virtual environment venv; by default it is where this script lies.
+# For cron to start: crontabber with the environment that cron does not provide. Arguments are passed to crontabber.
+# HOMEDIR contains crontabber.ini, the jobs and the virtual environment venv; by default it is the folder of this script.
 HOMEDIR=${HOMEDIR:-$(dirname "$(readlink -f "$0")")}
 cd "$HOMEDIR" || exit 1
 PYTHONPATH=$HOMEDIR${PYTHONPATH:+:$PYTHONPATH}

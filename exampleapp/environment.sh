@@ -1,10 +1,10 @@
-# Sourced by exampleapp/run.sh and tests/run.sh: where their files can lie, and the virtual environment among them.
+# Sourced by exampleapp/run.sh and tests/run.sh: where to put their files, and how to create a virtual environment.
 # shellcheck shell=bash
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 python=${PYTHON:-python3}
 
-# Does every folder on the way to $1 let every user through?
+# True if every user may enter each folder on the way to $1.
 open_to_all() {
     local folder
     folder=$(cd "$1" 2>/dev/null && pwd -P) || return 1
@@ -14,8 +14,8 @@ open_to_all() {
     done
 }
 
-# Prints $1, or, where that will not do, a folder of our own in /var/tmp whose name begins with $2.
-# PostgreSQL never runs as root: what root has it read must lie where another user gets.
+# Prints $1, or, if that will not do, a folder of our own in /var/tmp whose name begins with $2.
+# PostgreSQL never runs as root, so root's files for it must lie where another user can read them.
 place_for() {
     local place
     if [ -w "$1" ] && { [ "$(id -u)" -ne 0 ] || open_to_all "$1"; }; then
@@ -24,16 +24,16 @@ place_for() {
     fi
     place=/var/tmp/$2-$(id -u)-$(printf %s "$1" | cksum | cut -d' ' -f1)
     mkdir -p -m 755 "$place"
-    # Everybody may make folders in /var/tmp: what we run must not come from one of somebody else's.
+    # Everyone may create folders in /var/tmp: never run anything from a folder of another user.
     if [ -L "$place" ] || [ ! -O "$place" ]; then
-        echo "$place is somebody else's: remove it first" >&2
+        echo "$place belongs to another user: remove it first" >&2
         return 1
     fi
     printf '%s\n' "$place"
 }
 
-# Makes the environment $1 with this checkout, its PostgreSQL, and what else the arguments of pip after $1 say.
-# One that was made with the same interpreter and the same requirements is kept, as is one that somebody else made.
+# Creates the environment $1 with this checkout, its PostgreSQL, and what the further arguments tell pip to install.
+# An environment with the same interpreter and requirements is kept, and so is one that this function did not create.
 make_environment() (
     set -e
     umask 022
@@ -52,7 +52,7 @@ make_environment() (
     "$python" -m venv "$environment"
     checkout=$root
     if [ ! -w "$root" ]; then
-        # pip leaves files beside setup.py.
+        # pip leaves files next to setup.py.
         checkout=$environment/checkout
         mkdir "$checkout"
         cp -R "$root"/{crontabber,share,setup.py,pyproject.toml,README.md,LICENSE} "$checkout"

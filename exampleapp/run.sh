@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Plays the playground: makes an environment with this checkout, runs crontabber twice, shows how the jobs stand.
-# Run it again whenever you like: it goes on from where it was. With arguments it is crontabber in the playground.
+# Runs the playground: creates an environment with this checkout, runs crontabber twice, and lists the jobs.
+# Run it again whenever you like: it continues where it was. With arguments it runs crontabber in the playground.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
@@ -24,16 +24,16 @@ if [ "$place" != "$here" ]; then
     heading "$here is closed to PostgreSQL's user or not writable"
     echo "so the environment and the data are in $place"
 fi
-heading "the environment: $place/.venv (it takes a moment to make, once)"
+heading "the environment: $place/.venv (the first time, this takes a moment)"
 make_environment "$place/.venv"
 
 heading "a tick: everything that is due runs"
 crontabber
-heading "a second tick at once: nothing is due, and what failed waits for its time"
+heading "a second tick at once: nothing is due, and the failed job waits for its retry"
 crontabber
-heading "crontabber --list-jobs: how each job stands"
+heading "crontabber --list-jobs: the state of each job"
 crontabber --list-jobs
-heading "crontabber --nagios: the same for a machine (exit code 0 well, 1 warning, 2 critical)"
+heading "crontabber --nagios: the same for a machine (exit code 0 ok, 1 warning, 2 critical)"
 crontabber --nagios || echo "(exit code $?)"
 heading "in short"
 # A job that is still due after two ticks is one that was held back, with or without a run before.

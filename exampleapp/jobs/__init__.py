@@ -1,1 +1,1 @@
-"""The jobs of the playground: one for each thing that a job can do."""
+"""The jobs of the playground: one for each feature."""

@@ -9,7 +9,7 @@ from crontabber.mixins import as_backfill_cron_app
 
 
 class Greeting(BaseCronApp):
-    """The plainest job: a name and a run()."""
+    """The simplest job: a name and a run()."""
 
     app_name = "greeting"
 
@@ -18,7 +18,7 @@ class Greeting(BaseCronApp):
 
 
 class Reply(BaseCronApp):
-    """Runs after greeting, and only if that went well."""
+    """Runs after greeting, and only if greeting succeeded."""
 
     app_name = "reply"
     depends_on = ("greeting",)
@@ -28,7 +28,7 @@ class Reply(BaseCronApp):
 
 
 class Broken(BaseCronApp):
-    """Fails every time: it is tried again, and what depends on it is held back."""
+    """Fails every time: it is retried, and the jobs that depend on it are held back."""
 
     app_name = "broken"
 
@@ -48,7 +48,7 @@ class Waiting(BaseCronApp):
 
 @as_backfill_cron_app
 class DailyReport(BaseCronApp):
-    """Gets each date once, also those that were missed while the machine was off."""
+    """Runs once for each date, including those that were missed while the machine was off."""
 
     app_name = "daily-report"
 
@@ -57,7 +57,7 @@ class DailyReport(BaseCronApp):
 
 
 class Configured(BaseCronApp):
-    """Has a setting of its own: see [[class-Configured]] in crontabber.ini."""
+    """Has its own setting: see [[class-Configured]] in crontabber.ini."""
 
     app_name = "configured"
     required_config = Namespace()

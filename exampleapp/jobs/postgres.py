@@ -1,4 +1,4 @@
-"""Jobs that work with PostgreSQL, with three degrees of help. Each makes the table that it needs."""
+"""Jobs that work with PostgreSQL, with three levels of help. Each creates the table that it needs."""
 
 from crontabber.base import BaseCronApp
 from crontabber.mixins import (
@@ -16,7 +16,7 @@ def make_table(connection):
 
 @using_postgres()
 class OwnTransactions(BaseCronApp):
-    """Gets its connections and transactions when it wants them."""
+    """Opens connections and transactions as it needs them."""
 
     app_name = "own-transactions"
 
@@ -31,7 +31,7 @@ class OwnTransactions(BaseCronApp):
 @using_postgres()
 @with_postgres_connection_as_argument()
 class GivenConnection(BaseCronApp):
-    """Is handed a connection, and commits by itself."""
+    """Is given a connection, and commits by itself."""
 
     app_name = "given-connection"
 
@@ -46,7 +46,7 @@ class GivenConnection(BaseCronApp):
 @as_single_postgres_transaction()
 @as_backfill_cron_app
 class OneTransaction(BaseCronApp):
-    """One transaction a date: the visit is there exactly once for each date, whatever kills the job."""
+    """One transaction per date: each date gets exactly one visit, no matter what kills the job."""
 
     app_name = "one-transaction"
 

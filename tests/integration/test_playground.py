@@ -102,7 +102,7 @@ class TestPlayground(unittest.TestCase):
 
         refused = self.run_it()
 
-        self.assertEqual((refused.returncode, refused.stdout), (1, f"{place} is somebody else's: remove it first\n"))
+        self.assertEqual((refused.returncode, refused.stdout), (1, f"{place} belongs to another user: remove it first\n"))
 
     def make_place(self) -> str:
         here = self.checkout / "exampleapp"
