@@ -105,7 +105,8 @@ def next_run_after_success(
     try:
         if schedule.at is None:
             due = state.next_run.astimezone(UTC) if state is not None and state.next_run is not None else None
-            return _next_phase(schedule.every, due, started, (tick_started or started).astimezone(UTC))
+            anchor = _phase_anchor(schedule.every, due, started, (tick_started or started).astimezone(UTC))
+            return _minute(anchor + schedule.every)
         return _slot_after(schedule, _day_served(schedule, state, started, zone, forced), zone)
     except OverflowError:
         return NEVER
@@ -157,35 +158,43 @@ def _minute(moment: datetime) -> datetime:
     return moment.replace(second=0, microsecond=0)
 
 
-def _next_phase(every: timedelta, due: datetime | None, started: datetime, tick_started: datetime) -> datetime:
-    """Without a time of day. Cron starts each tick a little differently late, and earlier jobs take their time: a run
-    that is late by less than half an interval keeps its phase, and what came due within a tick counts from its start.
-    """
-    for counted_from in (min(due or tick_started, tick_started), tick_started, started):
-        if started - counted_from < every / 2:
-            break
-    return _minute(counted_from + every)
+def _phase_anchor(every: timedelta, due: datetime | None, started: datetime, tick_started: datetime) -> datetime:
+    """Return the moment from which a job without a time of day counts its next interval."""
+    half = every / 2
+    # On time. Cron starts each tick a little late, by a different amount each time: the job keeps its phase.
+    if due is not None and due <= tick_started and started - due < half:
+        return due
+    # A first run, an early or a late one, or one that came due during this tick: the tick sets the phase.
+    if started - tick_started < half:
+        return tick_started
+    # The jobs before it took long.
+    return started
 
 
 def _day_served(schedule: Schedule, state: JobState | None, started: datetime, zone: tzinfo, forced: bool) -> date:
-    """The date whose slot a run stands for: the latest that has come, of those that the schedule has."""
+    """Return the date whose slot a run stands for: of the schedule's dates, the latest whose slot has come."""
     assert schedule.at is not None
     latest = last_day(started, schedule.at, zone)
     if schedule.every == DAY:
         return latest
-    known = _on_the_schedule(state, started, forced)
-    anchor = _day_of(schedule.at, known, zone)
-    intervals = (latest - anchor) // schedule.every
-    # A forced run before its time of day stands for its date all the same. A plan that is still ahead stays one.
-    return anchor + (max(0, intervals) if known <= started else intervals) * schedule.every
+    anchor = _slot_anchor(state, started, forced)
+    anchor_day = _day_of(schedule.at, anchor, zone)
+    if anchor <= started:
+        # A forced run before its time of day stands for its own date. An anchor still ahead is only a plan.
+        latest = max(latest, anchor_day)
+    return anchor_day + (latest - anchor_day) // schedule.every * schedule.every
 
 
-def _on_the_schedule(state: JobState | None, started: datetime, forced: bool) -> datetime:
-    """A moment on one of the dates that the schedule has. A first or forced run sets them anew."""
+def _slot_anchor(state: JobState | None, started: datetime, forced: bool) -> datetime:
+    """Return a moment on one of the schedule's dates: all others lie whole intervals before or after it."""
+    # A first or a forced run sets the dates anew.
     if forced or state is None or state.next_run is None:
         return started
-    # After a failure `next_run` is no slot, but the time to try again.
-    return state.next_run if not state.error_count else state.last_success or state.first_run or started
+    # After a failure `next_run` is when to retry, not a slot.
+    if state.error_count:
+        return state.last_success or state.first_run or started
+    # Otherwise it is the slot that was planned.
+    return state.next_run
 
 
 def _day_of(at: time, moment: datetime, zone: tzinfo) -> date:
