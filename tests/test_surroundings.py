@@ -6,16 +6,16 @@ import time
 import unittest
 from unittest.mock import Mock
 
-from crontabber.process.isolation import surroundings_restored
+from crontabber.process.isolation import process_state_restored
 
 
-class TestSurroundingsRestored(unittest.TestCase):
+class TestProcessStateRestored(unittest.TestCase):
     def setUp(self):
         self.addCleanup(signal.alarm, 0)
         self.addCleanup(signal.signal, signal.SIGALRM, signal.getsignal(signal.SIGALRM))
 
     def test_an_alarm_that_was_set_within_does_not_go_off(self):
-        with surroundings_restored():
+        with process_state_restored():
             signal.signal(signal.SIGALRM, lambda *args: self.fail("it went off"))
             signal.alarm(100)
 
@@ -24,7 +24,7 @@ class TestSurroundingsRestored(unittest.TestCase):
     def test_one_of_somebody_elses_goes_on_whatever_is_done_to_it(self):
         signal.setitimer(signal.ITIMER_REAL, 100)
 
-        with surroundings_restored():
+        with process_state_restored():
             signal.alarm(0)
             time.sleep(0.01)
 
@@ -34,7 +34,7 @@ class TestSurroundingsRestored(unittest.TestCase):
     def test_handlers_are_as_they_were(self):
         before = signal.getsignal(signal.SIGTERM)
 
-        with surroundings_restored():
+        with process_state_restored():
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
         self.assertIs(signal.getsignal(signal.SIGTERM), before)
@@ -43,11 +43,11 @@ class TestSurroundingsRestored(unittest.TestCase):
         logger = logging.getLogger("surroundings")
         logger.setLevel(logging.INFO)
 
-        with surroundings_restored(Mock(logger=logger)):
+        with process_state_restored(Mock(logger=logger)):
             logger.disabled = True
             logging.disable()
 
         self.assertTrue(logger.isEnabledFor(logging.INFO))
         for stand_in in (Mock(), object(), Mock(logger=object()), None):
-            with self.subTest(stand_in), surroundings_restored(stand_in):
+            with self.subTest(stand_in), process_state_restored(stand_in):
                 pass

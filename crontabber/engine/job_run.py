@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from crontabber.engine.failure import as_text, failure_of
 from crontabber.errors import Interrupted, LostClaimError, StateDatabaseError
 from crontabber.process.forking import child_ends_here, end_if_forked
-from crontabber.process.isolation import surroundings_restored
+from crontabber.process.isolation import process_state_restored
 from crontabber.process.signals import INTERRUPTION
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import Failure, JobState, Outcome, settled
@@ -82,7 +82,7 @@ class JobRun:
 
     def complete(self) -> JobState:
         """Execute and settle; the new state. LostClaimError if the job was taken over meanwhile."""
-        with surroundings_restored(self._logger):
+        with process_state_restored(self._logger):
             outcome = self._execute()
         try:
             outcome, state = self._stored(outcome)

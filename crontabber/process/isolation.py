@@ -1,136 +1,167 @@
-"""What a job may change for the whole process, put back as it was before: the next job must not notice."""
+"""Restore what a job changed for the whole process, so that the next job does not notice."""
 
 import os
 import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from crontabber.process.signals import INTERRUPTION
+from crontabber.process.signals import INTERRUPTION, in_main_thread
 
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
 
 
 @contextmanager
-def surroundings_restored(logger: Any = None) -> Iterator[None]:
-    """The current directory, the locale, the time zone, sys.stdout and sys.stderr, what answers signals, and what our
-    `logger` does are afterwards as they were. No alarm goes off that was set within."""
-    # How deep functions may call each other comes first: all the others do.
-    ways_back = [
-        _recursion_limit(), _directory(), _locale(), _time_zone(), _signals(), _stream("stdout"), _stream("stderr"),
+def process_state_restored(logger: Any = None) -> Iterator[None]:
+    """Restore the directory, locale, time zone, sys.stdout and sys.stderr, signal handling, and our `logger`.
+
+    What cannot be restored, such as a stream whose descriptor was closed, does not cost the job its outcome.
+    """
+    # The last one is restored first: restoring the others takes function calls, and handlers need the streams.
+    with (
         _logging(getattr(logger, "logger", None)),
-    ]  # fmt: skip
-    try:
+        _stream("stderr"),
+        _stream("stdout"),
+        _signals(),
+        _time_zone(),
+        _locale(),
+        _directory(),
+        _recursion_limit(),
+    ):
         yield
-    finally:
-        for go_back in ways_back:
-            # What cannot be put back, such as a descriptor that has been closed, must not cost the outcome.
-            with suppress(OSError, ValueError):
-                go_back()
 
 
-def _directory() -> Callable[[], None]:
-    try:
-        before = os.getcwd()
-    except FileNotFoundError:
-        return lambda: None
+@contextmanager
+def _logging(logger: Any) -> Iterator[None]:
+    import logging  # ticks with nothing to run do not pay for it
 
-    def go_back() -> None:
-        with suppress(OSError):  # It may be gone.
-            os.chdir(before)
-
-    return go_back
-
-
-def _locale() -> Callable[[], None]:
-    import locale  # Ticks with nothing to run do without.
-
-    before = locale.setlocale(locale.LC_ALL)
-
-    def go_back() -> None:
-        locale.setlocale(locale.LC_ALL, before)
-
-    return go_back
-
-
-def _time_zone() -> Callable[[], None]:
-    before, names = os.environ.get("TZ"), time.tzname
-
-    def go_back() -> None:
-        if (os.environ.get("TZ"), time.tzname) != (before, names):
-            os.environ.pop("TZ", None)
-            if before is not None:
-                os.environ["TZ"] = before
-            time.tzset()
-
-    return go_back
-
-
-def _stream(name: str) -> Callable[[], None]:
-    before = getattr(sys, name)
-    try:
-        number = before.fileno()
-    except (AttributeError, OSError, ValueError):
-        number = None
-
-    def go_back() -> None:
-        stream = before
-        if number is not None and before.closed:
-            # Python leaves the descriptor itself open.
-            stream = open(number, "w", encoding=before.encoding, errors=before.errors, closefd=False)  # noqa: SIM115
-        setattr(sys, name, stream)
-
-    return go_back
-
-
-def _recursion_limit() -> Callable[[], None]:
-    before = sys.getrecursionlimit()
-    return lambda: sys.setrecursionlimit(before)
-
-
-def _signals() -> Callable[[], None]:
-    if threading.current_thread() is not threading.main_thread():
-        return lambda: None
-    handlers = {signum: signal.getsignal(signum) for signum in HANDLED}
-    descriptor = signal.set_wakeup_fd(-1)
-    signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
-    (seconds, interval), began = signal.getitimer(signal.ITIMER_REAL), time.monotonic()
-
-    def go_back() -> None:
-        # Whoever has started us may have set an alarm of his own.
-        signal.setitimer(signal.ITIMER_REAL, max(0, seconds - (time.monotonic() - began)) if seconds else 0, interval)
-        try:
-            signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
-        except (OSError, ValueError):  # It has been closed, and may be somebody else's by now.
-            signal.set_wakeup_fd(-1)
-        # Once asked to end, we answer no more: a second signal ends the process.
-        if INTERRUPTION.signum is None:
-            for signum, handler in handlers.items():
-                if handler is not None:  # Python cannot set again what it has not set.
-                    signal.signal(signum, handler)
-
-    return go_back
-
-
-def _logging(logger: Any) -> Callable[[], None]:
-    import logging
-
-    # A test suite may have a stand-in for it.
+    # A test suite may pass a stand-in.
     if not isinstance(logger, logging.Logger):
-        return lambda: None
+        yield
+        return
     disabled, level, propagate = logger.disabled, logger.level, logger.propagate
     handlers: list[Any] = list(logger.handlers)
     disabled_for_all = logging.root.manager.disable
-
-    def go_back() -> None:
+    try:
+        yield
+    finally:
         logging.disable(disabled_for_all)
         logger.disabled, logger.propagate, logger.handlers = disabled, propagate, handlers
         logger.setLevel(level)
         for handler in handlers:
-            if getattr(getattr(handler, "stream", None), "closed", False):
-                handler.stream = sys.stderr  # setStream() would flush what is closed
+            with suppress(ValueError):  # a detached stream does not even say whether it is closed
+                if getattr(getattr(handler, "stream", None), "closed", False):
+                    handler.stream = sys.stderr  # setStream() would flush the closed one
 
-    return go_back
+
+@contextmanager
+def _stream(name: str) -> Iterator[None]:
+    stream = getattr(sys, name)
+    try:
+        descriptor = stream.fileno()
+    except (AttributeError, OSError, ValueError):
+        descriptor = None
+    try:
+        yield
+    finally:
+        with suppress(OSError, ValueError):  # the job closed the descriptor, or detached the stream
+            if descriptor is not None and stream.closed:
+                # Closing a standard stream leaves its descriptor open.
+                stream = open(descriptor, "w", encoding=stream.encoding, errors=stream.errors, closefd=False)  # noqa: SIM115
+            setattr(sys, name, stream)
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    if not in_main_thread():
+        yield
+        return
+    with _handlers(), _wakeup_descriptor(), _alarm():
+        yield
+
+
+@contextmanager
+def _handlers() -> Iterator[None]:
+    handlers = {signum: signal.getsignal(signum) for signum in HANDLED}
+    try:
+        yield
+    finally:
+        # After a request to end, the handlers are gone for good: a second signal ends the process.
+        if INTERRUPTION.signum is None:
+            for signum, handler in handlers.items():
+                if handler is not None:  # Python cannot restore a handler that was not set from Python.
+                    signal.signal(signum, handler)
+
+
+@contextmanager
+def _wakeup_descriptor() -> Iterator[None]:
+    """Python can only read the wake-up descriptor by setting another."""
+    descriptor = signal.set_wakeup_fd(-1)
+    signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        try:
+            signal.set_wakeup_fd(descriptor, warn_on_full_buffer=False)
+        except (OSError, ValueError):  # The job closed it, and by now it may be another file.
+            signal.set_wakeup_fd(-1)
+
+
+@contextmanager
+def _alarm() -> Iterator[None]:
+    """An alarm that the job set never goes off; one that was running before goes on as if nothing had happened."""
+    (seconds, interval), began = signal.getitimer(signal.ITIMER_REAL), time.monotonic()
+    try:
+        yield
+    finally:
+        elapsed = time.monotonic() - began
+        signal.setitimer(signal.ITIMER_REAL, max(0, seconds - elapsed) if seconds else 0, interval)
+
+
+@contextmanager
+def _time_zone() -> Iterator[None]:
+    variable, names = os.environ.get("TZ"), time.tzname
+    try:
+        yield
+    finally:
+        if (os.environ.get("TZ"), time.tzname) != (variable, names):
+            os.environ.pop("TZ", None)
+            if variable is not None:
+                os.environ["TZ"] = variable
+            time.tzset()
+
+
+@contextmanager
+def _locale() -> Iterator[None]:
+    import locale  # ticks with nothing to run do not pay for it
+
+    before = locale.setlocale(locale.LC_ALL)
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_ALL, before)
+
+
+@contextmanager
+def _directory() -> Iterator[None]:
+    try:
+        directory = os.getcwd()
+    except FileNotFoundError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # it may be gone
+            os.chdir(directory)
+
+
+@contextmanager
+def _recursion_limit() -> Iterator[None]:
+    limit = sys.getrecursionlimit()
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)

@@ -34,7 +34,7 @@ class Interruption:
 
         `cancel_statements` ends the database calls that wait. A signal that is ignored (nohup) stays ignored.
         """
-        if threading.current_thread() is not threading.main_thread():
+        if not in_main_thread():
             yield
             return
         self.signum, self._deferred = None, True
@@ -105,6 +105,11 @@ class Interruption:
         if self._before:
             signal.set_wakeup_fd(-1)
             self._answer_no_more()
+
+
+def in_main_thread() -> bool:
+    """True in the only thread where Python allows signal handlers and runs them."""
+    return threading.current_thread() is threading.main_thread()
 
 
 @contextmanager

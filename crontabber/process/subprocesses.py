@@ -3,11 +3,10 @@
 import os
 import signal
 import subprocess
-import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 
-from crontabber.process.signals import INTERRUPTION
+from crontabber.process.signals import INTERRUPTION, in_main_thread
 
 # How long a command has, when it has to end, until it is killed.
 GRACE_SECONDS = 0.5
@@ -49,7 +48,7 @@ def _start(command: str | Sequence[str], with_input: bool) -> "subprocess.Popen[
 def _without_interruption() -> AbstractContextManager[None]:
     """A signal between the start of a process and the moment we know of it would leave it running. Only the main
     thread gets signals."""
-    return INTERRUPTION.deferred() if threading.current_thread() is threading.main_thread() else nullcontext()
+    return INTERRUPTION.deferred() if in_main_thread() else nullcontext()
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
