@@ -22,7 +22,6 @@ POLL_SECONDS = 0.01
 PID_FILE = "postmaster.pid"
 STATUS_LINE = 7
 LONGEST_LOG_BYTES = 1_000_000
-LITTLE_SPACE_BYTES = 20_000_000
 
 
 def postmaster_pid(socket_directory: str) -> int | None:
@@ -66,7 +65,7 @@ def start_postmaster(folder: str, programs: str, account: ServerAccount) -> None
         said = _text_after(log, before)
         reason = last_words(said) if said.strip() else str(error)
         raise EmbeddedServerError(
-            f"PostgreSQL did not start in {folder}: {reason}{_word_on_space(folder)}\nIts log is {log}"
+            f"PostgreSQL did not start in {folder}: {reason}\nIts log is {log}"
         ) from error
 
 
@@ -141,9 +140,3 @@ def _text_after(log: str, position: int) -> str:
     with suppress(OSError):
         return Path(log).read_bytes()[position:].decode(errors="replace")
     return ""
-
-
-def _word_on_space(folder: str) -> str:
-    disk = os.statvfs(folder)
-    free = disk.f_bavail * disk.f_frsize
-    return f"\nOnly {free // 1000} kB are free on its disk" if free < LITTLE_SPACE_BYTES else ""
