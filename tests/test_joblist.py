@@ -117,7 +117,7 @@ class TestFaults(unittest.TestCase):
             (f"{odd}.SelfishJob|1d", f"jobs: {odd}.SelfishJob: 'selfish' depends on itself"),
             (f"{odd}.ConfusedJob|1d",
              f"jobs: {odd}.ConfusedJob: depends_on is 17: expected an app_name, or a list or tuple of them"),
-            (f"{odd}.HenJob|1d,{odd}.EggJob|1d", "jobs: jobs depend on each other in a circle: hen -> egg -> hen"),
+            (f"{odd}.HenJob|1d,{odd}.EggJob|1d", "jobs: circular dependency: hen -> egg -> hen"),
             ("tests.jobs.FooJob|1d,tests.jobs.FooJob|2d", "jobs: tests.jobs.FooJob is listed twice"),
             (f"tests.jobs.FooJob|1d,{odd}.FooJob|2d", f"jobs: tests.jobs.FooJob and {odd}.FooJob have the same class name,"
              " so their options would collide: rename one of them"),

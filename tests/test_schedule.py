@@ -27,8 +27,8 @@ UTC = timezone.utc
 BERLIN = ZoneInfo("Europe/Berlin")
 APIA = ZoneInfo("Pacific/Apia")
 NUUK = ZoneInfo("America/Nuuk")
-NOT_A_FREQUENCY = "%s is no frequency: write a whole number, 1 or more, and m, h or d, such as 5m, 12h or 7d"
-NOT_A_TIME = "%s is no time of day: write HH:MM, 00:00 to 23:59"
+NOT_A_FREQUENCY = "%s is not a valid frequency: expected a positive whole number and m, h or d, for example 5m"
+NOT_A_TIME = "%s is not a valid time: expected HH:MM, 00:00 to 23:59"
 
 
 def at(text, zone=BERLIN):
@@ -175,12 +175,12 @@ class TestSchedule(unittest.TestCase):
                     parse_schedule(frequency, "03:00")
                 self.assertEqual(
                     str(caught.exception),
-                    f"{frequency} with the time 03:00: a time of day needs whole days, such as 1d or 7d",
+                    f"{frequency} at 03:00: a time needs a frequency of whole days, for example 1d",
                 )
 
     def test_a_wrong_text_is_named_before_the_two_are_compared(self):
-        self.assertRaisesRegex(FrequencyDefinitionError, "'7x' is no frequency", parse_schedule, "7x", "noon")
-        self.assertRaisesRegex(TimeDefinitionError, "'noon' is no time", parse_schedule, "5m", "noon")
+        self.assertRaisesRegex(FrequencyDefinitionError, "'7x' is not a valid frequency", parse_schedule, "7x", "noon")
+        self.assertRaisesRegex(TimeDefinitionError, "'noon' is not a valid time", parse_schedule, "5m", "noon")
 
 
 class TestDue(unittest.TestCase):

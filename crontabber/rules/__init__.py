@@ -1,1 +1,1 @@
-"""The rules: pure functions over values. No clock, no I/O, no configman."""
+"""The rules: pure functions of values. No clock, no I/O, no configman."""

@@ -1,4 +1,4 @@
-"""In which order do jobs run, and what holds one back? Pure."""
+"""In which order do jobs run, and what holds a job back? Pure."""
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -12,24 +12,24 @@ Item = TypeVar("Item")
 
 
 def names_in(depends_on: Any) -> tuple[str, ...]:
-    """`depends_on` as job authors write it (None, a name, a list or a tuple of names) as a tuple of names."""
+    """Return the names in `depends_on` as job authors write it: None, one name, or a list or tuple of names."""
     if isinstance(depends_on, str):
         return (depends_on,)
     return tuple(depends_on or ())
 
 
 def toposort(graph: Mapping[str, Iterable[str]]) -> Iterator[set[str]]:
-    """The levels of `graph` (name -> the names it depends on): each set depends only on the sets before it.
+    """Yield the levels of `graph` (name -> the names it depends on): each set depends only on the sets before it.
 
-    CircularDAGError names a circle in its order.
+    CircularDAGError names a circle, in the order of its dependencies.
     """
     sorter = TopologicalSorter(graph)
     try:
         sorter.prepare()
     except CycleError as error:
-        # graphlib lists each name before the one that depends on it; people read "A depends on B".
+        # graphlib lists each name before those that depend on it; people read "A depends on B".
         circle = " -> ".join(reversed(error.args[1]))
-        raise CircularDAGError(f"jobs depend on each other in a circle: {circle}") from None
+        raise CircularDAGError(f"circular dependency: {circle}") from None
     while sorter.is_active():
         level = sorter.get_ready()
         sorter.done(*level)
@@ -37,7 +37,7 @@ def toposort(graph: Mapping[str, Iterable[str]]) -> Iterator[set[str]]:
 
 
 def toposort_flatten(graph: Mapping[str, Iterable[str]], sort: bool = True) -> list[str]:
-    """The names of `graph` in an order to run them in; with `sort`, alphabetical within a level."""
+    """Return the names of `graph` level by level; with `sort`, each level in alphabetical order."""
     return [name for level in toposort(graph) for name in (sorted(level) if sort else level)]
 
 
@@ -46,7 +46,7 @@ def reorder_dag(
     depends_getter: Callable[[Item], Any] = lambda item: item.depends_on,  # type: ignore[attr-defined]
     name_getter: Callable[[Item], str] = lambda item: item.app_name,  # type: ignore[attr-defined]
 ) -> list[Item]:
-    """`sequence` in topological order, each level sorted by name; dependencies outside of it are passed over."""
+    """Return `sequence` in topological order, each level sorted by name. Dependencies outside it are ignored."""
     items = list(sequence)
     known = {name_getter(item) for item in items}
     graph = {name_getter(item): [n for n in names_in(depends_getter(item)) if n in known] for item in items}
@@ -57,9 +57,9 @@ def reorder_dag(
 def why_blocked(
     depends_on: Sequence[str], states: Mapping[str, JobState], succeeded: Container[str], now: datetime
 ) -> str | None:
-    """Why a job with these dependencies may not run now, as a clause; None if nothing holds it back.
+    """Say which dependency holds the job back, and why, as a clause ("'x' has not run yet"). None if none does.
 
-    `succeeded` has the app_names that have succeeded within this tick: they count whatever the clock says by now.
+    `succeeded` has the app_names that succeeded within this tick: they count, whatever the clock says by now.
     """
     for name in depends_on:
         if name in succeeded:

@@ -1,4 +1,4 @@
-"""A configured job, and how to find it by its names. Pure."""
+"""A configured job, and how to find one by name. Pure."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -8,7 +8,7 @@ from crontabber.rules.schedule import Schedule
 
 
 class Job(NamedTuple):
-    """A job as configured: `config` is the namespace of its options, `depends_on` has app_names."""
+    """A configured job: `config` is the namespace with its options, `depends_on` has app_names."""
 
     app_name: str
     job_class: type
@@ -27,7 +27,7 @@ def path_of(job_class: type) -> str:
 
 
 def find_job(jobs: Sequence[Job], description: str) -> Job:
-    """Return the job with this app_name or module.Class. JobNotFoundError suggests similar names."""
+    """Find the job with this app_name or module.Class. JobNotFoundError suggests similar names."""
     for job in jobs:
         if description in (job.app_name, path_of(job.job_class)):
             return job

@@ -1,4 +1,4 @@
-"""What is known of a job between two ticks, and how a run changes it. Pure."""
+"""What we know about a job between two ticks, and how a run changes it. Pure."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 
 class JobState(NamedTuple):
-    """One row of the state table. Every time is aware; None means that it has not happened, or not been planned.
+    """A row of the state table. Every time is aware; None means that it has not happened, or is not planned.
 
-    `owner` is "host:pid" of the process that holds `ongoing`; None with `ongoing` set is a row of the original's.
+    `owner` is "host:pid" of the process that is running the job. If `ongoing` is set without an owner, the original
+    crontabber wrote the row.
     """
 
     app_name: str
@@ -18,13 +19,13 @@ class JobState(NamedTuple):
     last_success: datetime | None = None
     error_count: int = 0
     depends_on: tuple[str, ...] = ()
-    last_error: Mapping[str, Any] = {}  # shared: a Mapping is not changed
+    last_error: Mapping[str, Any] = {}  # shared by all rows, but a Mapping cannot be changed
     ongoing: datetime | None = None
     owner: str | None = None
 
 
 class Failure(NamedTuple):
-    """What a job raised, as text that PostgreSQL accepts: the type by its repr, its str, the formatted traceback."""
+    """What a job raised, as text that PostgreSQL accepts: the repr of the type, the str, the formatted traceback."""
 
     type: str
     value: str
@@ -35,7 +36,7 @@ class Failure(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How one run of a job ended. `last_success` is the newest time or date that succeeded, None if none did."""
+    """How a run ended. `last_success` is the newest time or date that succeeded, None if there is none."""
 
     started: datetime
     finished: datetime
@@ -44,7 +45,7 @@ class Outcome(NamedTuple):
 
 
 def settled(state: JobState, outcome: Outcome, next_run: datetime) -> JobState:
-    """The state after a run: free again, with `next_run` as given. A failure keeps what had succeeded before it."""
+    """Return the state after a run, not ongoing any more. Dates that succeeded before a failure are kept."""
     succeeded = outcome.failure is None
     return state._replace(
         next_run=next_run,

@@ -1,4 +1,4 @@
-"""At which instant is it HH:MM on a local date? Pure: dates and a zone come in, instants in UTC go out."""
+"""At which instant is it HH:MM on a local date? Pure: dates and a zone in, instants in UTC out."""
 
 from datetime import date, datetime, time, timedelta, tzinfo
 
@@ -10,7 +10,7 @@ MIDNIGHT = time()
 
 
 def moment_on(day: date, at: time, zone: tzinfo) -> datetime:
-    """When it is `at` on `day`: the first time of two, and the end of the gap if the clocks skip it."""
+    """Return when it is `at` on `day`: the first time in an overlap, and the end of the gap if the clocks skip it."""
     wall = datetime.combine(day, at)
     moment = wall.replace(tzinfo=zone).astimezone(UTC)
     if moment.astimezone(zone).replace(tzinfo=None) == wall:
@@ -19,7 +19,7 @@ def moment_on(day: date, at: time, zone: tzinfo) -> datetime:
 
 
 def last_day(moment: datetime, at: time, zone: tzinfo) -> date:
-    """The latest date on which `at` has come by `moment`."""
+    """Return the latest date whose `at` has come by `moment`."""
     day = local_date(moment, zone) + DAY
     while moment_on(day, at, zone) > moment:
         day -= DAY
@@ -31,12 +31,12 @@ def local_date(moment: datetime, zone: tzinfo) -> date:
 
 
 def exists(day: date, zone: tzinfo) -> bool:
-    """Some dates never were: Samoa went from 29 to 31 December 2011."""
+    """False for a date that a zone skipped: Samoa went from 29 to 31 December 2011."""
     return local_date(moment_on(day, MIDNIGHT, zone), zone) == day
 
 
 def _end_of_gap(before: datetime, after: datetime, zone: tzinfo) -> datetime:
-    """The instant between the two, to the second, at which the clocks are changed."""
+    """Return the instant between the two, to the second, at which the clocks change."""
     changed = after.astimezone(zone).utcoffset()
     while after - before > SECOND:
         middle = before + (after - before) // SECOND // 2 * SECOND

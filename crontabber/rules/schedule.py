@@ -1,7 +1,7 @@
-"""When does a job run next, and which dates has a backfill job to run? Pure: states and times come in, times go out.
+"""When does a job run next, and which dates does a backfill job still have to run? Pure: times in, times out.
 
-A *slot* is the local time of day of a schedule on one of its dates. Times are added up and compared in UTC: within any
-other zone Python would do so by the clock on the wall.
+A *slot* is a schedule's local time of day on one of its dates. Times are added and compared in UTC: in any other zone
+Python calculates with wall-clock times.
 """
 
 import re
@@ -17,10 +17,10 @@ from crontabber.rules.local_time import DAY, exists, last_day, local_date, momen
 
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": DAY}
 
-# A job whose time is just before midnight may meet its first tick just after it. Without this it would never start.
+# A job whose time is just before midnight may get its first tick just after midnight. Without this it never starts.
 FIRST_RUN_GRACE = timedelta(minutes=15)
 
-# What lies beyond datetime's end. The last two days of it are beyond in some zone, and so cannot be read back.
+# Stands for every time beyond datetime's end. The last two days are beyond it in some zone, and cannot be read back.
 NEVER = datetime(9999, 12, 30, tzinfo=UTC)
 
 _FREQUENCY = re.compile(r"([0-9]+)([mhd])")
@@ -28,14 +28,14 @@ _TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 
 
 class Schedule(NamedTuple):
-    """How often a job runs: whole minutes; with `at`, whole days, at that local time of the server's zone."""
+    """How often a job runs: whole minutes; with `at`, whole days, at that time in the server's zone."""
 
     every: timedelta
     at: time | None = None
 
 
 def parse_frequency(text: str) -> timedelta:
-    """`3m`, `12h`, `10d`; at least one minute. FrequencyDefinitionError otherwise."""
+    """Parse `3m`, `12h` or `10d`: at least one minute. FrequencyDefinitionError otherwise."""
     match = _FREQUENCY.fullmatch(text)
     try:
         every = int(match[1]) * UNITS[match[2]] if match else timedelta(0)
@@ -43,43 +43,43 @@ def parse_frequency(text: str) -> timedelta:
         raise FrequencyDefinitionError(f"{_shown(text)} is too long for a frequency: at most 999999999d") from None
     if not every:
         raise FrequencyDefinitionError(
-            f"{_shown(text)} is no frequency: write a whole number, 1 or more, and m, h or d, such as 5m, 12h or 7d"
+            f"{_shown(text)} is not a valid frequency: expected a positive whole number and m, h or d, for example 5m"
         )
     return every
 
 
 def convert_frequency(text: str) -> int:
-    """The same in seconds."""
+    """Parse a frequency into seconds."""
     return parse_frequency(text) // timedelta(seconds=1)
 
 
 def parse_time(text: str) -> time:
-    """`03:00`, `3:00`, `21:45`. TimeDefinitionError otherwise."""
+    """Parse `03:00`, `3:00` or `21:45`. TimeDefinitionError otherwise."""
     match = _TIME.fullmatch(text)
     if match is None:
-        raise TimeDefinitionError(f"{_shown(text)} is no time of day: write HH:MM, 00:00 to 23:59")
+        raise TimeDefinitionError(f"{_shown(text)} is not a valid time: expected HH:MM, 00:00 to 23:59")
     return time(int(match[1]), int(match[2]))
 
 
 def check_time(text: str) -> None:
-    """TimeDefinitionError if `text` is no time of day."""
+    """Raise TimeDefinitionError if `text` is not a valid time of day."""
     parse_time(text)
 
 
 @cache
 def parse_schedule(frequency: str, time: str | None) -> Schedule:
-    """Of the two texts of a job's entry; no time is None or the empty text."""
+    """Parse the frequency and the time of an entry; without a time, `time` is None or empty."""
     every = parse_frequency(frequency)
     if not time:
         return Schedule(every)
     at = parse_time(time)
     if every % DAY:
-        raise TimeDefinitionError(f"{frequency} with the time {time}: a time of day needs whole days, such as 1d or 7d")
+        raise TimeDefinitionError(f"{frequency} at {time}: a time needs a frequency of whole days, for example 1d")
     return Schedule(every, at)
 
 
 def is_due(schedule: Schedule, state: JobState | None, now: datetime, zone: tzinfo) -> bool:
-    """Has the next run come? A first run comes at once, or at the first tick at or after its time of day."""
+    """True if the next run is due. A first run is due at once, or at the first tick at or after its time of day."""
     if state is not None and state.next_run is not None:
         return now.astimezone(UTC) >= state.next_run
     return schedule.at is None or _day_begun(schedule.at, now, zone) is not None
@@ -94,10 +94,11 @@ def next_run_after_success(
     last_success: datetime | None = None,
     tick_started: datetime | None = None,
 ) -> datetime:
-    """`state` is the row as it was claimed, `started` when that was, `tick_started` when its tick read the states.
+    """Return when a job that succeeded runs next.
 
-    `last_success` is the last date of a backfill job, and None for any other job: the next run of a backfill job is its
-    next date exactly, so that it is due when, and only when, it has a date to run.
+    `state` is the row as it was claimed, `started` the time of the claim, `tick_started` when the tick read the states.
+    `last_success` is the last date of a backfill job, and None for any other job. A backfill job runs next at exactly
+    its next date, so that it is due when, and only when, it has a date to run.
     """
     if last_success is not None:
         return _date_after(schedule, last_success, zone)
@@ -113,7 +114,7 @@ def next_run_after_success(
 
 
 def next_run_after_failure(failed_at: datetime, retry_after: timedelta) -> datetime:
-    """The minute of a moment later, whatever the schedule."""
+    """Return the minute in which a job that failed is retried, whatever its schedule."""
     try:
         return _minute(failed_at.astimezone(UTC) + retry_after)
     except OverflowError:
@@ -123,9 +124,9 @@ def next_run_after_failure(failed_at: datetime, retry_after: timedelta) -> datet
 def slot_to_remember(
     schedule: Schedule, state: JobState | None, started: datetime, zone: tzinfo, forced: bool = False
 ) -> datetime | None:
-    """The slot that a success stood for, if its own start would tell of another date; store it as `last_success`.
+    """Return the slot to store as `last_success` if the start of the run suggests another date than the slot's.
 
-    A retry's time replaces `next_run`. So after a failure `last_success` alone knows on which dates the slots lie.
+    After a failure, `next_run` is when to retry, so only `last_success` still tells on which dates the slots lie.
     """
     if schedule.at is None or schedule.every == DAY:
         return None
@@ -134,7 +135,7 @@ def slot_to_remember(
 
 
 def backfill_dates(schedule: Schedule, state: JobState | None, now: datetime, zone: tzinfo) -> Iterator[datetime]:
-    """The dates up to and with `now` that are still to run, in order, each as it is asked for; aware, in `zone`."""
+    """Yield the dates that are still to run, up to and including `now`, in order; aware, in `zone`."""
     now = now.astimezone(UTC)
     moment = _first_date(schedule, state, now, zone)
     while moment <= now:
@@ -143,7 +144,7 @@ def backfill_dates(schedule: Schedule, state: JobState | None, now: datetime, zo
 
 
 def count_backfill_dates(schedule: Schedule, state: JobState | None, now: datetime, zone: tzinfo) -> int:
-    """How many dates that is."""
+    """Count the dates of backfill_dates()."""
     if schedule.at is not None:
         return sum(1 for _ in backfill_dates(schedule, state, now, zone))
     now = now.astimezone(UTC)
@@ -198,12 +199,12 @@ def _slot_anchor(state: JobState | None, started: datetime, forced: bool) -> dat
 
 
 def _day_of(at: time, moment: datetime, zone: tzinfo) -> date:
-    """The date that a run at `moment` belongs to: its own, or that of a slot just before midnight."""
+    """Return the date that a run at `moment` belongs to: its own, or that of a slot just before midnight."""
     return _day_begun(at, moment, zone) or local_date(moment, zone)
 
 
 def _day_begun(at: time, moment: datetime, zone: tzinfo) -> date | None:
-    """The date whose slot has come lately: earlier on the same date, or just before its midnight."""
+    """Return the date whose slot came earlier today, or yesterday within FIRST_RUN_GRACE. None if there is none."""
     day = last_day(moment, at, zone)
     if day >= local_date(moment, zone) or moment - moment_on(day, at, zone) < FIRST_RUN_GRACE:
         return day
@@ -211,8 +212,11 @@ def _day_begun(at: time, moment: datetime, zone: tzinfo) -> date | None:
 
 
 def _slot_after(schedule: Schedule, day: date, zone: tzinfo) -> datetime:
-    """The slot one interval after that of `day`. A date that never was is no date to a daily job, whose next slot may
-    lie on the same day; any other job runs where the clocks went on."""
+    """Return the slot one interval after that of `day`.
+
+    If the zone skips that date, so does a daily job: its slot would fall on the next date, which has one of its own.
+    Any other job runs when the clocks go on.
+    """
     assert schedule.at is not None
     following = day + schedule.every
     if schedule.every == DAY and not exists(following, zone):
@@ -221,7 +225,7 @@ def _slot_after(schedule: Schedule, day: date, zone: tzinfo) -> datetime:
 
 
 def _first_date(schedule: Schedule, state: JobState | None, now: datetime, zone: tzinfo) -> datetime:
-    """Where the dates begin. The first one of all, if it failed, is the time of the first run."""
+    """Return the first date that is still to run. If the very first one failed, that is the time of the first run."""
     if state is not None and state.last_success is not None:
         return _date_after(schedule, state.last_success, zone)
     if state is not None and state.first_run is not None and (state.error_count or state.last_error):

@@ -1,4 +1,4 @@
-"""Texts made to fit: on one line, or within a length. Pure."""
+"""Fit a text on one line, or within a length. Pure."""
 
 
 def one_line(text: str) -> str:

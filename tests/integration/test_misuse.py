@@ -267,7 +267,7 @@ SETTING = [
     Misuse("two classes of one name", ("oddities.Good", "others.Good", "collide"),
            jobs="oddities.Good|1d\nothers.Good|1d"),
     Misuse("a job that depends on itself", ("oddities.Selfish", "itself"), jobs="oddities.Selfish|1d"),
-    Misuse("a circle", ("hen", "egg", "circle"), jobs="oddities.Hen|1d\noddities.Egg|1d"),
+    Misuse("a circle", ("circular", "hen", "egg"), jobs="oddities.Hen|1d\noddities.Egg|1d"),
     Misuse("a number to depend on", ("oddities.Confused", "17"), jobs="oddities.Confused|1d"),
     Misuse("an option of its own called time", ("oddities.OwnTime", "'time'"), jobs="oddities.OwnTime|1d"),
     Misuse("an option of its own called items", ("oddities.OwnItems", "'items'"), jobs="oddities.OwnItems|1d"),
@@ -283,7 +283,7 @@ SETTING = [
     Misuse("a broken setting, for Nagios", (), ("--nagios",), jobs="nowhere.Job|1d", exit_code=3,
            stdout="UNKNOWN - jobs: nowhere.Job: no module named 'nowhere' (is PYTHONPATH right?)\n"),
     Misuse("the same for Nagios, and a module that talks", (), ("-n",), jobs="talking.Good|0m", exit_code=3,
-           stdout="UNKNOWN - jobs: oddities.Good: '0m' is no frequency: "),
+           stdout="UNKNOWN - jobs: oddities.Good: '0m' is not a valid frequency: "),
 ]  # fmt: skip
 
 DATABASE = [
