@@ -2,11 +2,11 @@
 
 import sys
 
-from crontabber.process.collector import made_to_last
+from crontabber.process.collector import gc_paused
 
 
 def local_main() -> None:
-    with made_to_last():
+    with gc_paused():
         from crontabber.app import main
     sys.exit(main())
 

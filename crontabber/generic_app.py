@@ -20,7 +20,7 @@ from crontabber.output.logger import DEBUG, LoggerWrapper, lowest_level, setup_l
 from crontabber.output.messages import explained, masked, message_for
 from crontabber.output.secrets import SecretMask, mask_of
 from crontabber.process import streams
-from crontabber.process.collector import look_at_all, made_to_last
+from crontabber.process.collector import gc_paused, unfreeze
 from crontabber.process.signals import INTERRUPTION
 
 __all__ = [
@@ -84,8 +84,8 @@ def main(
     app_class = class_converter(initial_app)
     configure = partial(configuration, app_class, values_source_list, config_path, config_manager_cls)
     silent = app_class.is_silent(sys.argv[1:])
-    with streams.hushed(stderr=True) if silent else nullcontext():
-        with INTERRUPTION.answered(cancel_running_statements):
+    with streams.silenced(stderr=True) if silent else nullcontext():
+        with INTERRUPTION.handled(cancel_running_statements):
             exit_code = _Shell(app_class, configure, sys.argv[1:], silent).exit_code()
         return exit_code if INTERRUPTION.signum is None else 128 + INTERRUPTION.signum
 
@@ -133,9 +133,9 @@ class _Shell:
         exit_code = self._app_class.before_configuration(self._arguments)
         while exit_code is None or INTERRUPTION.restart:
             INTERRUPTION.restart = False
-            look_at_all()
+            unfreeze()
             try:
-                with made_to_last():
+                with gc_paused():
                     manager = self._manager()
             except SystemExit:
                 return ExitCode.DONE  # configman has printed or written its answer.
@@ -145,7 +145,7 @@ class _Shell:
     def _manager(self) -> Any:
         """Load the configuration. In silent modes, what job modules print while they are imported is discarded."""
         try:
-            with streams.hushed(stdout=True) if self._silent else nullcontext():
+            with streams.silenced(stdout=True) if self._silent else nullcontext():
                 return self._configure()
         except Exception as error:
             self._show_traceback()
@@ -157,7 +157,7 @@ class _Shell:
 
     def _run_configured(self, manager: Any) -> int:
         with ExitStack() as stack:
-            with made_to_last():
+            with gc_paused():
                 config = stack.enter_context(manager.context())
             self._mask = SecretMask(config)
             try:

@@ -51,7 +51,7 @@ class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]
 
     def emit(self, record: logging.LogRecord) -> None:
         if self.stream is not None:
-            with STATUS_LINE.out_of_the_way():
+            with STATUS_LINE.hidden():
                 super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:

@@ -1,1 +1,1 @@
-"""What belongs to the process of the operating system: signals, streams, children, memory."""
+"""The operating system's process: signals, streams, children, memory."""

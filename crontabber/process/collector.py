@@ -1,7 +1,7 @@
-"""The garbage collector, kept from looking again and again through what lives as long as the process.
+"""Keep the garbage collector away from objects that live as long as the process.
 
-Modules and the configuration of 1,000 jobs are some 200,000 objects. To look through them while they are made, and once
-more at the very end, takes longer than to find out that nothing is due.
+Modules and the configuration of 1,000 jobs are some 200,000 objects. Traversing them while they are created, and once
+more at exit, takes longer than finding out that nothing is due.
 """
 
 import gc
@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def made_to_last() -> Iterator[None]:
-    """Within, nothing is collected. What is there at the end of it is not looked at again."""
+def gc_paused() -> Iterator[None]:
+    """Pause garbage collection, then freeze what exists: it is not traversed again."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -22,6 +22,6 @@ def made_to_last() -> Iterator[None]:
             gc.enable()
 
 
-def look_at_all() -> None:
-    """What was made to last may be collected like anything else: it is going to be made anew."""
+def unfreeze() -> None:
+    """Let frozen objects be collected again, because they are about to be replaced."""
     gc.unfreeze()

@@ -1,4 +1,4 @@
-"""SIGINT, SIGTERM and SIGHUP: raised where a job runs, remembered where we store what it did."""
+"""SIGINT, SIGTERM and SIGHUP: raised as an exception while a job runs, deferred while we store its result."""
 
 import os
 import signal
@@ -11,28 +11,27 @@ from typing import Any
 
 from crontabber.errors import Interrupted
 
-ASKED_TO_END = (signal.SIGINT, signal.SIGTERM)
-# Seconds from one time that the waiting database calls are ended to the next, once we have been asked to end: storing
-# what has happened takes less, unless somebody's lock is in the way.
+END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Seconds between attempts to cancel waiting statements after a request to end. Storing a result takes less, unless
+# somebody holds a lock.
 CANCEL_EVERY = 0.4
 
 
 class Interruption:
-    """What has been asked of this process by signals, and whether it may be interrupted just now."""
+    """What signals have requested of this process, and whether it may be interrupted right now."""
 
     def __init__(self) -> None:
         self.signum: int | None = None
         self.restart = False
         self._deferred = False
         self._before: dict[int, Any] = {}
-        os.register_at_fork(after_in_child=self._be_nobodys)
+        os.register_at_fork(after_in_child=self._reset_in_child)
 
     @contextmanager
-    def answered(self, cancel_statements: Callable[[], None]) -> Iterator[None]:
-        """Within, the three signals are answered; only in the main thread, where Python allows it. They are deferred
-        up to `allowed`.
+    def handled(self, cancel_statements: Callable[[], None]) -> Iterator[None]:
+        """Handle the three signals, deferred until `allowed`. Does nothing outside of the main thread.
 
-        `cancel_statements` ends the database calls that wait. A signal that is ignored (nohup) stays ignored.
+        `cancel_statements` cancels database calls that are waiting. A signal that is ignored (nohup) stays ignored.
         """
         if not in_main_thread():
             yield
@@ -44,49 +43,49 @@ class Interruption:
             if self._before[signum] is not signal.SIG_IGN:
                 signal.signal(signum, handler)
         try:
-            with _watched(cancel_statements):
+            with _watcher(cancel_statements):
                 yield
         finally:
-            self._answer_no_more()
+            self._restore_handlers()
             self._deferred = False
 
     def note(self, error: KeyboardInterrupt) -> None:
-        """Remember an interruption that came as an exception, also where no handler is installed."""
+        """Remember an interruption that arrived as an exception, also when no handler of ours is installed."""
         self.signum = self.signum or getattr(error, "signum", signal.SIGINT)
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
-        """Within, signals are remembered alone; one that came meanwhile raises Interrupted at the end."""
+        """Defer signals: one that arrives raises Interrupted at the end."""
         before, self._deferred = self._deferred, True
         try:
             yield
         finally:
             self._deferred = before
         if not before:
-            self._raise_if_asked()
+            self._raise_if_interrupted()
 
     @contextmanager
     def allowed(self) -> Iterator[None]:
-        """Within, a signal raises Interrupted; one that came before does so at once."""
+        """Let signals raise Interrupted; one that arrived earlier raises it at once."""
         before, self._deferred = self._deferred, False
         try:
-            self._raise_if_asked()
+            self._raise_if_interrupted()
             yield
         finally:
             self._deferred = before
 
     def sleep(self, seconds: float) -> None:
-        """Also where signals are deferred, one ends the wait: Interrupted."""
+        """Sleep until a signal raises Interrupted, even if signals are deferred."""
         with self.allowed():
             time.sleep(seconds)
 
-    def _raise_if_asked(self) -> None:
+    def _raise_if_interrupted(self) -> None:
         if self.signum is not None:
             raise Interrupted(self.signum)
 
     def _interrupt(self, signum: int, frame: FrameType | None) -> None:
-        # A second signal ends the process at once; the next tick finds out and says so.
-        for again in ASKED_TO_END:
+        # A second signal ends the process at once. The next tick notices, and reports it.
+        for again in END_SIGNALS:
             signal.signal(again, signal.SIG_DFL)
         self.signum = signum
         if not self._deferred:
@@ -95,39 +94,42 @@ class Interruption:
     def _restart(self, signum: int, frame: FrameType | None) -> None:
         self.restart = True
 
-    def _answer_no_more(self) -> None:
+    def _restore_handlers(self) -> None:
         for signum, handler in self._before.items():
             signal.signal(signum, handler)
         self._before = {}
 
-    def _be_nobodys(self) -> None:
-        """A child that a job forks ends by a signal as any process does, and the watcher hears nothing of it."""
+    def _reset_in_child(self) -> None:
+        """Let a signal end a child that a job forked, as it would any process, without waking the parent's watcher."""
         if self._before:
             signal.set_wakeup_fd(-1)
-            self._answer_no_more()
+            self._restore_handlers()
 
 
 def in_main_thread() -> bool:
-    """True in the only thread where Python allows signal handlers and runs them."""
+    """True in the only thread where Python lets us set signal handlers, and where it runs them."""
     return threading.current_thread() is threading.main_thread()
 
 
 @contextmanager
-def _watched(cancel_statements: Callable[[], None]) -> Iterator[None]:
-    """Python's handlers wait for the main thread, which may itself be waiting inside libpq: another thread learns of
-    the signal through the wake-up descriptor, and has the server end the statement."""
+def _watcher(cancel_statements: Callable[[], None]) -> Iterator[None]:
+    """Run a thread that cancels the database's statements when a signal requests the end.
+
+    Python runs handlers in the main thread, which may be waiting inside libpq. The watcher learns of the signal through
+    the wake-up descriptor.
+    """
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
     over = threading.Event()
 
     def watch() -> None:
-        # A job may have closed all descriptors that it found.
+        # A job may have closed all descriptors it found.
         with suppress(OSError):
             while received := os.read(reader, 1):
-                if received[0] in ASKED_TO_END:
+                if received[0] in END_SIGNALS:
                     cancel_statements()
-                    # What comes after may wait, too.
+                    # The statements that follow may wait, too.
                     while not over.wait(CANCEL_EVERY):
                         cancel_statements()
             os.close(reader)
@@ -142,5 +144,5 @@ def _watched(cancel_statements: Callable[[], None]) -> Iterator[None]:
             os.close(writer)
 
 
-# Signals belong to the process; so does what has been asked by them.
+# Signals are sent to the process, so there is one of these in a process.
 INTERRUPTION = Interruption()

@@ -1,4 +1,4 @@
-"""stdin, stdout and stderr as they are when we are started: perhaps closed, full, a broken pipe, or unable to say é."""
+"""stdin, stdout and stderr as we find them: perhaps closed, full, a broken pipe, or unable to encode é."""
 
 import os
 import sys
@@ -10,13 +10,12 @@ from crontabber.errors import OutputError
 
 
 class StatusLine:
-    """The line of a terminal that shows progress, so that other lines can be written above it. A bar has `clear` and
-    `refresh`."""
+    """The terminal's progress bar (an object with clear() and refresh()), hidden while other lines are written."""
 
     bar: Any = None
 
     @contextmanager
-    def out_of_the_way(self) -> Iterator[None]:
+    def hidden(self) -> Iterator[None]:
         if self.bar is None:
             yield
             return
@@ -32,10 +31,10 @@ STATUS_LINE = StatusLine()
 
 
 def prepare() -> None:
-    """Afterwards the descriptors 0 to 2 are open, and what a stream cannot encode it escapes.
+    """Open descriptors 0 to 2 if they are closed, and let stdout and stderr escape what they cannot encode.
 
-    A closed descriptor would be given to the next file or connection that is opened, and what a child process writes
-    to its stdout would go there.
+    The next file or connection that we open would get a closed descriptor's number, and a child process would write its
+    output there.
     """
     for descriptor in (0, 1, 2):
         try:
@@ -49,10 +48,10 @@ def prepare() -> None:
 
 
 def answer(text: str, stream: TextIO | None = None) -> None:
-    """Write what was asked for, by default to stdout. OutputError if it cannot be written in full."""
+    """Write the answer to a user's request, by default to stdout. OutputError if not all of it can be written."""
     stream = stream or sys.stdout
     if stream is None:
-        raise OutputError("stdout is closed: there is nowhere to write to")
+        raise OutputError("cannot write to stdout: it is closed")
     try:
         stream.write(text)
         stream.flush()
@@ -63,9 +62,9 @@ def answer(text: str, stream: TextIO | None = None) -> None:
 
 
 def say(text: str) -> None:
-    """Write to stderr, if anybody can be told anything there. Not print(): it takes stdout where stderr is closed."""
+    """Write a line to stderr, if possible. Unlike print(), never to stdout in place of a closed stderr."""
     if sys.stderr is not None:
-        with suppress(OSError, ValueError), STATUS_LINE.out_of_the_way():
+        with suppress(OSError, ValueError), STATUS_LINE.hidden():
             sys.stderr.write(f"{text}\n")
             sys.stderr.flush()
 
@@ -78,22 +77,22 @@ def is_terminal(stream: Any) -> bool:
 
 
 def wants_colour() -> bool:
-    """Of a terminal (no-color.org)."""
+    """True unless the user has turned colour off (no-color.org)."""
     return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
 def finish() -> None:
-    """Write what is still buffered, while there is someone to tell if that fails. OutputError, BrokenPipeError."""
+    """Flush stdout while a failure can still be reported. OutputError or BrokenPipeError if that fails."""
     try:
         if sys.stdout is not None:
             answer("")
     finally:
-        _let_go_of_what_cannot_be_written()
+        _discard_what_cannot_be_written()
 
 
 @contextmanager
-def hushed(*, stdout: bool = False, stderr: bool = False) -> Iterator[None]:
-    """Within, what Python code writes to these streams is lost."""
+def silenced(*, stdout: bool = False, stderr: bool = False) -> Iterator[None]:
+    """Discard what Python code writes to these streams."""
     with (
         open(os.devnull, "w") as nowhere,  # noqa: PTH123  # pathlib takes 5 ms to import
         redirect_stdout(nowhere if stdout else sys.stdout),
@@ -102,8 +101,8 @@ def hushed(*, stdout: bool = False, stderr: bool = False) -> Iterator[None]:
         yield
 
 
-def _let_go_of_what_cannot_be_written() -> None:
-    """Python tries once more at its very end, and then complains and changes the exit code."""
+def _discard_what_cannot_be_written() -> None:
+    """Otherwise Python tries again at exit, complains, and changes the exit code."""
     for stream in (sys.stdout, sys.stderr):
         try:
             if stream is not None:

@@ -1,4 +1,4 @@
-"""Run a command to its end, or end it together with everything that it has started."""
+"""Run a command to its end, or kill it together with everything it started."""
 
 import os
 import signal
@@ -8,17 +8,17 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 
 from crontabber.process.signals import INTERRUPTION, in_main_thread
 
-# How long a command has, when it has to end, until it is killed.
+# Between SIGTERM and SIGKILL.
 GRACE_SECONDS = 0.5
 
 
 def run(
     command: str | Sequence[str], input: str | bytes | None = None, timeout: float | None = None
 ) -> tuple[int, str, str]:
-    """(exit code, stdout, stderr) of a command line for the shell, or of a program with its arguments as they are.
+    """Run a command line in the shell, or a program with its arguments. Return (exit code, stdout, stderr).
 
-    Bytes that are no UTF-8 become lone surrogates, and are themselves again in `input`. subprocess.TimeoutExpired
-    after `timeout` seconds. Whatever is raised, nothing of the command goes on running.
+    Bytes that are not UTF-8 become lone surrogates, which `input` turns back into those bytes. Output is stripped.
+    subprocess.TimeoutExpired after `timeout` seconds. Whatever is raised, the command does not go on running.
     """
     given = input.encode("utf-8", "surrogateescape") if isinstance(input, str) else input
     process = None
@@ -28,7 +28,7 @@ def run(
         stdout, stderr = process.communicate(given, timeout)
     except BaseException:
         if process is not None:
-            _end(process)
+            _kill(process)
         raise
     return process.returncode, _decoded(stdout), _decoded(stderr)
 
@@ -40,20 +40,19 @@ def _start(command: str | Sequence[str], with_input: bool) -> "subprocess.Popen[
         stdin=subprocess.PIPE if with_input else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        # A group that can be ended as a whole, and no terminal to ask at.
+        # A process group, which can be killed as a whole, and no terminal to ask questions on.
         start_new_session=True,
     )
 
 
 def _without_interruption() -> AbstractContextManager[None]:
-    """A signal between the start of a process and the moment we know of it would leave it running. Only the main
-    thread gets signals."""
+    """Defer signals: one between the start of a process and our knowing it would leave it running."""
     return INTERRUPTION.deferred() if in_main_thread() else nullcontext()
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def _kill(process: "subprocess.Popen[bytes]") -> None:
     _signal(process, signal.SIGTERM)
-    # The end of its output is the end of its children, too.
+    # When its output ends, its children have ended, too.
     with suppress(subprocess.TimeoutExpired):
         process.communicate(timeout=GRACE_SECONDS)
     _signal(process, signal.SIGKILL)

@@ -149,7 +149,7 @@ class TestSignals(ProcessTestCase):
 def interruptible():
     """As a job is, while it runs."""
     try:
-        with INTERRUPTION.answered(lambda: None), INTERRUPTION.allowed():
+        with INTERRUPTION.handled(lambda: None), INTERRUPTION.allowed():
             yield
     finally:
         INTERRUPTION.signum = None

@@ -545,13 +545,13 @@ class TestSentryInAProcess(unittest.TestCase):
 
     def test_a_signal_cuts_the_wait_short(self) -> None:
         remembered = """
-            with INTERRUPTION.answered(lambda: None), INTERRUPTION.allowed(), INTERRUPTION.deferred():
+            with INTERRUPTION.handled(lambda: None), INTERRUPTION.allowed(), INTERRUPTION.deferred():
                 print("ready", flush=True)
                 sentry.report(ValueError(), "foo-app")
                 print("after", flush=True)
         """
         raised_at_once = """
-            with INTERRUPTION.answered(lambda: None), INTERRUPTION.allowed():
+            with INTERRUPTION.handled(lambda: None), INTERRUPTION.allowed():
                 print("ready", flush=True)
                 sentry.report(ValueError(), "foo-app")
                 print("after", flush=True)

@@ -126,7 +126,7 @@ class TestStreams(SurroundingsTestCase):
     def test_an_answer_that_cannot_be_given_is_a_failure(self):
         self.ini("nightly.Loud|1d")
         self.sh("CRONTABBER")
-        full, closed = "cannot write to stdout: No space left on device", "stdout is closed: there is nowhere to write to"
+        full, closed = "cannot write to stdout: No space left on device", "cannot write to stdout: it is closed"
         modes = ["--list-jobs", "--version", "--help", "--admin.print_conf=ini", "--nagios"]
         for mode in modes:
             said = mode != "--nagios"
