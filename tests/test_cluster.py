@@ -35,10 +35,8 @@ class TestAbsoluteFolder(unittest.TestCase):
                 self.assertEqual(path, absolute_folder(text))
 
     def test_a_missing_or_impossible_name_is_refused(self) -> None:
-        needed = (
-            "the embedded PostgreSQL needs to know where its data is: set data_dir to a folder that is new or empty"
-        )
-        line_end = "data_dir='a\\nb': PostgreSQL cannot work in a folder with a line end in its name"
+        needed = "data_dir is not set: the embedded PostgreSQL needs a new or empty folder for its data"
+        line_end = "data_dir='a\\nb': PostgreSQL cannot use a folder with a line break in its name"
         for text, message in (("", needed), (" ", needed), ("a\nb", line_end)):
             with self.subTest(text=text), self.assertRaises(EmbeddedServerError) as raised:
                 absolute_folder(text)
@@ -52,7 +50,8 @@ class TestAbsoluteFolder(unittest.TestCase):
         with self.assertRaises(EmbeddedServerError) as raised:
             absolute_folder("data")
         self.assertEqual(
-            "data_dir=data is relative, but the current directory is gone: give the whole path", str(raised.exception)
+            "data_dir=data is relative, but the current directory no longer exists: use an absolute path",
+            str(raised.exception),
         )
 
 
@@ -92,17 +91,17 @@ class TestPrepareFolder(unittest.TestCase):
 
         for account in (OURSELVES, OTHER):
             with self.subTest(account=account):
-                self.assertRefused(" is not empty and holds no PostgreSQL: name a folder that is new or empty", account)
+                self.assertRefused(" is not empty, but holds no PostgreSQL data: choose a folder that is new or empty", account)
 
     def test_a_file_is_refused(self) -> None:
         self.folder.touch()
 
-        self.assertRefused(" is no folder: name one that is new or empty")
+        self.assertRefused(" is not a folder: choose one that is new or empty")
 
     def test_a_missing_parent_is_not_made(self) -> None:
         self.folder = self.folder / "deep" / "data"
 
-        self.assertRefused(f": there is no folder {self.folder.parent}, make it first")
+        self.assertRefused(f": the folder {self.folder.parent} does not exist, create it first")
 
     def test_a_folder_that_is_open_to_others_is_refused_and_left_open(self) -> None:
         self.folder.mkdir()
@@ -110,14 +109,14 @@ class TestPrepareFolder(unittest.TestCase):
             with self.subTest(mode=oct(mode)):
                 self.folder.chmod(mode)
 
-                self.assertRefused(" is open to other users: chmod 700 it, or name a data_dir that is new")
+                self.assertRefused(" is open to other users: close it with chmod 700, or choose a new data_dir")
                 self.assertEqual(0o40000 + mode, self.folder.stat().st_mode)
 
     def test_a_folder_of_someone_else_is_refused(self) -> None:
         self.folder.mkdir(mode=0o700)
 
         self.assertRefused(
-            " does not belong to other, as whom PostgreSQL runs here:\n"
-            "run crontabber as its owner, or name its owner in run_as (root only), or name a data_dir that is new",
+            " does not belong to other, the user that PostgreSQL runs as:\n"
+            "run crontabber as the owner, set run_as to the owner (root only), or choose a new data_dir",
             OTHER,
         )

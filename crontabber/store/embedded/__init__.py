@@ -1,4 +1,4 @@
-"""A connection factory that brings its own PostgreSQL: set `database_class` to it, name a `data_dir`, and run."""
+"""A connection factory with a PostgreSQL of its own: set `database_class` to it, set `data_dir`, and run."""
 
 import atexit
 import logging
@@ -18,27 +18,27 @@ _servers_mutex = threading.Lock()
 
 
 class EmbeddedConnectionFactory(ConnectionFactory):
-    """Starts the server of `data_dir` at the first connection; at the end of the process it is stopped if unused.
+    """Start the server in `data_dir` at the first connection, and stop it at exit unless others use it.
 
-    `host`, `port` and `password` have no meaning here; `user` and `dbname` are made if they are missing.
+    `host`, `port` and `password` are ignored; `user` and `dbname` are created if they are missing.
     """
 
     required_config = Namespace()
     required_config.add_option(
         "data_dir",
         default="",
-        doc="folder for the data of an embedded PostgreSQL; made if missing, relative to the current directory",
+        doc="the folder for the data of the embedded PostgreSQL, created if missing; relative to the current directory",
         reference_value_from="resource.postgresql",
     )
     required_config.add_option(
         "run_as",
         default="",
-        doc="the user as whom root runs the embedded PostgreSQL; empty: postgres if there is such a user, else nobody",
+        doc="the user that runs the embedded PostgreSQL if crontabber runs as root; empty: postgres or else nobody",
         reference_value_from="resource.postgresql",
     )
 
     def __init__(self, config: Any, local_config: Any = None) -> None:
-        """`local_config`, a mapping, takes the place of `config` where a subclass knows the options better."""
+        """`local_config`, a mapping, replaces `config` if a subclass knows the options better."""
         settings = config if local_config is None else local_config
         self.server = server_for(settings.get("data_dir"), settings.get("run_as"))
         asked = {name: settings.get(name) for name in ("user", "dbname")}
@@ -51,16 +51,16 @@ class EmbeddedConnectionFactory(ConnectionFactory):
         try:
             connection = super().connection(name)
         except psycopg2.OperationalError:
-            # The server has been killed since, or has never heard of this user or this database.
+            # The server was killed, or it does not have this user or this database yet.
             self.server.start()
-            self.server.make_missing(self._options["user"], self._options["dbname"])
+            self.server.create_missing(self._options["user"], self._options["dbname"])
             connection = super().connection(name)
         self.server.remember(connection)
         return connection
 
 
 def server_for(data_dir: str | None, run_as: str | None) -> EmbeddedServer:
-    """The one handle of this process on that folder, shared by the factories of all jobs."""
+    """Return the server in that folder; the factories of all jobs in this process share one."""
     key = absolute_folder(data_dir or ""), run_as or ""
     with _servers_mutex:
         if key not in _servers:

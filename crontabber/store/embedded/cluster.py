@@ -1,4 +1,4 @@
-"""Make a folder into a PostgreSQL cluster of our own kind, so that a kill at any instant leaves nothing half-made."""
+"""Create a PostgreSQL cluster in a folder. A kill at any instant leaves nothing half-made in use."""
 
 import os
 import stat
@@ -6,7 +6,7 @@ import tempfile
 from pathlib import Path
 
 from crontabber.errors import EmbeddedServerError
-from crontabber.store.embedded.programs import ServerAccount, check_reach, major_version, run
+from crontabber.store.embedded.programs import ServerAccount, check_access, major_version, run
 
 SUPERUSER = "crontabber"
 DATABASE = "crontabber"
@@ -17,8 +17,8 @@ UNFINISHED = "crontabber.new"
 FINISHED = "crontabber.made"
 OUR_NAMES = {GATE_FILE, USERS_FILE, LOG_FILE, UNFINISHED, FINISHED}
 
-# The socket's path is given from within the data folder: the server never has a path that is too long for a socket.
-# ALTER SYSTEM stores them with the cluster, so that starting it by hand opens no TCP port either.
+# The socket's path is relative to the data folder, so that it is never too long for a socket. ALTER SYSTEM stores the
+# settings in the cluster, so that starting it by hand opens no TCP port either.
 SETTINGS = """\
 ALTER SYSTEM SET listen_addresses = ''
 ALTER SYSTEM SET unix_socket_directories = '.'
@@ -29,30 +29,30 @@ ALTER SYSTEM SET log_checkpoints = off
 
 
 def absolute_folder(data_dir: str) -> str:
-    """The one name by which all processes know the folder; `~` is the home, a relative path starts where we are."""
+    """Return the path under which all processes know the folder. `~` is expanded, symbolic links are resolved."""
     if not data_dir or not data_dir.strip():
         raise EmbeddedServerError(
-            "the embedded PostgreSQL needs to know where its data is: set data_dir to a folder that is new or empty"
+            "data_dir is not set: the embedded PostgreSQL needs a new or empty folder for its data"
         )
     if "\n" in data_dir or "\r" in data_dir:
         raise EmbeddedServerError(
-            f"data_dir={data_dir!r}: PostgreSQL cannot work in a folder with a line end in its name"
+            f"data_dir={data_dir!r}: PostgreSQL cannot use a folder with a line break in its name"
         )
     try:
         return os.path.realpath(os.path.expanduser(data_dir))
     except FileNotFoundError as error:
         raise EmbeddedServerError(
-            f"data_dir={data_dir} is relative, but the current directory is gone: give the whole path"
+            f"data_dir={data_dir} is relative, but the current directory no longer exists: use an absolute path"
         ) from error
 
 
 def prepare_folder(folder: str, account: ServerAccount) -> None:
-    """The folder is there, private, and holds a cluster or nothing. Only a folder that is new is given away."""
+    """Make sure the folder exists, is private, and holds a cluster or nothing. Only a new folder gets a new owner."""
     parent = os.path.dirname(folder)
     if not os.path.isdir(parent):
-        raise EmbeddedServerError(f"data_dir={folder}: there is no folder {parent}, make it first")
-    way_out = "let that user in (chmod o+x), or choose another data_dir, or another user in run_as"
-    check_reach(folder, account, way_out)
+        raise EmbeddedServerError(f"data_dir={folder}: the folder {parent} does not exist, create it first")
+    advice = "open that folder (chmod o+x), choose another data_dir, or set run_as to another user"
+    check_access(folder, account, advice)
     if not os.path.lexists(folder):
         _make_private_folder(folder, account)
     _check_folder(folder, account)
@@ -63,16 +63,16 @@ def has_cluster(folder: str) -> bool:
 
 
 def make_cluster(folder: str, programs: str, account: ServerAccount, gate: int) -> None:
-    """A new cluster with our database, or the rest of one whose maker was killed.
+    """Create a cluster with our database, or finish one whose creator was killed.
 
-    `initdb` inherits the gate: if we are killed, the next process waits for it to end. Programs of `account` do all
-    the writing, because root must not follow whatever that user has put there.
+    `initdb` inherits the gate: if we are killed, the next process waits for it to end. Only programs that run as
+    `account` write here, because root must not follow links that this user may have put there.
     """
     if not os.path.isdir(os.path.join(folder, FINISHED)):
         run(["rm", "-rf", UNFINISHED], account, folder)
         _initialize(folder, programs, account, gate)
         run(["mv", UNFINISHED, FINISHED], account, folder)
-    # PG_VERSION comes last: it is what makes the folder a cluster.
+    # PG_VERSION comes last: the folder is a cluster as soon as it is there.
     names = sorted(os.listdir(os.path.join(folder, FINISHED)), key=lambda name: name == "PG_VERSION")
     if names:
         run(["mv", *(os.path.join(FINISHED, name) for name in names), "."], account, folder)
@@ -80,13 +80,13 @@ def make_cluster(folder: str, programs: str, account: ServerAccount, gate: int) 
 
 
 def check_version(folder: str, programs: str, account: ServerAccount) -> None:
-    made_by = Path(folder, "PG_VERSION").read_text(encoding="ascii", errors="replace").strip()
+    created_by = Path(folder, "PG_VERSION").read_text(encoding="ascii", errors="replace").strip()
     ours = major_version(programs, account)
-    if made_by != ours:
+    if created_by != ours:
         raise EmbeddedServerError(
-            f"data_dir={folder} was made by PostgreSQL {made_by},"
+            f"data_dir={folder} was created by PostgreSQL {created_by},"
             f" but the programs in {programs} are PostgreSQL {ours}:\n"
-            "move its content over with pg_dump or pg_upgrade, or name a new data_dir to start anew"
+            "migrate its content with pg_dump or pg_upgrade, or start afresh with a new data_dir"
         )
 
 
@@ -99,36 +99,36 @@ def _initialize(folder: str, programs: str, account: ServerAccount, gate: int) -
 
 
 def _make_private_folder(folder: str, account: ServerAccount) -> None:
-    """Under another name first: who comes at the same time must not see it before it has its owner."""
+    """Create it under another name first: no other process may see it before it has its owner."""
     parent = os.path.dirname(folder)
     try:
-        made = tempfile.mkdtemp(prefix=".crontabber-", dir=parent)
+        created = tempfile.mkdtemp(prefix=".crontabber-", dir=parent)
     except OSError as error:
-        raise EmbeddedServerError(f"data_dir={folder} cannot be made in {parent}: {error.strerror}") from error
+        raise EmbeddedServerError(f"data_dir={folder} cannot be created in {parent}: {error.strerror}") from error
     if account.switched:
-        os.chown(made, account.uid, account.gid)
+        os.chown(created, account.uid, account.gid)
     try:
-        os.rename(made, folder)
+        os.rename(created, folder)
     except OSError:
-        # Somebody else was faster, and his is in use already.
-        os.rmdir(made)
+        # Another process was faster, and may be using the folder already.
+        os.rmdir(created)
 
 
 def _check_folder(folder: str, account: ServerAccount) -> None:
     found = os.stat(folder)
     if not stat.S_ISDIR(found.st_mode):
-        raise EmbeddedServerError(f"data_dir={folder} is no folder: name one that is new or empty")
+        raise EmbeddedServerError(f"data_dir={folder} is not a folder: choose one that is new or empty")
     names = set(os.listdir(folder)) if os.access(folder, os.R_OK) else set()
     if names - OUR_NAMES and not names & {"PG_VERSION", FINISHED}:
         raise EmbeddedServerError(
-            f"data_dir={folder} is not empty and holds no PostgreSQL: name a folder that is new or empty"
+            f"data_dir={folder} is not empty, but holds no PostgreSQL data: choose a folder that is new or empty"
         )
     if found.st_uid != account.uid:
         raise EmbeddedServerError(
-            f"data_dir={folder} does not belong to {account.name}, as whom PostgreSQL runs here:\n"
-            "run crontabber as its owner, or name its owner in run_as (root only), or name a data_dir that is new"
+            f"data_dir={folder} does not belong to {account.name}, the user that PostgreSQL runs as:\n"
+            "run crontabber as the owner, set run_as to the owner (root only), or choose a new data_dir"
         )
     if stat.S_IMODE(found.st_mode) & 0o077:
         raise EmbeddedServerError(
-            f"data_dir={folder} is open to other users: chmod 700 it, or name a data_dir that is new"
+            f"data_dir={folder} is open to other users: close it with chmod 700, or choose a new data_dir"
         )

@@ -1,6 +1,6 @@
-"""The postmaster on a folder: does it live, is it ready, start it, stop it.
+"""The postmaster of a folder: is it running, is it ready, start it, stop it.
 
-A pid file is never believed: who listens on the socket in the folder lives, and the kernel knows that process.
+Pid files are not trusted: whoever listens on the socket in the folder is running, and the kernel knows the process.
 """
 
 import os
@@ -13,19 +13,19 @@ from pathlib import Path
 
 from crontabber.errors import EmbeddedServerError
 from crontabber.store.embedded.cluster import LOG_FILE
-from crontabber.store.embedded.programs import ServerAccount, last_words, run
+from crontabber.store.embedded.programs import ServerAccount, error_summary, run
 from crontabber.store.embedded.socket_path import SOCKET_NAME
 
-START_PATIENCE_SECONDS = 120
-STOP_PATIENCE_SECONDS = 60
+START_TIMEOUT_SECONDS = 120
+STOP_TIMEOUT_SECONDS = 60
 POLL_SECONDS = 0.01
 PID_FILE = "postmaster.pid"
-STATUS_LINE = 7
+STATUS_LINE = 7  # of the pid file, counted from 0
 LONGEST_LOG_BYTES = 1_000_000
 
 
 def postmaster_pid(socket_directory: str) -> int | None:
-    """None if nobody listens; 0 if it lives where we cannot see it, in another container."""
+    """Return the process that listens on the socket; 0 if it runs in another container, None if there is none."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(os.path.join(socket_directory, SOCKET_NAME))
@@ -38,15 +38,15 @@ def postmaster_pid(socket_directory: str) -> int | None:
 
 
 def becomes_ready(socket_directory: str) -> bool:
-    """Waits for a postmaster that someone else has started; False if there is none, or it ends instead."""
-    deadline = time.monotonic() + START_PATIENCE_SECONDS
+    """Wait for a postmaster that somebody else has started. False if there is none, or if it ends instead."""
+    deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while postmaster_pid(socket_directory) is not None:
         status = _pid_file_lines(socket_directory)[STATUS_LINE : STATUS_LINE + 1]
         if status in (["ready"], ["standby"]):
             return True
         if time.monotonic() > deadline:
             raise EmbeddedServerError(
-                f"PostgreSQL in {socket_directory} has not become ready for {START_PATIENCE_SECONDS} seconds:"
+                f"PostgreSQL in {socket_directory} was not ready within {START_TIMEOUT_SECONDS} seconds:"
                 f" {' '.join(status)}"
             )
         time.sleep(POLL_SECONDS)
@@ -54,59 +54,61 @@ def becomes_ready(socket_directory: str) -> bool:
 
 
 def start_postmaster(folder: str, programs: str, account: ServerAccount) -> None:
-    """Returns when it takes connections. It lives on after us: nothing of ours but the log's path goes with it."""
-    _forget_stale_pid(folder)
+    """Start it, and wait until it accepts connections. It outlives us, and inherits nothing from us but its log."""
+    _remove_stale_pid_file(folder)
     log = os.path.join(folder, LOG_FILE)
-    before = _trimmed_size(log)
-    pg_ctl = [os.path.join(programs, "pg_ctl"), "--silent", "--wait", f"--timeout={START_PATIENCE_SECONDS}"]
+    before = _size_after_rotation(log)
+    pg_ctl = [os.path.join(programs, "pg_ctl"), "--silent", "--wait", f"--timeout={START_TIMEOUT_SECONDS}"]
     try:
         run([*pg_ctl, f"--log={LOG_FILE}", "start"], account, folder)
     except EmbeddedServerError as error:
-        said = _text_after(log, before)
-        reason = last_words(said) if said.strip() else str(error)
+        logged = _text_after(log, before)
+        reason = error_summary(logged) if logged.strip() else str(error)
         raise EmbeddedServerError(
             f"PostgreSQL did not start in {folder}: {reason}\nIts log is {log}"
         ) from error
 
 
 def stop_postmaster(folder: str, socket_directory: str) -> None:
-    """At once, but in good order: open transactions of others are rolled back, everything committed is on disk."""
+    """Shut it down fast: open transactions are rolled back, everything committed is on disk."""
     pid = postmaster_pid(socket_directory)
     if not pid:
         return
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGINT)
-    deadline = time.monotonic() + STOP_PATIENCE_SECONDS
-    # Not asked through the socket: the postmaster would fork a child for every such question.
-    while left_pid_file(folder) or os.path.exists(f"/proc/{pid}/cwd"):
+    deadline = time.monotonic() + STOP_TIMEOUT_SECONDS
+    # Do not ask through the socket: the postmaster would fork a child for every question.
+    while has_pid_file(folder) or os.path.exists(f"/proc/{pid}/cwd"):
         if time.monotonic() > deadline:
             raise EmbeddedServerError(
-                f"PostgreSQL in {folder} (process {pid}) has not stopped for {STOP_PATIENCE_SECONDS} seconds:"
+                f"PostgreSQL in {folder} (process {pid}) did not stop within {STOP_TIMEOUT_SECONDS} seconds:"
                 f" see its log, {os.path.join(folder, LOG_FILE)}"
             )
         time.sleep(POLL_SECONDS)
 
 
-def left_pid_file(folder: str) -> bool:
+def has_pid_file(folder: str) -> bool:
     return os.path.exists(os.path.join(folder, PID_FILE))
 
 
-def _forget_stale_pid(folder: str) -> None:
-    """A killed postmaster leaves its number behind. PostgreSQL refuses to start if its user has some process of that
-    number, be it a zombie or a stranger, or if a power cut has emptied the file.
+def _remove_stale_pid_file(folder: str) -> None:
+    """Remove the pid file of a postmaster that was killed.
+
+    Otherwise PostgreSQL refuses to start if its user has another process with that number, even a zombie, or if a power
+    cut has emptied the file.
     """
-    if not left_pid_file(folder) or not os.path.exists("/proc/self/cwd") or _is_best_left_alone(folder):
+    if not has_pid_file(folder) or not os.path.exists("/proc/self/cwd") or _may_be_valid(folder):
         return
     for name in (PID_FILE, f"{SOCKET_NAME}.lock"):
         with suppress(FileNotFoundError):
             os.unlink(os.path.join(folder, name))
 
 
-def _is_best_left_alone(folder: str) -> bool:
-    """Not if it names a process that is no postmaster: that one works in its data folder, a zombie works nowhere."""
+def _may_be_valid(folder: str) -> bool:
+    """False if it names a process that is not a postmaster: those work in their data folder, a zombie in none."""
     pid = _recorded_pid(folder)
     if pid and not os.path.exists(f"/proc/{pid}"):
-        # PostgreSQL sees that for itself, and reads in the file what else has to end before it may start.
+        # PostgreSQL notices that itself, and learns from the file which other processes must end before it starts.
         return True
     try:
         return os.path.samefile(f"/proc/{pid}/cwd", folder)
@@ -127,8 +129,8 @@ def _pid_file_lines(folder: str) -> list[str]:
     return []
 
 
-def _trimmed_size(log: str) -> int:
-    """PostgreSQL itself never shortens it; one older part is kept."""
+def _size_after_rotation(log: str) -> int:
+    """Rename a long log to *.1, as PostgreSQL never does. A tick every five minutes writes 86 MB a year."""
     with suppress(FileNotFoundError):
         if os.path.getsize(log) <= LONGEST_LOG_BYTES:
             return os.path.getsize(log)

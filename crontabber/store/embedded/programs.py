@@ -20,7 +20,7 @@ LONGEST_RUN_SECONDS = 600
 
 
 class ServerAccount(NamedTuple):
-    """The user that owns the folder and runs PostgreSQL; `switched` when that is not ourselves, but root's choice."""
+    """The user that owns the folder and runs PostgreSQL; `switched` if we are root, and it is another user."""
 
     name: str
     uid: int
@@ -29,26 +29,26 @@ class ServerAccount(NamedTuple):
 
 
 def server_account(run_as: str = "") -> ServerAccount:
-    """Ourselves; for root the user `run_as`, or else the first of USERS_FOR_ROOT that this machine has."""
+    """Return the current user; for root the user `run_as`, or the first of USERS_FOR_ROOT that exists."""
     if os.geteuid() != 0:
-        return _ourselves(run_as)
+        return _current_user(run_as)
     for name in [run_as] if run_as else USERS_FOR_ROOT:
         try:
             entry = pwd.getpwnam(name)
         except KeyError:
             continue
         if entry.pw_uid == 0:
-            raise EmbeddedServerError(f"run_as={name}: PostgreSQL refuses to run as root, name another user")
+            raise EmbeddedServerError(f"run_as={name}: PostgreSQL refuses to run as root, choose another user")
         return ServerAccount(entry.pw_name, entry.pw_uid, entry.pw_gid, switched=True)
-    wanted = run_as or " nor ".join(USERS_FOR_ROOT)
+    missing = run_as or " or ".join(USERS_FOR_ROOT)
     raise EmbeddedServerError(
-        f"there is no user {wanted}: PostgreSQL refuses to run as root, name an ordinary user in run_as"
+        f"unknown user {missing}: PostgreSQL refuses to run as root, so set run_as to an ordinary user"
     )
 
 
 def candidate_folders() -> Iterator[str]:
-    """Where PostgreSQL's programs may lie: the wheel's, then what PATH finds, then Debian's, the newest first."""
-    # Importing the wheel's package would start its own server management: ask only where it lies.
+    """Yield the folders where PostgreSQL's programs may be: the wheel's, PATH's, then Debian's, newest first."""
+    # Importing the wheel's package would start its own server management: only find it.
     spec = find_spec(WHEEL)
     for package in (spec and spec.submodule_search_locations) or ():
         yield os.path.join(package, "pginstall18", "bin")
@@ -59,33 +59,33 @@ def candidate_folders() -> Iterator[str]:
 
 
 def find_programs(folders: Iterable[str]) -> str:
-    """The first of the folders that has initdb, pg_ctl and postgres."""
+    """Return the first of the folders that has initdb, pg_ctl and postgres."""
     for folder in folders:
         if all(os.path.exists(os.path.join(folder, name)) for name in NEEDED):
             return folder
     raise EmbeddedServerError(
-        "PostgreSQL's programs (initdb, pg_ctl, postgres) are not on this machine: run\n"
+        "cannot find PostgreSQL's programs (initdb, pg_ctl, postgres): run\n"
         "pip install 'crontabber[embedded]'\n"
         "or install your system's PostgreSQL server"
     )
 
 
 def major_version(programs: str, account: ServerAccount) -> str:
-    """`18`, as the programs say it themselves."""
-    said = run([os.path.join(programs, "postgres"), "--version"], account, cwd="/").stdout
-    found = re.search(r"\d+", said)
+    """Ask the programs for their major version, such as `18`."""
+    output = run([os.path.join(programs, "postgres"), "--version"], account, cwd="/").stdout
+    found = re.search(r"\d+", output)
     if not found:
-        raise EmbeddedServerError(f"{programs}/postgres does not say its version, but {said.strip()!r}")
+        raise EmbeddedServerError(f"{programs}/postgres --version printed {output.strip()!r}, not a version")
     return found.group()
 
 
 def run(
     command: Sequence[str], account: ServerAccount, cwd: str, *, text: str = "", inherit: Sequence[int] = ()
 ) -> subprocess.CompletedProcess[str]:
-    """Run to the end, in a session of its own so that Ctrl-C on our terminal does not reach it; `text` is its input.
+    """Run a command to its end as `account`, with `text` as its input.
 
-    EmbeddedServerError with the last line that it said when it fails. Nothing of our environment, our folder or our
-    open files gets through, but the time zone, and the files that are named in `inherit`.
+    It has a session of its own, so that Ctrl-C on our terminal does not reach it. It inherits the time zone and the
+    descriptors in `inherit`, and nothing else from us. If it fails, EmbeddedServerError quotes its error message.
     """
     name = os.path.basename(command[0])
     try:
@@ -104,44 +104,44 @@ def run(
             **_identity(account),
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise EmbeddedServerError(f"{name} could not be run: {error}") from error
+        raise EmbeddedServerError(f"cannot run {name}: {error}") from error
     if done.returncode:
-        raise EmbeddedServerError(f"{name} failed: {last_words(done.stderr or done.stdout)}")
+        raise EmbeddedServerError(f"{name} failed: {error_summary(done.stderr or done.stdout)}")
     return done
 
 
-def last_words(text: str) -> str:
-    """What a person should see of a program's output: its last complaint, with the details that follow it."""
+def error_summary(text: str) -> str:
+    """Return the last error in a program's output, with the details and hints that follow it; else the last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    complaints = [n for n, line in enumerate(lines) if re.search(r"\b(FATAL|PANIC|ERROR|error):", line)]
-    if not complaints:
-        return lines[-1] if lines else "it said nothing"
-    follow = [line for line in lines[complaints[-1] + 1 :] if re.search(r"\b(DETAIL|HINT):", line)]
-    return "\n".join([lines[complaints[-1]], *follow])
+    errors = [n for n, line in enumerate(lines) if re.search(r"\b(FATAL|PANIC|ERROR|error):", line)]
+    if not errors:
+        return lines[-1] if lines else "no output"
+    details = [line for line in lines[errors[-1] + 1 :] if re.search(r"\b(DETAIL|HINT):", line)]
+    return "\n".join([lines[errors[-1]], *details])
 
 
-def check_reach(path: str, account: ServerAccount, what_to_do: str) -> None:
-    """EmbeddedServerError that names the first folder on the way to `path` which `account` may not enter.
+def check_access(path: str, account: ServerAccount, advice: str) -> None:
+    """Raise EmbeddedServerError, naming the first folder above `path` that `account` may not enter.
 
-    Only root needs to ask: everybody else has seen the path with his own eyes.
+    Nothing to check unless we are root: any other user runs PostgreSQL itself.
     """
-    way = _folders_above(path)
-    if not account.switched or _may_enter(way[-1], account):
+    folders = _folders_above(path)
+    if not account.switched or _may_enter(folders[-1], account):
         return
-    barrier = next((folder for folder in way if not _may_enter(folder, account)), way[-1])
+    closed = next((folder for folder in folders if not _may_enter(folder, account)), folders[-1])
     raise EmbeddedServerError(
-        f"PostgreSQL runs as {account.name} here, who cannot get to {path}, for {barrier} is closed:\n{what_to_do}"
+        f"PostgreSQL runs as {account.name}, who cannot reach {path} because {closed} is closed:\n{advice}"
     )
 
 
-def _ourselves(run_as: str) -> ServerAccount:
+def _current_user(run_as: str) -> ServerAccount:
     uid = os.geteuid()
     try:
         name = pwd.getpwuid(uid).pw_name
     except KeyError:
         name = str(uid)
     if run_as not in ("", name):
-        raise EmbeddedServerError(f"run_as={run_as}: only root can do that, and we are {name}; leave it out")
+        raise EmbeddedServerError(f"run_as={run_as}: only root can switch users, and you are {name}: leave it out")
     return ServerAccount(name, uid, os.getegid(), switched=False)
 
 
@@ -151,7 +151,7 @@ def _version_in_path(folder: str) -> int:
 
 
 def _environment(cwd: str) -> dict[str, str]:
-    """PGDATA tells pg_ctl the folder: as an argument it would pass through a shell, which trips over quotes."""
+    """PGDATA names the folder: as an argument, pg_ctl would pass it through a shell, which trips over quotes."""
     kept = {name: os.environ[name] for name in ("TZ", "LD_LIBRARY_PATH") if name in os.environ}
     return {**kept, "LC_ALL": "C", "PATH": os.defpath, "PGDATA": cwd}
 
@@ -163,11 +163,11 @@ def _identity(account: ServerAccount) -> dict[str, Any]:
 
 
 def _may_enter(path: str, account: ServerAccount) -> bool:
-    """Asks the kernel as that user, so that access lists count too."""
+    """Ask the kernel as that user, so that access lists count, too."""
     asked = subprocess.run(["test", "-x", path], check=False, cwd="/", env={"PATH": os.defpath}, **_identity(account))
     return asked.returncode == 0
 
 
 def _folders_above(path: str) -> list[str]:
-    """`/a/b` -> `/`, `/a`"""
+    """Return the parents from the root down: `/a/b` -> `/`, `/a`."""
     return [str(folder) for folder in reversed(Path(path).parents)]

@@ -1,7 +1,7 @@
-"""A PostgreSQL server on a folder, started by its first user and stopped by its last, however many processes there are.
+"""A PostgreSQL server in a folder: started by the first process that uses it, stopped by the last.
 
-Three things decide, and none of them outlives a process that is killed: who listens on the socket in the folder, the
-file lock on the gate (held around starting and stopping), and the shared file lock of everyone who uses the server.
+Three things decide, and none of them outlives a process that is killed: who listens on the socket in the folder; the
+file lock on the gate, held while starting and stopping; the shared file lock of every process that uses the server.
 """
 
 import fcntl
@@ -19,14 +19,14 @@ from psycopg2.extensions import make_dsn, quote_ident
 
 from crontabber.errors import EmbeddedServerError
 from crontabber.store.embedded import cluster, postmaster
-from crontabber.store.embedded.programs import candidate_folders, check_reach, find_programs, server_account
+from crontabber.store.embedded.programs import candidate_folders, check_access, find_programs, server_account
 from crontabber.store.embedded.socket_path import PORT, socket_directory
 
-GATE_PATIENCE_SECONDS = 180
-# A client that has just ended is still listed for some milliseconds.
-FAREWELL_SECONDS = 0.5
+GATE_TIMEOUT_SECONDS = 180
+# A client that has just disconnected is still listed for some milliseconds.
+DISCONNECT_SECONDS = 0.5
 POLL_SECONDS = 0.01
-# After a kill of the postmaster its other processes take a moment to notice.
+# If the postmaster was killed, its other processes take a moment to notice.
 RETRY_PAUSES_SECONDS = (0.1, 0.3, 1.0, 3.0)
 
 COUNT_OTHER_CLIENTS = """
@@ -37,10 +37,10 @@ HAS_DATABASE = "SELECT EXISTS (SELECT FROM pg_database WHERE datname = %s)"
 
 
 class EmbeddedServer:
-    """A context manager, or start() and stop(); how to connect is known from the outset.
+    """Use it as a context manager, or call start() and stop(). The connection options are known before the start.
 
-    The server itself belongs to nobody: it goes on while any process uses it, and a process that is killed leaves it
-    for the next one to use.
+    No process owns the server: it runs as long as any process uses it, and a process that is killed leaves it running
+    for the next one.
     """
 
     def __init__(self, data_dir: str | os.PathLike[str], run_as: str | None = None) -> None:
@@ -54,7 +54,7 @@ class EmbeddedServer:
         self._connections: WeakSet[Any] = WeakSet()
 
     def connection_options(self) -> dict[str, str]:
-        """The options of a plain ConnectionFactory that lead here, for as long as the server is in use."""
+        """Return the options with which a plain ConnectionFactory connects to this server while it is in use."""
         return {
             "host": self.socket_directory,
             "port": str(PORT),
@@ -68,7 +68,7 @@ class EmbeddedServer:
 
     @property
     def in_use(self) -> bool:
-        """By this process; a child made by fork shares its parent's use."""
+        """True if this process uses the server. A forked child shares its parent's use."""
         return self._users_lock is not None
 
     def __enter__(self) -> "EmbeddedServer":
@@ -81,7 +81,7 @@ class EmbeddedServer:
         self.stop()
 
     def start(self) -> None:
-        """See to it that the server runs, and stay its user until stop(). May be called again, after a crash say."""
+        """Start the server unless it is running, and use it until stop(). Call it again, for example, after a crash."""
         with self._mutex, self._errors_named():
             cluster.prepare_folder(self.data_dir, self.account)
             with self._gate() as gate:
@@ -90,7 +90,7 @@ class EmbeddedServer:
                 self._join()
 
     def stop(self, force: bool = False) -> None:
-        """End our use, and the server with it if nobody else is connected; with `force` whoever is."""
+        """Stop using the server. Shut it down if nobody else is connected, or with `force` in any case."""
         with self._mutex, self._errors_named():
             if self._users_lock is None or self._user_pid != os.getpid():
                 return
@@ -102,11 +102,11 @@ class EmbeddedServer:
                 self._leave()
 
     def remember(self, connection: Any) -> None:
-        """It is this process's own: stop() closes it, and does not leave the server running for its sake."""
+        """Have stop() close this connection, so that it does not keep the server running."""
         self._connections.add(connection)
 
-    def make_missing(self, role: str, database: str) -> None:
-        """Whoever gets as far as the socket is superuser if he likes, so a role of another name is superuser too."""
+    def create_missing(self, role: str, database: str) -> None:
+        """Create the role, as superuser, and the database. Whoever can reach the socket can be superuser anyway."""
         with self._mutex, self._errors_named(), self._gate(), self._administrator() as cursor:
             if not _answer(cursor, HAS_ROLE, role):
                 cursor.execute(f"CREATE ROLE {quote_ident(role, cursor)} SUPERUSER LOGIN")
@@ -115,17 +115,17 @@ class EmbeddedServer:
 
     def _start_server(self, gate: int) -> None:
         programs = find_programs(candidate_folders())
-        way_out = "let that user in (chmod o+x), or install crontabber elsewhere, or name another user in run_as"
-        check_reach(os.path.join(programs, "pg_ctl"), self.account, way_out)
+        advice = "open that folder (chmod o+x), install crontabber elsewhere, or set run_as to another user"
+        check_access(os.path.join(programs, "pg_ctl"), self.account, advice)
         if not cluster.has_cluster(self.data_dir):
             cluster.make_cluster(self.data_dir, programs, self.account, gate)
         cluster.check_version(self.data_dir, programs, self.account)
-        somebody_in_the_way = postmaster.left_pid_file(self.data_dir)
+        found_pid_file = postmaster.has_pid_file(self.data_dir)
         for pause in RETRY_PAUSES_SECONDS:
             try:
                 return postmaster.start_postmaster(self.data_dir, programs, self.account)
             except EmbeddedServerError:
-                if not somebody_in_the_way and not postmaster.left_pid_file(self.data_dir):
+                if not found_pid_file and not postmaster.has_pid_file(self.data_dir):
                     raise
             time.sleep(pause)
             if postmaster.becomes_ready(self.socket_directory):
@@ -135,13 +135,13 @@ class EmbeddedServer:
     def _join(self) -> None:
         if self._users_lock is None:
             self._users_lock = self._open_lock(cluster.USERS_FILE)
-            # Never in vain: the exclusive lock is only ever taken behind the gate.
+            # It never has to wait: the exclusive lock is only taken behind the gate.
             fcntl.flock(self._users_lock, fcntl.LOCK_SH)
             self._user_pid = os.getpid()
 
     def _leave(self) -> None:
         if self._users_lock is not None:
-            # A child that a job has forked and left behind would go on holding it.
+            # Closing alone would not release it if a job has left a forked child behind.
             fcntl.flock(self._users_lock, fcntl.LOCK_UN)
             os.close(self._users_lock)
             self._users_lock = None
@@ -155,8 +155,8 @@ class EmbeddedServer:
         return True
 
     def _others_stay_connected(self) -> bool:
-        """Somebody's psql, say. If it cannot be found out, others come first."""
-        deadline = time.monotonic() + FAREWELL_SECONDS
+        """True if other clients, such as psql, stay connected, or if we cannot find out."""
+        deadline = time.monotonic() + DISCONNECT_SECONDS
         try:
             with self._administrator() as cursor:
                 while _answer(cursor, COUNT_OTHER_CLIENTS):
@@ -178,7 +178,7 @@ class EmbeddedServer:
 
     @contextmanager
     def _gate(self) -> Iterator[int]:
-        """Only one process at a time starts, stops or makes. Closing ends it, unless initdb has inherited it."""
+        """Let one process at a time start, stop or create. Closing it releases it, unless initdb has inherited it."""
         gate = self._open_lock(cluster.GATE_FILE)
         try:
             self._wait_for(gate)
@@ -187,7 +187,7 @@ class EmbeddedServer:
             os.close(gate)
 
     def _wait_for(self, gate: int) -> None:
-        deadline = time.monotonic() + GATE_PATIENCE_SECONDS
+        deadline = time.monotonic() + GATE_TIMEOUT_SECONDS
         while True:
             try:
                 return fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -195,19 +195,19 @@ class EmbeddedServer:
                 if time.monotonic() > deadline:
                     raise EmbeddedServerError(
                         f"another process has been starting or stopping PostgreSQL in {self.data_dir}"
-                        f" for {GATE_PATIENCE_SECONDS} seconds: end it, then try again"
+                        f" for {GATE_TIMEOUT_SECONDS} seconds: stop that process, then try again"
                     ) from None
             time.sleep(POLL_SECONDS)
 
     def _open_lock(self, name: str) -> int:
         path = os.path.join(self.data_dir, name)
         try:
-            made = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+            created = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             return os.open(path, os.O_RDWR | os.O_NOFOLLOW)
         if self.account.switched:
-            os.fchown(made, self.account.uid, self.account.gid)
-        return made
+            os.fchown(created, self.account.uid, self.account.gid)
+        return created
 
     @contextmanager
     def _errors_named(self) -> Iterator[None]:

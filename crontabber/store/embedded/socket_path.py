@@ -1,4 +1,4 @@
-"""A name for a folder under which PostgreSQL's client library accepts the socket in it."""
+"""Find a path for a folder that PostgreSQL's client library accepts for the socket in it."""
 
 import os
 import stat
@@ -13,9 +13,9 @@ LINK_NAME = "data"
 
 
 def socket_directory(folder: str) -> str:
-    """The folder itself, or a link to it where its path is too long for a socket or reads as a list of hosts.
+    """Return the folder, or a link to it if its path is too long for a socket or looks like a list of hosts.
 
-    The link has the same name for every process of a user, and lies in a directory that only that user can enter.
+    All processes of a user get the same link, in a directory that only this user can enter.
     """
     length = len(os.fsencode(os.path.join(folder, SOCKET_NAME)))
     if length <= LONGEST_SOCKET_PATH_BYTES and "," not in folder:
@@ -25,7 +25,7 @@ def socket_directory(folder: str) -> str:
         os.symlink(folder, link)
     except FileExistsError:
         if os.readlink(link) != folder:
-            raise EmbeddedServerError(f"{link} leads elsewhere than to data_dir={folder}: remove it") from None
+            raise EmbeddedServerError(f"{link} does not point to data_dir={folder}: remove it") from None
     return link
 
 
@@ -50,5 +50,5 @@ def _check_private(directory: str) -> None:
     found = os.lstat(directory)
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
         raise EmbeddedServerError(
-            f"{directory} is not a private directory of ours: remove it, or choose a data_dir with a shorter path"
+            f"{directory} is not a private directory of this user: remove it, or choose a data_dir with a shorter path"
         )
