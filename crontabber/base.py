@@ -1,4 +1,4 @@
-"""BaseCronApp, from which every job is derived."""
+"""BaseCronApp, the base class of every job."""
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, tzinfo
@@ -27,7 +27,7 @@ __all__ = [
 class BaseCronApp(RequiredConfig):
     """A job: derive from it, set `app_name`, write `run`.
 
-    `config` has the job's own options and what it acquires (logger, database options); `job_information` is the
+    `config` has the job's own options and those it acquires (the logger, database options). `job_information` is the
     state row as a mapping, None on the first run.
     """
 
@@ -35,7 +35,7 @@ class BaseCronApp(RequiredConfig):
     depends_on: ClassVar[str | list[str] | tuple[str, ...] | None] = None
     required_config = Namespace()
 
-    # The server's zone, and when the run was claimed; the runner sets both on the instance.
+    # The server's zone, and the time of the claim. Both are set on the instance before main() is called.
     _time_zone: tzinfo = UTC
     _claimed_at: datetime | None = None
 
@@ -44,7 +44,7 @@ class BaseCronApp(RequiredConfig):
         self.job_information = job_information
 
     def main(self, function: Callable[..., Any] | None = None, once: bool = True) -> Iterator[datetime]:
-        """Run the job, and yield the time of each success as it happens: one, or with `once` false one a date."""
+        """Run the job and yield the time of each success as it happens: one, or one per date if `once` is false."""
         function = function or self._run_proxy
         if once:
             now = utc_now()
@@ -56,24 +56,24 @@ class BaseCronApp(RequiredConfig):
             yield date
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
-        """The work itself. What it returns is ignored; what it raises is recorded and tried again."""
+        """Do the work. The return value is ignored; if it raises, the error is recorded and the job retried."""
         raise NotImplementedError(f"{type(self).__name__} has no run()")
 
     def _run_proxy(self, *args: Any, **kwargs: Any) -> Any:
         try:
             return self.run(*args, **kwargs)
         except SystemExit as error:
-            # sys.exit(0) says that the work is done: a transaction around it is committed.
+            # sys.exit(0) means that the work is done: a transaction around it is committed.
             if error.code not in (0, None):
                 raise
             return None
 
     def _before_commit(self, connection: Any, *args: Any) -> None:
-        """Called inside a single-transaction job's transaction, when `run` has returned and nothing is committed."""
+        """Called inside the transaction of a single-transaction job, after `run` has returned and before the commit."""
 
     def _dates(self, now: datetime) -> Iterator[datetime]:
         if self.job_information is None:
-            # What is remembered as the first run is the claim: if the first date fails, it is tried again as itself.
+            # The state keeps the time of the claim as first_run: if the first date fails, the same date is retried.
             now = self._claimed_at or now
         schedule = parse_schedule(self.config.frequency, self.config.get("time"))
         return backfill_dates(schedule, self._state(), now, self._time_zone)

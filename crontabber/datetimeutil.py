@@ -1,10 +1,10 @@
-"""The time it is, and how people say how long something took."""
+"""What time is it, and how long is it from one time to another, in words?"""
 
 from datetime import date, datetime, time, timedelta, timezone
 
 UTC = timezone.utc
 
-# From the largest; a month is 30 days and a year 365, as people say it of the past.
+# From the largest. A month has 30 days and a year 365, which is close enough for people.
 _UNITS = (
     ("year", timedelta(days=365)),
     ("month", timedelta(days=30)),
@@ -17,14 +17,15 @@ _UNITS = (
 
 
 def utc_now() -> datetime:
-    """The current time, aware, in UTC."""
+    """Return the current time, aware, in UTC."""
     return datetime.now(UTC)
 
 
 def timesince(earlier: date, later: date) -> str:
-    """From one to the other in the largest unit that fits and the one below it: "1 hour, 2 minutes", "3 days".
+    """Say how long it is in the largest unit that fits and the next smaller one: "1 hour, 2 minutes", "3 days".
 
-    A date is its midnight, in the time zone of the other. Less than a second, or the wrong way round: "0 seconds".
+    A date means its midnight, in the time zone of the other argument. "0 seconds" if it is less than a second, or if
+    `later` is the earlier one.
     """
     rest = _as_datetime(later, earlier) - _as_datetime(earlier, later)
     parts: list[str] = []

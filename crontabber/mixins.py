@@ -1,4 +1,4 @@
-"""The class decorators with which a job says what it needs: dates, a database, a transaction, other programs."""
+"""Class decorators that give a job what it needs: dates, a database, a transaction, other programs."""
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -12,7 +12,7 @@ Decorator = Callable[[JobClass], JobClass]
 
 
 def as_backfill_cron_app(job_class: JobClass) -> JobClass:
-    """`run` gets a date, and is called for each date that has not succeeded yet: `def run(self, date):`."""
+    """Call `run(self, date)` once for each date that has not succeeded yet."""
     inherited: Any = job_class.main  # type: ignore[attr-defined]
 
     def main(self: Any, function: Callable[..., Any] | None = None, once: bool = False) -> Any:
@@ -24,11 +24,11 @@ def as_backfill_cron_app(job_class: JobClass) -> JobClass:
 def with_transactional_resource(
     transactional_resource_class: type | str, resource_name: str, reference_value_from: str | None = None
 ) -> Decorator[JobClass]:
-    """The job has `self.NAME_connection_factory` and `self.NAME_transaction_executor`, and their options in its
-    namespace NAME. Nothing is connected before it is used.
+    """Give the job `self.NAME_connection_factory` and `self.NAME_transaction_executor`, with options in its namespace
+    NAME. They connect on first use.
 
-    The class, or its dotted name, is called with these options, and makes a connection source as described in
-    crontabber.transaction_executor. `reference_value_from` names the namespace that gives the options their defaults.
+    The class, or its dotted name, is called with these options and returns a connection source as described in
+    crontabber.transaction_executor. `reference_value_from` names the namespace with the defaults of the options.
     """
 
     def connection_factory(self: Any) -> Any:
@@ -56,9 +56,9 @@ def with_transactional_resource(
 
 
 def with_resource_connection_as_argument(resource_name: str) -> Decorator[JobClass]:
-    """`run` gets an open connection as its first argument, which is closed when it ends; to commit is up to the job.
+    """Call `run` with an open connection as its first argument, and close it afterwards. The job has to commit.
 
-    Where a class is decorated with several, the connection of the lowest comes first.
+    If a class has several such decorators, the connection of the lowest comes first.
     """
 
     def decorate(job_class: JobClass) -> JobClass:
@@ -74,8 +74,8 @@ def with_resource_connection_as_argument(resource_name: str) -> Decorator[JobCla
 
 
 def with_single_transaction(resource_name: str) -> Decorator[JobClass]:
-    """`run` gets a connection as its first argument and is one transaction on it: committed when it returns, rolled
-    back whatever it raises."""
+    """Call `run` with a connection as its first argument, in one transaction: committed when it returns, rolled back
+    whatever it raises."""
 
     def decorate(job_class: JobClass) -> JobClass:
         inherited: Any = job_class._run_proxy  # type: ignore[attr-defined]
@@ -94,18 +94,18 @@ def with_single_transaction(resource_name: str) -> Decorator[JobClass]:
 
 
 def with_subprocess(job_class: JobClass) -> JobClass:
-    """The job has `self.run_process(command)`."""
+    """Give the job `self.run_process(command)`."""
 
     def run_process(
         self: Any, command: str | Sequence[str], input: str | bytes | None = None, timeout: float | None = None
     ) -> tuple[int, str, str]:
-        """(exit code, stdout, stderr) of a command line for the shell, or of a list of a program and its arguments,
-        which no shell sees. Output is stripped; the input is empty if none is given.
+        """Run a command line in the shell, or without a shell a list of a program and its arguments. Return
+        (exit code, stdout, stderr), stripped. Without `input`, the input is empty.
 
-        subprocess.TimeoutExpired after `timeout` seconds. A command that does not end before the job is ended with
-        it, and so is everything that the command has started.
+        subprocess.TimeoutExpired after `timeout` seconds. If the job ends first, the command and everything it started
+        are killed.
         """
-        # Few jobs run other programs, and every tick would pay for the import.
+        # Few jobs run other programs, but every tick would pay for the import.
         from crontabber.process import subprocesses
 
         return subprocesses.run(command, input, timeout)
@@ -114,32 +114,32 @@ def with_subprocess(job_class: JobClass) -> JobClass:
 
 
 def using_postgres() -> Decorator[JobClass]:
-    """The job has `self.database_connection_factory` and `self.database_transaction_executor`."""
+    """Give the job `self.database_connection_factory` and `self.database_transaction_executor`."""
     return with_transactional_resource(
         "crontabber.connection_factory.ConnectionFactory", "database", reference_value_from="resource.postgresql"
     )
 
 
 def with_postgres_connection_as_argument() -> Decorator[JobClass]:
-    """With `using_postgres`: `run` gets an open connection, which is closed when it ends."""
+    """With `using_postgres`: call `run` with an open connection, and close it afterwards."""
     return with_resource_connection_as_argument("database")
 
 
 def as_single_postgres_transaction() -> Decorator[JobClass]:
-    """With `using_postgres`: `run` gets a connection, and is one transaction on it.
+    """With `using_postgres`: call `run` with a connection, in one transaction.
 
-    If the database is the one that crontabber keeps its state in, the job's success is part of that transaction.
+    If crontabber keeps its state in the same database, the job's success becomes part of that transaction.
     """
     return with_single_transaction("database")
 
 
-# The names that they had before.
+# Their older names.
 with_postgres_transactions = using_postgres
 with_single_postgres_transaction = as_single_postgres_transaction
 
 
 def _with_attributes(job_class: JobClass, **attributes: Any) -> JobClass:
-    """The class itself, as if its body had set these."""
+    """Set attributes as if they were in the body of the class. Return the class."""
     for name, value in attributes.items():
         setattr(job_class, name, value)
         if isinstance(value, cached_property):
@@ -148,7 +148,7 @@ def _with_attributes(job_class: JobClass, **attributes: Any) -> JobClass:
 
 
 def _copy_of(options: Namespace | None) -> Namespace:
-    """What a class requires may be shared with another class, and that of its bases always is."""
+    """Copy options: the required_config of a class may be shared, and that of its bases always is."""
     return Namespace() if options is None else options.safe_copy()
 
 
@@ -159,13 +159,13 @@ def _add_resource_options(
         f"{resource_name}_class",
         default=resource_class,
         from_string_converter=class_converter,
-        doc=f"the class that connects to the job's resource {resource_name!r}",
+        doc=f"the class that connects to the resource {resource_name!r} of the job",
         reference_value_from=reference_value_from,
     )
     options.add_option(
         f"{resource_name}_transaction_executor_class",
         default="crontabber.transaction_executor.TransactionExecutor",
         from_string_converter=class_converter,
-        doc=f"the class that runs the transactions of the job on its resource {resource_name!r}",
+        doc=f"the class that runs the job's transactions on its resource {resource_name!r}",
         reference_value_from=reference_value_from,
     )

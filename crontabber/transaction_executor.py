@@ -1,7 +1,7 @@
-"""Run a function in a transaction: committed if it returns, undone whatever it raises, tried again where that helps.
+"""Run a function in a transaction: committed if it returns, rolled back whatever it raises, retried if that may help.
 
-A connection source is called for a context that gives a connection, and has `close_connection(connection, force)` and
-`is_operational_exception(error)`, which alone decides whether an error may go away on a new connection.
+A connection source is called for a context manager that gives a connection. It also has `close_connection(connection,
+force)` and `is_operational_exception(error)`, which alone decides whether a new connection may help.
 """
 
 import time
@@ -20,61 +20,61 @@ from crontabber.rules.text import one_line
 
 
 def string_to_list_of_ints(text: str) -> list[int]:
-    """ "10, 30" -> [10, 30]; at least one, none below zero. CrontabberError otherwise."""
+    """Parse "10, 30" into [10, 30]: at least one number, none below zero. CrontabberError otherwise."""
     try:
         numbers = [int(part) for part in text.strip("[] ").split(",")]
     except ValueError:
         numbers = []
     if not numbers or min(numbers) < 0:
-        raise CrontabberError(f"backoff_delays: {text!r} is no list of seconds: write them as in 10, 30, 60")
+        raise CrontabberError(f"backoff_delays: {text!r} is not a list of seconds: expected, for example, 10, 30, 60")
     return numbers
 
 
 class TransactionExecutor(RequiredConfig):
-    """`executor(function, *args)` is `function(connection, *args)` in a transaction of its own; tried once."""
+    """`executor(function, *args)` calls `function(connection, *args)` in a transaction of its own, once."""
 
     required_config = Namespace()
 
     def __init__(
         self, config: Any, connection_source: Any, quit_check_callback: Callable[[], Any] | None = None
     ) -> None:
-        """`quit_check_callback` is called once a second while it waits to try again; what it raises ends the wait."""
+        """`quit_check_callback` is called every second between attempts. It may raise to end the wait."""
         self.config = config
         self.connection_source = connection_source
         self.quit_check = quit_check_callback or _go_on
 
     def __call__(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """What the function returns. An error of the commit is never tried again: it may have come after the fact."""
+        """Return what the function returns. If the commit fails, there is no retry: it may have taken effect."""
         delays = iter(self._delays())
         while True:
             with ExitStack() as context:
                 try:
                     connection = context.enter_context(self.connection_source())
-                    with self._undone_on_error(connection):
+                    with self._rolled_back_on_error(connection):
                         result = function(connection, *args, **kwargs)
                 except Exception as error:
                     delay = next(delays, None) if self._is_operational(error) else None
                     if delay is None:
                         raise
-                    self.config.logger.warning("%s; trying again in %d s", _in_one_line(error), delay)
+                    self.config.logger.warning("%s; retrying in %d s", _in_one_line(error), delay)
                 else:
                     self._commit(connection)
                     return result
             self._wait(delay)
 
     def _delays(self) -> Iterable[int]:
-        """Seconds to wait after each attempt that an operational error ended, as long as there is to be another."""
+        """Return the seconds to wait after each operational error, one number per retry."""
         return ()
 
     def _commit(self, connection: Any) -> None:
-        with self._undone_on_error(connection):
+        with self._rolled_back_on_error(connection):
             if _has_failed(connection):
-                self.config.logger.warning("an error in this transaction was passed over: all of it is undone")
+                self.config.logger.warning("an error in this transaction was ignored: all of it is rolled back")
             connection.commit()
 
     @contextmanager
-    def _undone_on_error(self, connection: Any) -> Iterator[None]:
-        """A connection that is at fault, or that cannot even roll back, is not used again."""
+    def _rolled_back_on_error(self, connection: Any) -> Iterator[None]:
+        """Roll back on any error. Close a connection that caused the error, or that cannot even roll back."""
         try:
             yield
         except BaseException as error:
@@ -97,17 +97,17 @@ class TransactionExecutor(RequiredConfig):
 
 
 class TransactionExecutorWithInfiniteBackoff(TransactionExecutor):
-    """Tries again and again, with the delays as they are listed and then the last of them, until it works."""
+    """Retry until it works, after each of the delays and then again and again after the last."""
 
     required_config = Namespace()
     required_config.add_option(
         "backoff_delays",
         default="10, 30, 60, 120, 300",
         from_string_converter=string_to_list_of_ints,
-        doc="seconds to wait before each new attempt after the database was lost",
+        doc="seconds to wait before each retry when the database cannot be reached",
     )
     required_config.add_option(
-        "wait_log_interval", default=10, doc="seconds between the log's lines while it waits; 0: none"
+        "wait_log_interval", default=10, doc="seconds between log lines during a wait; 0: none"
     )
 
     def _delays(self) -> Iterable[int]:
@@ -116,15 +116,15 @@ class TransactionExecutorWithInfiniteBackoff(TransactionExecutor):
 
 
 class TransactionExecutorWithLimitedBackoff(TransactionExecutorWithInfiniteBackoff):
-    """Tries again after each of the delays, and then raises the database's own error."""
+    """Retry after each of the delays, then raise the error of the database."""
 
     def _delays(self) -> Iterable[int]:
         return self.config.backoff_delays  # type: ignore[no-any-return]
 
 
 def database_transaction(transaction_object_name: str = "transaction_executor") -> Callable[..., Any]:
-    """A decorator for methods that want a connection as their first argument: each call runs in a transaction of the
-    executor that the object has under this name."""
+    """Decorate a method that takes a connection as its first argument: each call runs in a transaction of the executor
+    in this attribute of the object."""
 
     def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(method)
@@ -140,11 +140,11 @@ def database_transaction(transaction_object_name: str = "transaction_executor") 
 
 
 def _go_on() -> None:
-    """For those who have no quit check."""
+    """The default quit check: never ends the wait."""
 
 
 def _has_failed(connection: Any) -> bool:
-    """PostgreSQL answers the commit of a failed transaction with a rollback, which psycopg2 does not mention."""
+    """True if a commit would roll back: PostgreSQL does so after an error, and psycopg2 does not tell."""
     status = getattr(connection, "get_transaction_status", None)
     return status is not None and status() == TRANSACTION_STATUS_INERROR
 

@@ -57,9 +57,9 @@ class TestDbapi2Util(unittest.TestCase):
 
     def test_nothing_where_one_row_should_be_is_an_error_that_quotes_the_sql(self):
         cases = [
-            (single_value_sql, NO_ROW, SQLDidNotReturnSingleValue, "this returned no value: "),
-            (single_row_sql, NO_ROW, SQLDidNotReturnSingleRow, "this returned no row: "),
-            (single_value_sql, "CREATE TABLE t (i)", SQLDidNotReturnSingleValue, "this returned no value: "),
+            (single_value_sql, NO_ROW, SQLDidNotReturnSingleValue, "no value returned by: "),
+            (single_row_sql, NO_ROW, SQLDidNotReturnSingleRow, "no row returned by: "),
+            (single_value_sql, "CREATE TABLE t (i)", SQLDidNotReturnSingleValue, "no value returned by: "),
         ]
         for function, sql, error_class, message in cases:
             with self.subTest(function.__name__, sql=sql):

@@ -259,7 +259,7 @@ class TestBackoff(ExecutorTestCase):
         self.assertEqual(
             [record.getMessage() for record in logs.records],
             [
-                "WarehouseClosed: come back later; trying again in 5 s",
+                "WarehouseClosed: come back later; retrying in 5 s",
                 "waiting for the database: 2 of 5 s",
                 "waiting for the database: 4 of 5 s",
             ],
@@ -287,5 +287,5 @@ class TestListOfSeconds(unittest.TestCase):
 
             self.assertEqual(
                 str(raised.exception),
-                f"backoff_delays: {text!r} is no list of seconds: write them as in 10, 30, 60",
+                f"backoff_delays: {text!r} is not a list of seconds: expected, for example, 10, 30, 60",
             )

@@ -126,7 +126,7 @@ class TestTransactions(ExecutorTestCase):
             self.executor()(insert_twice)
 
         self.assertEqual(self.notes(), [])
-        message = "an error in this transaction was passed over: all of it is undone"
+        message = "an error in this transaction was ignored: all of it is rolled back"
         self.assertEqual([record.getMessage() for record in logs.records], [message])
 
     def test_a_statement_without_any_value_to_return_is_said_to_have_none(self):
