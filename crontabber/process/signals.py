@@ -75,7 +75,7 @@ class Interruption:
             self._deferred = before
 
     def sleep(self, seconds: float) -> None:
-        """Sleep until a signal raises Interrupted, even if signals are deferred."""
+        """Sleep, but let a signal raise Interrupted, even while signals are deferred."""
         with self.allowed():
             time.sleep(seconds)
 

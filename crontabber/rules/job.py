@@ -35,5 +35,5 @@ def find_job(jobs: Sequence[Job], description: str) -> Job:
 
     known = [name for job in jobs for name in (job.app_name, path_of(job.job_class))]
     near = get_close_matches(description, known)
-    hint = f"did you mean {' or '.join(near)}?" if near else "--list-jobs shows what is configured"
+    hint = f"did you mean {' or '.join(near)}?" if near else "see --list-jobs"
     raise JobNotFoundError(f"unknown job {description!r}: {hint}")

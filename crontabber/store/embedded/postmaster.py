@@ -105,7 +105,7 @@ def _remove_stale_pid_file(folder: str) -> None:
 
 
 def _may_be_valid(folder: str) -> bool:
-    """False if it names a process that is not a postmaster: those work in their data folder, a zombie in none."""
+    """False if the pid file names another process: a postmaster works in its data folder, a zombie in none."""
     pid = _recorded_pid(folder)
     if pid and not os.path.exists(f"/proc/{pid}"):
         # PostgreSQL notices that itself, and learns from the file which other processes must end before it starts.
@@ -130,7 +130,7 @@ def _pid_file_lines(folder: str) -> list[str]:
 
 
 def _size_after_rotation(log: str) -> int:
-    """Rename a long log to *.1, as PostgreSQL never does. A tick every five minutes writes 86 MB a year."""
+    """Return the size of the log, after renaming a long one to *.1: nothing else would ever shorten it."""
     with suppress(FileNotFoundError):
         if os.path.getsize(log) <= LONGEST_LOG_BYTES:
             return os.path.getsize(log)
