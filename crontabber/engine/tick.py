@@ -12,7 +12,7 @@ from crontabber.rules.dependencies import why_blocked
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
 from crontabber.rules.schedule import is_due
-from crontabber.store.claims import RowLevelLockError
+from crontabber.store.claims import Claim, RowLevelLockError
 
 
 class Tick:
@@ -93,7 +93,10 @@ class Runner:
             skip = why_skip(job, tick, configured, self._clock(), self._zone_for(job, tick), force)
         if skip is None:
             tick.anything_due = True
-            self._claim_and_run(job, tick, force)
+            _make_logger(self._logger)
+            claim = self._claim(job, tick, force)
+            if claim is not None:
+                self._run(job, claim, tick, force)
         elif skip.due:
             tick.anything_due = True
             log = self._logger.warning if skip.unknown_dependency else self._logger.info
@@ -104,25 +107,27 @@ class Runner:
         state = tick.states.get(job.app_name)
         return UTC if state is not None and state.next_run is not None else self._store.zone
 
-    def _claim_and_run(self, job: Job, tick: Tick, force: bool) -> None:
-        # Where logging is imported late, the logger has to be there before the job: it may ask for it by its name.
-        getattr(self._logger, "logger", None)
-        seen = tick.states.get(job.app_name)
+    def _claim(self, job: Job, tick: Tick, force: bool) -> Claim | None:
+        """Claim `job`. Return None if it is not to run here: another process runs it, or a signal asks us to stop."""
         try:
-            claim = self._store.claims.take(job.app_name, job.depends_on, seen, self._clock())
+            claim = self._store.claims.take(job.app_name, job.depends_on, tick.states.get(job.app_name), self._clock())
         except OngoingJobError as error:
             self._pass_over(job, tick, error, force)
-            return
+            return None
         except RowLevelLockError as error:
             tick.claim_lost = True
             self._logger.info("%s", error)
-            return
+            return None
         if INTERRUPTION.signum:
             self._store.claims.release(claim)
-            return
+            return None
+        return claim  # type: ignore[no-any-return]
+
+    def _run(self, job: Job, claim: Claim, tick: Tick, force: bool) -> None:
+        """Run `job` under its claim and note the new state in `tick`."""
+        before = claim.state if job.app_name in tick.states else None
         try:
-            occasion = Occasion(claim.state if seen else None, tick.started, force)
-            state = JobRun(self._store, self._settings, job, claim, occasion).complete()
+            state = JobRun(self._store, self._settings, job, claim, Occasion(before, tick.started, force)).complete()
         except LostClaimError as error:
             tick.claim_lost = True
             self._store.claims.give_up(claim)
@@ -143,3 +148,8 @@ class Runner:
             state = self._store.state(app_name)
             if state is not None:
                 tick.states[app_name] = state
+
+
+def _make_logger(logger: Any) -> None:
+    """Make the logger that a quiet tick does without: the job that is about to run may ask `logging` for it by name."""
+    getattr(logger, "logger", None)
