@@ -7,7 +7,8 @@ import sys
 import unittest
 from datetime import datetime, timedelta, timezone
 
-from crontabber.store.owners import is_running_here, this_process
+from crontabber.rules.job_state import JobState
+from crontabber.store.owners import Verdict, is_running_here, judge, this_process
 
 HOST = socket.gethostname()
 HOUR = timedelta(hours=1)
@@ -41,3 +42,26 @@ class TestIsRunningHere(unittest.TestCase):
         for owner in (f"{HOST}:2", f"x{self.owner}", this_process(), f"{HOST}:", f"{HOST}:0", f"{HOST}:self", HOST, ""):
             with self.subTest(owner):
                 self.assertFalse(is_running_here(owner, self.now, self.now))
+
+
+class TestJudge(unittest.TestCase):
+    def test_it_tells_free_alive_and_dead_owners_apart(self):
+        now = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
+        young, old = now - HOUR, now - 12 * HOUR
+        cases = [
+            (None, True, True, Verdict.FREE),
+            (JobState("no-run"), True, True, Verdict.FREE),
+            # By its owner, if there is one and session locks mean something.
+            (JobState("running", ongoing=young, owner="a:1"), True, True, Verdict.ALIVE),
+            (JobState("ended", ongoing=young, owner="a:1"), True, False, Verdict.DEAD),
+            (JobState("running-too-long", ongoing=old, owner="a:1"), True, True, Verdict.DEAD),
+            # By its age otherwise.
+            (JobState("young-original", ongoing=young), True, False, Verdict.ALIVE),
+            (JobState("old-original", ongoing=old), True, False, Verdict.DEAD),
+            (JobState("young-without-locks", ongoing=young, owner="a:1"), False, False, Verdict.ALIVE),
+            (JobState("old-without-locks", ongoing=old, owner="a:1"), False, True, Verdict.DEAD),
+        ]
+        for seen, session_locks, running, verdict in cases:
+            with self.subTest(seen and seen.app_name):
+                judged = judge(seen, now, 12 * HOUR, session_locks, lambda owner, since, now, running=running: running)
+                self.assertEqual(judged, verdict)

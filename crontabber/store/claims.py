@@ -19,7 +19,7 @@ from crontabber.rules.job_state import Failure, JobState
 from crontabber.rules.text import one_line
 from crontabber.store import sql
 from crontabber.store.driver_errors import MAY_NOT_WRITE, is_lost_race, is_of_the_connection, may_work_later
-from crontabber.store.owners import is_running_here, this_process
+from crontabber.store.owners import Verdict, is_running_here, judge, this_process
 from crontabber.store.rows import as_json, settle_parameters, state_from_row
 from crontabber.store.state_connection import Row, StateConnection
 
@@ -65,7 +65,10 @@ class Claims:
 
         OngoingJobError if someone runs it, RowLevelLockError if someone ran it since it was seen.
         """
-        died = self._obituary(seen, now)
+        verdict = judge(seen, now, self._max_ongoing_age, self._session_locks, is_running_here)
+        if verdict is Verdict.ALIVE:
+            raise _ongoing(app_name, seen)
+        died = _obituary(seen, self._session_locks) if seen and verdict is Verdict.DEAD else None
         statement = sql.CLAIM_NEW if seen is None else sql.CLAIM_FROM_THE_DEAD if died else sql.CLAIM
         try:
             row = self._fetch(statement, self._claim_parameters(app_name, depends_on, seen, now, died))[0]
@@ -74,7 +77,7 @@ class Claims:
                 raise
             row = (True, None)
         if not row[0]:
-            raise OngoingJobError(f"{app_name!r} is being run by {_who(seen)}")
+            raise _ongoing(app_name, seen)
         if row[1] is None:
             self._unlock(app_name)
             raise RowLevelLockError(f"{app_name!r} has been claimed by another crontabber since its state was read")
@@ -169,21 +172,6 @@ class Claims:
             "exc_value": obituary.value,
         }
 
-    def _obituary(self, seen: JobState | None, now: datetime) -> str | None:
-        """If the lock turns out to be free: whose unfinished run is that? OngoingJobError if only age can tell, and
-        it is too young."""
-        if seen is None or seen.ongoing is None:
-            return None
-        since = f"since {seen.ongoing.isoformat(' ', 'seconds')}"
-        too_young = now - seen.ongoing < self._max_ongoing_age
-        # One that lost its connection, and with it the lock, runs the job all the same.
-        if seen.owner and self._session_locks and not (too_young and is_running_here(seen.owner, seen.ongoing, now)):
-            host, _, pid = seen.owner.rpartition(":")
-            return f"its owner, process {pid} on {host}, ended without a result; it was ongoing {since}"
-        if too_young:
-            raise OngoingJobError(f"{seen.app_name!r} is being run by {_who(seen)}")
-        return f"nobody has finished it {since}, longer than crontabber.max_ongoing_age_hours allows"
-
     def _insist(self, claim: Claim, statement: str, parameters: dict[str, Any]) -> list[Row]:
         """The rows of a statement about a claim; while the server cannot be reached, it is sent again for a minute."""
         give_up_at = time.monotonic() + PATIENCE_SECONDS
@@ -220,10 +208,21 @@ def _as_before(state: JobState, seen: JobState | None) -> JobState:
     return state._replace(ongoing=None, owner=None, first_run=state.first_run if seen else None)
 
 
-def _who(seen: JobState | None) -> str:
-    if seen is None or seen.ongoing is None:
-        return "another crontabber"
-    return f"{seen.owner or 'another crontabber'} since {seen.ongoing.isoformat(' ', 'seconds')}"
+def _obituary(seen: JobState, session_locks: bool) -> str:
+    """Say whose unfinished run the row `seen` tells of, or that it is too old."""
+    if not seen.owner or not session_locks:
+        return f"nobody has finished it{_since(seen)}, longer than crontabber.max_ongoing_age_hours allows"
+    host, _, pid = seen.owner.rpartition(":")
+    return f"its owner, process {pid} on {host}, ended without a result; it was ongoing{_since(seen)}"
+
+
+def _ongoing(app_name: str, seen: JobState | None) -> OngoingJobError:
+    owner = (seen.owner if seen and seen.ongoing else None) or "another crontabber"
+    return OngoingJobError(f"{app_name!r} is being run by {owner}{_since(seen)}")
+
+
+def _since(seen: JobState | None) -> str:
+    return f" since {seen.ongoing.isoformat(' ', 'seconds')}" if seen and seen.ongoing else ""
 
 
 def _has_written(cursor: Any) -> bool:

@@ -3,10 +3,38 @@
 import os
 import socket
 import time
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from enum import Enum
+
+from crontabber.rules.job_state import JobState
 
 # Between the start of a process and its first claim lies more than the kernel's clock is coarse.
 SLACK = timedelta(seconds=1)
+
+
+class Verdict(Enum):
+    """What became of the owner in a row, if the lock of the job turns out to be free."""
+
+    FREE = "free"  # there is none
+    ALIVE = "alive"  # it still runs the job, or is too young to be given up
+    DEAD = "dead"  # it ended without a result
+
+
+def judge(
+    seen: JobState | None, now: datetime, max_age: timedelta, session_locks: bool,
+    is_running: Callable[[str, datetime, datetime], bool],
+) -> Verdict:  # fmt: skip
+    """Judge the owner in the row `seen` (None: no row). Pure, if `is_running` is: it answers as `is_running_here`."""
+    if seen is None or seen.ongoing is None:
+        return Verdict.FREE
+    if now - seen.ongoing >= max_age:
+        return Verdict.DEAD
+    # The original writes no owner, and without session locks a free lock proves nothing: only the age tells.
+    if not seen.owner or not session_locks:
+        return Verdict.ALIVE
+    # An owner that lost its connection, and with it the lock, still runs the job.
+    return Verdict.ALIVE if is_running(seen.owner, seen.ongoing, now) else Verdict.DEAD
 
 
 def this_process() -> str:
