@@ -85,7 +85,7 @@ class JobRun:
         with process_state_restored(self._logger):
             outcome = self._execute()
         try:
-            outcome, state = self._stored(outcome)
+            outcome, state = self._settle(outcome)
         except (StateDatabaseError, Interrupted):
             result = as_text(outcome.failure) if outcome.failure else "success"
             self._logger.error("%s: its result could not be stored. It was: %s", self._job.app_name, result)
@@ -142,7 +142,7 @@ class JobRun:
         instance = self._job.job_class(self._job.config, info)
         instance._time_zone = self._store.zone
         instance._claimed_at = self._claim.since
-        instance._before_commit = self._store_within
+        instance._before_commit = self._store_in_transaction
         return instance
 
     def _failed(self, error: BaseException) -> Failure:
@@ -161,38 +161,48 @@ class JobRun:
             self._store.claims.settle_date(self._claim, date, now - self._date_started)
         self._date_started = now
 
-    def _store_within(self, connection: Any, *args: Any) -> None:
+    def _store_in_transaction(self, connection: Any, *args: Any) -> None:
         """Store the success inside the job's own transaction, if that is on the state's own database: then the job's
         effects and "this is done" are committed together, or not at all."""
         end_if_forked(self._pid)
         if not self._store.claims.is_own_database(connection):
             return
-        now = self._settings.clock()
-        success, state = self._claim.since, None
         if self._job.is_backfill:
-            success = args[-1]
+            self._store_date_in_transaction(connection, args[-1])
         else:
-            state = self._state_after(Outcome(self._claim.since, now, success))
-            success = state.last_success or success
-        duration = now - self._date_started
-        if self._store.claims.settle_within(connection, self._claim, state, duration, success) is not False:
-            self._stored_date, self._stored_state = (None, state) if state else (success, None)
+            self._store_run_in_transaction(connection)
 
-    def _stored(self, outcome: Outcome) -> tuple[Outcome, JobState]:
-        """What counts in the end. What the job's own transaction has committed is a success, whatever came after."""
-        claims, state = self._store.claims, self._stored_state
-        if state is not None and claims.was_settled(self._claim, state):
-            claims.give_up(self._claim)
-            return outcome._replace(failure=None), state
+    def _store_date_in_transaction(self, connection: Any, date: datetime) -> None:
+        if self._settle_within(connection, None, date):
+            self._stored_date = date
+
+    def _store_run_in_transaction(self, connection: Any) -> None:
+        state = self._state_after(Outcome(self._claim.since, self._settings.clock(), self._claim.since))
+        if self._settle_within(connection, state, state.last_success or self._claim.since):
+            self._stored_state = state
+
+    def _settle_within(self, connection: Any, state: JobState | None, success: datetime) -> bool:
+        duration = self._settings.clock() - self._date_started
+        stored = self._store.claims.settle_within(connection, self._claim, state, duration, success)
+        return stored is not False  # Other state classes may return nothing.
+
+    def _settle(self, outcome: Outcome) -> tuple[Outcome, JobState]:
+        """Store how the run ended. Return what counts: a success that the job's own transaction has committed stays
+        one, whatever came after."""
+        already_committed = self._state_committed_by_job()
+        if already_committed is not None:
+            self._store.claims.give_up(self._claim)
+            return outcome._replace(failure=None), already_committed
         state = self._state_after(outcome)
-        self._settle(outcome, state)
-        return outcome, state
-
-    def _settle(self, outcome: Outcome, state: JobState) -> None:
         duration = outcome.finished - (self._date_started if self._job.is_backfill else outcome.started)
         logged = self._job.is_backfill and outcome.failure is None
         success = None if outcome.failure else state.last_success
         self._store.claims.settle(self._claim, state, duration, success, outcome.failure, logged)
+        return outcome, state
+
+    def _state_committed_by_job(self) -> JobState | None:
+        state = self._stored_state
+        return state if state is not None and self._store.claims.was_settled(self._claim, state) else None
 
     def _tell(self, outcome: Outcome, state: JobState) -> None:
         """One line a job, and the traceback of a failed one."""
