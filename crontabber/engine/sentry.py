@@ -15,7 +15,7 @@ from functools import partial
 from types import ModuleType
 from typing import Any
 
-from crontabber.engine.error_copy import harmless_copy
+from crontabber.engine.failure import harmless_copy
 from crontabber.engine.sentry_transport import Transport
 from crontabber.errors import SentryConfigurationError, SentryDeliveryError
 from crontabber.output.secrets import SecretMask, masker, secrets_in

@@ -16,7 +16,7 @@ sys.exit(exit_code)
 """
 # Of crontabber, imported only where it is needed; a folder stands for all that is in it.
 ON_DEMAND = """
-    commands engine.error_copy engine.sentry engine.sentry_transport output.handlers output.progress
+    commands engine.sentry engine.sentry_transport output.handlers output.progress
     process.subprocesses rules.time_zone store.embedded
 """
 # Each takes milliseconds to import, and none is used unless something has to be done that most ticks have not to do.
