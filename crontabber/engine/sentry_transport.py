@@ -1,10 +1,9 @@
-"""How an event travels to Sentry: one HTTP request, done when the server has answered, cleaned of secrets on its way.
+"""How an event travels to Sentry: cleaned of secrets, in one HTTP request that is done when the server has answered.
 
 In place of raven's own transport, which needs the ssl.wrap_socket that Python 3.12 removed, does not check whose
 certificate it is given, takes the key to wherever it is redirected, and may still be sending when the process ends.
 """
 
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -22,22 +21,17 @@ class Transport:
     is_async = False
 
     def __init__(
-        self, clean: Callable[[str], str], patience: float,
-        timeout: str = "", verify_ssl: str = "1", ca_certs: str | None = None, **unknown: str,
+        self, patience: float, timeout: str = "", verify_ssl: str = "1", ca_certs: str | None = None, **unknown: str
     ) -> None:
-        self._clean = clean
         self._timeout = min(float(timeout or patience), patience)
         self._verify = verify_ssl != "0"
-        self._ca_certs = ca_certs  # fmt: skip
+        self._ca_certs = ca_certs
 
     def send(self, url: str, data: bytes, headers: dict[str, str]) -> None:
-        import zlib
         from urllib.error import HTTPError
         from urllib.request import Request
 
-        event = json.loads(zlib.decompress(data))
-        event = {key: value if key in _NOT_TEXT else _cleaned(value, self._clean) for key, value in event.items()}
-        request = Request(url, zlib.compress(json.dumps(event).encode()), headers)
+        request = Request(url, data, headers)
         try:
             self._opener(url).open(request, timeout=self._timeout).close()
         except HTTPError as error:
@@ -61,11 +55,15 @@ class Transport:
         return build_opener(NoRedirect, HTTPSHandler(context=context))
 
 
+def cleaned(event: dict[str, Any], clean: Callable[[str], str]) -> dict[str, Any]:
+    """Return `event` with every text of it cleaned, but for the identifiers."""
+    return {key: value if key in _NOT_TEXT else _cleaned(value, clean) for key, value in event.items()}
+
+
 def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, list):
-        return [_cleaned(each, clean) for each in value]
     if isinstance(value, dict):
         return {key: _cleaned(each, clean) for key, each in value.items()}
-    return value
+    if isinstance(value, (list, tuple)):
+        return [_cleaned(each, clean) for each in value]
+    # Whatever else raven may put there is sent as a text, too.
+    return value if value is None or isinstance(value, (int, float)) else clean(str(value))

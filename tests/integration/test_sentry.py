@@ -152,6 +152,15 @@ class TestSentry(unittest.TestCase):
         line = "INFO Error captured in Sentry. Reference: reference of id at a fake DSN\n"
         self.assertEqual(self.log.text(), line)
 
+    def test_a_mock_may_take_the_place_of_raven(self) -> None:
+        raven = mock.MagicMock()
+        raven.Client.return_value.get_ident.return_value = "an-id"
+
+        Sentry("a fake DSN", RELEASE, lambda: raven, self.log.logger).report(raised(ValueError()), "foo-app")
+
+        self.assertEqual(self.log.text(), "INFO Error captured in Sentry. Reference: an-id\n")
+        raven.Client.return_value.captureException.assert_called_once()
+
     # Secrets
 
     def test_no_secret_is_sent_or_logged(self) -> None:
