@@ -1,14 +1,13 @@
 """Connections to PostgreSQL through psycopg2, made from options that leave to libpq what they do not say."""
 
-import gc
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import psycopg2
 from configman import Namespace, RequiredConfig
-from psycopg2.extensions import TRANSACTION_STATUS_ACTIVE, QueryCanceledError, make_dsn, parse_dsn
+from psycopg2.extensions import QueryCanceledError, make_dsn, parse_dsn
 
 OPTIONS = ("host", "port", "dbname", "user", "password")
 
@@ -26,10 +25,6 @@ LOST_CONNECTION_TEXTS = (
     "lost synchronization with server",
     "terminating connection",
 )
-
-# An SSLRequest, which every server answers with one byte.
-_KNOCK = bytes.fromhex("0000000804d2162f")
-_KNOCK_TIMEOUT_SECONDS = 0.5
 
 
 class Dsn(str):
@@ -146,54 +141,9 @@ class ConnectionFactory(RequiredConfig):
         return any(text in str(error) for text in LOST_CONNECTION_TEXTS)
 
 
-def cancel_running_statements() -> None:
-    """End what every psycopg2 connection of this process is executing, whoever made it; idle ones are left alone.
-
-    For another thread than the one that waits inside libpq. It raises nothing.
-    """
-    gc.unfreeze()  # The collector does not show what it was told to leave alone.
-    for connection in gc.get_objects():
-        # Not isinstance: that asks proxies, which may do anything.
-        if issubclass(type(connection), psycopg2.extensions.connection):
-            with suppress(psycopg2.Error, OSError):
-                if connection.get_transaction_status() == TRANSACTION_STATUS_ACTIVE:
-                    _cancel(connection)
-
-
 def _dsn(options: Any) -> Dsn:
     """libpq lets PGAPPNAME go before the fallback by itself, but what is in the string go before PGCONNECT_TIMEOUT."""
     parts: dict[str, Any] = {name: value for name in OPTIONS if (value := options.get(name)) not in (None, "")}
     if "PGCONNECT_TIMEOUT" not in os.environ:
         parts["connect_timeout"] = CONNECT_TIMEOUT_SECONDS
     return Dsn(make_dsn(None, fallback_application_name="crontabber", **parts, **KEEPALIVES))
-
-
-def _cancel(connection: Any) -> None:
-    """Have the server end the statement. If the server does not answer, end the connection instead.
-
-    `cancel` waits for the server without letting any other thread go on, so it must not be asked of a silent one.
-    """
-    import socket
-
-    with socket.socket(fileno=os.dup(connection.fileno())) as to_server:
-        address = to_server.getpeername()
-        if to_server.family == socket.AF_UNIX:
-            # The peer's own name for it may start from a folder of the server's.
-            address = os.path.join(connection.info.host, f".s.PGSQL.{connection.info.port}")
-        if _answers(address, to_server.family):
-            connection.cancel()
-        else:
-            to_server.shutdown(socket.SHUT_RDWR)
-
-
-def _answers(address: Any, family: int) -> bool:
-    import socket
-
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as knock:
-            knock.settimeout(_KNOCK_TIMEOUT_SECONDS)
-            knock.connect(address)
-            knock.sendall(_KNOCK)
-            return bool(knock.recv(1))
-    except OSError:
-        return False

@@ -14,7 +14,6 @@ from crontabber.config.config_file import option_given
 from crontabber.config.logging_options import logging_level, logging_required_config
 from crontabber.config.manager import configuration, help_without_configuration
 from crontabber.config.options import asks_for
-from crontabber.connection_factory import cancel_running_statements
 from crontabber.errors import AppDetailMissingError, CrontabberError, ExitCode, Interrupted, OutputError
 from crontabber.output.logger import DEBUG, LoggerWrapper, lowest_level, setup_logger, tear_down_logger
 from crontabber.output.messages import explained, masked, message_for
@@ -22,6 +21,7 @@ from crontabber.output.secrets import SecretMask, mask_of
 from crontabber.process import streams
 from crontabber.process.collector import gc_paused, unfreeze
 from crontabber.process.signals import INTERRUPTION
+from crontabber.store.connections import cancel_running_statements
 
 __all__ = [
     "App",

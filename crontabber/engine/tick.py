@@ -13,6 +13,7 @@ from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
 from crontabber.rules.schedule import is_due
 from crontabber.store.claims import Claim, RowLevelLockError
+from crontabber.store.connections import cut_off_forked_children
 
 
 class Tick:
@@ -76,6 +77,7 @@ class Runner:
 
         Stops before the next job once a signal has asked for it. StateDatabaseError if the state is out of reach.
         """
+        cut_off_forked_children()
         with INTERRUPTION.deferred():
             tick = Tick(self._clock(), self._store.states())
             for job in jobs:

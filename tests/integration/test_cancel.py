@@ -4,7 +4,8 @@ import threading
 import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_INTRANS
 
-from crontabber.connection_factory import ConnectionFactory, cancel_running_statements
+from crontabber.connection_factory import ConnectionFactory
+from crontabber.store.connections import cancel_running_statements
 from tests.support import DatabaseTestCase, connect, connection_options
 
 # A minute is more than any of this takes: whoever waits that long waits for ever.

@@ -9,13 +9,14 @@ from unittest import mock
 
 import psycopg2
 
-from crontabber.connection_factory import ConnectionFactory, cancel_running_statements
+from crontabber.connection_factory import ConnectionFactory
 from crontabber.dbapi2_util import (
     SQLDidNotReturnSingleValue,
     execute_no_results,
     execute_query_iter,
     single_value_sql,
 )
+from crontabber.store.connections import cancel_running_statements
 from crontabber.transaction_executor import (
     TransactionExecutor,
     TransactionExecutorWithInfiniteBackoff,
