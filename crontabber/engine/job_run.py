@@ -88,7 +88,7 @@ class JobRun:
             outcome, state = self._settle(outcome)
         except (StateDatabaseError, Interrupted):
             result = as_text(outcome.failure) if outcome.failure else "success"
-            self._logger.error("%s: its result could not be stored. It was: %s", self._job.app_name, result)
+            self._logger.error("%s: could not store its result, which was: %s", self._job.app_name, result)
             raise
         finally:
             # Once it is stored: a slow Sentry must not keep the claim.
@@ -212,7 +212,7 @@ class JobRun:
             self._logger.info("%s ran in %.1f s; next run at %s", self._job.app_name, seconds, next_run)
             return
         self._logger.error(
-            "%s failed after %.1f s (%d in a row); to be tried again at %s\n%s",
+            "%s failed after %.1f s (%d in a row); next attempt at %s\n%s",
             self._job.app_name, seconds, state.error_count, next_run, as_text(outcome.failure),
         )  # fmt: skip
 
@@ -223,7 +223,7 @@ def _moment_of(success: Any, zone: tzinfo) -> datetime | None:
         return success
     if isinstance(success, date):
         return datetime.combine(success, time(), zone)
-    raise TypeError(f"main() yielded {success!r}: it has to be the datetime of a success")
+    raise TypeError(f"main() yielded {success!r}: expected the datetime of a success")
 
 
 def _is_success(error: BaseException) -> bool:

@@ -39,8 +39,8 @@ _DSN = (
     r"(?::\d{1,5})?(?:/[^\s/?#]+)*/[^\s/?#]+(?:\?[^\s#]*)?"
 )
 
-# With blanks, or what masks secrets would take it for one.
-NO_DSN = "sentry.dsn is no DSN: write https://KEY @ HOST/PROJECT without blanks"
+# With spaces, or it would be masked as a secret itself.
+NO_DSN = "sentry.dsn is not a valid DSN: write https://KEY @ HOST/PROJECT without spaces"
 
 Clean = Callable[[str], str]
 
@@ -88,7 +88,7 @@ class Sentry:
         SentryConfigurationError without a usable DSN, SentryDeliveryError if it cannot be delivered.
         """
         if not self._dsn:
-            raise SentryConfigurationError("there is no Sentry to test: sentry.dsn is not set")
+            raise SentryConfigurationError("cannot test Sentry: sentry.dsn is not set")
         try:
             raise SentryTest("crontabber was asked to test its connection to Sentry")
         except SentryTest as error:
@@ -112,7 +112,8 @@ class Sentry:
         dsn = re.fullmatch(_DSN, self._dsn)
         if dsn is None or not self._dsn.isascii():
             raise SentryConfigurationError(NO_DSN) from None
-        raise SentryDeliveryError(f"Sentry at {dsn['host']} took no report: {errand.why()}") from errand.failure
+        said = f"Sentry at {dsn['host']} did not accept the report: {errand.why()}"
+        raise SentryDeliveryError(said) from errand.failure
 
     def _capture(self, error: BaseException, app_name: str, clean: Clean) -> tuple[Any, Any]:
         """The client, and what it says of the event that it has delivered."""
@@ -151,7 +152,7 @@ class Sentry:
     def _lose_patience(self, seconds: float) -> None:
         self._patience -= max(seconds, 0)
         if self._patience <= 0:
-            self._logger.warning("Sentry has held the jobs back for too long: it gets no more errors in this run")
+            self._logger.warning("Sentry has delayed the jobs for too long: no more errors are sent to it in this run")
 
 
 def _clean_before_encoding(client: Any, clean: Clean) -> None:
@@ -203,7 +204,7 @@ class _Errand(threading.Thread):
     def why(self) -> str:
         """Why it was not delivered, on one line."""
         if self.failure is None:
-            return "it takes too long"
+            return "it took too long"
         return one_line(f"{type(self.failure).__name__}: {self.failure}")
 
 

@@ -36,7 +36,7 @@ class Transport:
             self._opener(url).open(request, timeout=self._timeout).close()
         except HTTPError as error:
             error.close()
-            raise Refused(f"it answers {error.code} ({error.headers.get('X-Sentry-Error') or error.reason})") from None
+            raise Refused(f"it answered {error.code} ({error.headers.get('X-Sentry-Error') or error.reason})") from None
 
     def _opener(self, url: str) -> Any:
         import ssl

@@ -80,10 +80,10 @@ class Claims:
             raise _ongoing(app_name, seen)
         if row[1] is None:
             self._unlock(app_name)
-            raise RowLevelLockError(f"{app_name!r} has been claimed by another crontabber since its state was read")
+            raise RowLevelLockError(f"another process claimed {app_name!r} first")
         state = state_from_row(row[1:])
         if died:
-            self._logger.warning("%s: %s. It is run now.", app_name, died)
+            self._logger.warning("%s: %s. Running it now.", app_name, died)
         return Claim(app_name, self._owner, now, _as_before(state, seen), died)
 
     def settle(self, claim: Claim, state: JobState, duration: timedelta, success: datetime | None,
@@ -135,7 +135,7 @@ class Claims:
                 # What has only read has no effects that a second run could double.
                 say = self._logger.warning if _has_written(cursor) else self._logger.debug
                 said = one_line(str(error))
-                say("%s: its success is not part of its transaction, but stored after it: %s", claim.app_name, said)
+                say("%s: its success is stored after its transaction, not in it: %s", claim.app_name, said)
                 return False
             if not cursor.fetchall():
                 raise _taken_over(claim)
@@ -188,7 +188,7 @@ class Claims:
                     raise
                 if is_of_the_connection(error.__cause__):
                     self._connection.drop()
-                say("%s: its result is not stored yet, trying again: %s", claim.app_name, error)
+                say("%s: could not store its result, retrying: %s", claim.app_name, error)
                 say = self._logger.debug
             if delay := min(next(delays), left):
                 INTERRUPTION.sleep(delay)
@@ -211,14 +211,14 @@ def _as_before(state: JobState, seen: JobState | None) -> JobState:
 def _obituary(seen: JobState, session_locks: bool) -> str:
     """Say whose unfinished run the row `seen` tells of, or that it is too old."""
     if not seen.owner or not session_locks:
-        return f"nobody has finished it{_since(seen)}, longer than crontabber.max_ongoing_age_hours allows"
+        return f"it has been marked as ongoing{_since(seen)}, longer than crontabber.max_ongoing_age_hours allows"
     host, _, pid = seen.owner.rpartition(":")
-    return f"its owner, process {pid} on {host}, ended without a result; it was ongoing{_since(seen)}"
+    return f"its owner, process {pid} on {host}, ended without a result; it had been running{_since(seen)}"
 
 
 def _ongoing(app_name: str, seen: JobState | None) -> OngoingJobError:
-    owner = (seen.owner if seen and seen.ongoing else None) or "another crontabber"
-    return OngoingJobError(f"{app_name!r} is being run by {owner}{_since(seen)}")
+    owner = (seen.owner if seen and seen.ongoing else None) or "another process"
+    return OngoingJobError(f"{app_name!r} is already running ({owner}{_since(seen)})")
 
 
 def _since(seen: JobState | None) -> str:
@@ -235,8 +235,7 @@ def _has_written(cursor: Any) -> bool:
 
 def _taken_over(claim: Claim) -> LostClaimError:
     return LostClaimError(
-        f"{claim.app_name!r} is no longer ours (another crontabber took it over, or it was reset, while it ran here):"
-        " this result is not stored"
+        f"{claim.app_name!r} was taken over by another process, or reset, while it ran here: its result is not stored"
     )
 
 

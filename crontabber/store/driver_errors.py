@@ -15,13 +15,12 @@ MAY_NOT_WRITE = (
 
 _ADVICE = {
     errorcodes.INSUFFICIENT_PRIVILEGE: "grant it to the role, or use a role that has it: crontabber writes to both of"
-    " its tables (SELECT, INSERT, UPDATE, DELETE; USAGE of the sequence crontabber_log_id_seq) and makes them on its"
+    " its tables (SELECT, INSERT, UPDATE, DELETE; USAGE of the sequence crontabber_log_id_seq) and creates them at its"
     " first start",
-    errorcodes.READ_ONLY_SQL_TRANSACTION: "it is a standby or was made read-only: jobs need a server that can be"
-    " written to",
+    errorcodes.READ_ONLY_SQL_TRANSACTION: "it is a standby or set to read-only: jobs need a server that accepts writes",
     errorcodes.DISK_FULL: "free some space on the server",
-    errorcodes.UNDEFINED_TABLE: "the tables were there when this run began",
-    errorcodes.INVALID_SCHEMA_NAME: "no schema of search_path exists, so there is no place for crontabber's tables",
+    errorcodes.UNDEFINED_TABLE: "the tables existed when this run began",
+    errorcodes.INVALID_SCHEMA_NAME: "no schema in search_path exists, so crontabber cannot create its tables",
 }
 
 
@@ -51,5 +50,5 @@ def explained(error: psycopg2.Error) -> StateDatabaseError:
     said = one_line(str(error)) or type(error).__name__
     advice = _ADVICE.get(error.pgcode or "")
     if advice is None and error.pgcode is None:
-        advice = "check host, port, dbname, user and password in the configuration, and that the server runs"
+        advice = "check host, port, dbname, user and password in the configuration, and whether the server is running"
     return StateDatabaseError(f"state database: {said}" + (f" ({advice})" if advice else ""))

@@ -42,7 +42,7 @@ def look(connection: StateConnection) -> ServerFacts:
     facts = _glance(connection) or _facts(connection.fetch(sql.CHECK_SCHEMA)[0])
     if facts.version < OLDEST_SERVER:
         version = f"{facts.version // 10000}.{facts.version // 100 % 100}"
-        raise StateDatabaseError(f"state database: PostgreSQL {version} is too old: 9.5 is needed")
+        raise StateDatabaseError(f"state database: PostgreSQL {version} is too old: crontabber needs 9.5 or later")
     return facts
 
 
@@ -61,8 +61,8 @@ def complete(connection: StateConnection, logger: Any) -> ServerFacts:
             return _facts(cursor.fetchone())
     except psycopg2.errors.UniqueViolation as error:
         raise StateDatabaseError(
-            "state database: the table crontabber has two rows of one app_name, so that its unique index cannot be"
-            f" made: delete all but one of each ({one_line(str(error))})"
+            "state database: several rows of the table crontabber have the same app_name, so its unique index cannot be"
+            f" created: keep one of them ({one_line(str(error))})"
         ) from error
     except psycopg2.Error as error:
         raise explained(error) from error

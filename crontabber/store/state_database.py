@@ -38,14 +38,14 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
         "transaction_executor_class",
         default="crontabber.transaction_executor.TransactionExecutor",
         from_string_converter=class_converter,
-        doc="the class that runs the transactions of whoever reads or changes the state as a mapping",
+        doc="the class that runs the transactions of code that uses the state as a mapping",
         reference_value_from="resource.postgresql",
     )
     required_config.add_option(
         "session_locks",
         default=True,
-        doc="hold an advisory lock of the session for each running job, so that a dead owner is noticed at once; set"
-        " to False behind a proxy that pools transactions, where max_ongoing_age_hours decides alone",
+        doc="hold a session advisory lock for each running job, so that a dead owner is noticed at once; set it to"
+        " False behind a proxy that pools transactions, where only max_ongoing_age_hours can tell",
     )
 
     def __init__(self, config: Any) -> None:
@@ -169,7 +169,7 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
         facts = schema.look(self.connection)
         if facts.read_only:
             raise StateDatabaseError(
-                "state database: the server is read-only (a standby, or made so): jobs need one that can be written to"
+                "state database: the server is read-only (a standby, or set to be): jobs need one that accepts writes"
             )
         if facts.missing():
             facts = schema.complete(self.connection, self.config.logger)

@@ -74,14 +74,14 @@ class FileClaims:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise OngoingJobError(f"{app_name!r} is being run by another crontabber") from None
+            raise OngoingJobError(f"{app_name!r} is already running (another process)") from None
         state = self.states.state(app_name)
         if (state and state.next_run) != (seen and seen.next_run):
-            raise RowLevelLockError(f"{app_name!r} was run by another crontabber in the same instant")
+            raise RowLevelLockError(f"another process claimed {app_name!r} first")
         self.locks[app_name] = lock
         died = f"its owner {state.owner} ended without a result" if state and state.ongoing else None
         if died:
-            self.logger.warning("%s: %s. It is run now.", app_name, died)
+            self.logger.warning("%s: %s. Running it now.", app_name, died)
         before = (state or JobState(app_name))._replace(depends_on=tuple(depends_on), ongoing=None, owner=None)
         self.states.store(before._replace(ongoing=now, owner=self.owner))
         return Claim(app_name, self.owner, now, before, died)
@@ -114,5 +114,5 @@ class FileClaims:
         """Who was reset, or taken over, meanwhile has nothing to store."""
         state = self.states.state(claim.app_name)
         if state is None or (state.owner, state.ongoing) != (claim.owner, claim.since):
-            raise LostClaimError(f"{claim.app_name!r} is no longer ours: this result is not stored")
+            raise LostClaimError(f"{claim.app_name!r} was taken over by another process, or reset, while it ran here: its result is not stored")
         return state

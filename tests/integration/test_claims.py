@@ -70,7 +70,7 @@ class TestOngoingElsewhere(FaultTestCase):
         tick = self.crontabber()
 
         self.assertEqual((tick.returncode, self.notes()), (3, ["other"]))
-        self.assertRegex(tick.stderr, rf"'patient' is being run by \S+:{first.pid} since ")
+        self.assertRegex(tick.stderr, rf"'patient' is already running \(\S+:{first.pid} since ")
         self.assertIn("child-of-patient is held back: its dependency 'patient' has not run yet", tick.stderr)
         self.give("enough")
         self.assertEqual(self.end_of(first).returncode, 0)
@@ -174,7 +174,7 @@ class TestDeadOwners(FaultTestCase):
         late = self.end_of(owner)
         self.assertEqual(late.returncode, 2)
         for app_name in ("patient", "patient-too"):
-            self.assertIn(f"WARNING - '{app_name}' is no longer ours", late.stderr)
+            self.assertIn(f"WARNING - '{app_name}' was taken over by another process", late.stderr)
         self.assert_at_rest()
 
     def test_one_of_this_host_that_lost_its_session_is_seen_to_live(self):
@@ -185,7 +185,7 @@ class TestDeadOwners(FaultTestCase):
         tick = self.crontabber()
 
         self.assertEqual((tick.returncode, self.notes()), (3, []), tick.stderr)
-        self.assertRegex(tick.stderr, rf"'patient' is being run by \S+:{owner.pid} since ")
+        self.assertRegex(tick.stderr, rf"'patient' is already running \(\S+:{owner.pid} since ")
         self.give("enough")
         self.assertEqual((self.end_of(owner).returncode, self.notes()), (0, ["patient"]))
         self.assert_at_rest()
@@ -232,5 +232,5 @@ class TestWithoutSessionLocks(FaultTestCase):
         tick = self.crontabber()
 
         self.assertEqual((tick.returncode, self.notes()), (0, ["patient"]))
-        self.assertRegex(tick.stderr, r"patient: nobody has finished it since .*, longer than crontabber.max_ongoing_age_hours")
+        self.assertRegex(tick.stderr, r"patient: it has been marked as ongoing since .*, longer than crontabber.max_ongoing_age_hours")
         self.assert_at_rest()

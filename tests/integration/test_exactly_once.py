@@ -118,7 +118,7 @@ class TestKills(ExactlyOnceTestCase):
                 process = self.start()
                 time.sleep(self.random.uniform(0, STARTING_SECONDS))
             self.kill(process)
-            self.assertNotIn("is being run by", process.stderr.read())
+            self.assertNotIn("is already running", process.stderr.read())
 
         self.assert_each_date_once()
 
@@ -135,7 +135,7 @@ class TestTerminatedClaims(ExactlyOnceTestCase):
         ends = [self.end_of(process) for process in processes]
 
         # Or the answer to its claim was lost: then it has not run the job, and says that the server went away.
-        said = ["'dates' is no longer ours" in end.stderr or "server closed the connection" in end.stderr for end in ends]
+        said = ["'dates' was taken over" in end.stderr or "server closed the connection" in end.stderr for end in ends]
         self.assertEqual(said, [True] * TERMINATIONS + [False], [end.stderr for end in ends])
         self.assert_each_date_once()
 

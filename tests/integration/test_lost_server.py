@@ -26,7 +26,7 @@ class TestLostServer(OwnServerTestCase):
                 self.assertEqual(self.row(app_name, "error_count", "next_run IS NOT NULL"), (error_count, True))
                 warnings = [line for line in end.stderr.splitlines() if " WARNING - " in line]
                 self.assertEqual(len(warnings), 1, end.stderr)
-                self.assertIn(f"{app_name}: its result is not stored yet, trying again: state database: ", warnings[0])
+                self.assertIn(f"{app_name}: could not store its result, retrying: state database: ", warnings[0])
                 self.assertEqual(self.sql("SELECT count(*) FROM crontabber_log WHERE app_name = %s", (app_name,)), [(1,)])
                 self.assert_at_rest()
                 (self.folder / "enough").unlink()
@@ -34,7 +34,7 @@ class TestLostServer(OwnServerTestCase):
 
     def test_where_it_does_not_come_back_the_result_is_in_the_log_and_the_next_tick_finds_the_dead_owner(self):
         for entry, app_name, result in (
-            ("Patient|1h", "patient", "It was: success"),
+            ("Patient|1h", "patient", "which was: success"),
             ("PatientFailure|1h", "patient-failure", "\n<class 'ValueError'>: No more patience"),
         ):
             with self.subTest(entry):
@@ -48,7 +48,7 @@ class TestLostServer(OwnServerTestCase):
                 end = self.end_of(process)
 
                 self.assertEqual(end.returncode, 1)
-                self.assertIn(f"ERROR - {app_name}: its result could not be stored. ", end.stderr)
+                self.assertIn(f"ERROR - {app_name}: could not store its result, which was: ", end.stderr)
                 self.assertIn(result, end.stderr)
                 told = [line for line in end.stderr.splitlines() if line.startswith("crontabber: ")]
                 self.assertEqual(len(told), 1, end.stderr)
@@ -65,7 +65,7 @@ class TestLostServer(OwnServerTestCase):
         self.crontabber()
         self.due("other")
         self.notes()
-        read_only = "crontabber: state database: the server is read-only (a standby, or made so): jobs need one that can be written to\n"
+        read_only = "crontabber: state database: the server is read-only (a standby, or set to be): jobs need one that accepts writes\n"
         self.restart_server(standby=True)
         with self.subTest("a standby"):
             tick = self.crontabber()
@@ -99,7 +99,7 @@ class TestLostServer(OwnServerTestCase):
 
         self.assertLess(time.monotonic() - began, 1)
         self.assertEqual(end.returncode, 143)
-        self.assertIn("ERROR - patient: its result could not be stored. It was: success", end.stderr)
+        self.assertIn("ERROR - patient: could not store its result, which was: success", end.stderr)
 
 
 class TestNoTransactionOfOurs(OwnServerTestCase):

@@ -194,7 +194,7 @@ class TestSentrytest(ModeTestCase):
 
         tested = self.crontabber("--sentrytest")
 
-        self.assert_said(tested, 1, "", "crontabber: there is no Sentry to test: sentry.dsn is not set\n")
+        self.assert_said(tested, 1, "", "crontabber: cannot test Sentry: sentry.dsn is not set\n")
 
     def test_a_server_that_takes_nothing_is_an_error(self):
         with SentryReceiver(answers=403) as sentry:
@@ -203,7 +203,7 @@ class TestSentrytest(ModeTestCase):
             tested = self.crontabber("--sentrytest")
 
         self.assertEqual((tested.returncode, tested.stdout), (1, ""))
-        self.assertRegex(tested.stderr, r"\Acrontabber: Sentry at 127.0.0.1 took no report: .*\n\Z")
+        self.assertRegex(tested.stderr, r"\Acrontabber: Sentry at 127.0.0.1 did not accept the report: .*\n\Z")
         self.assertNotIn(KEY, tested.stderr)
 
 
@@ -225,7 +225,7 @@ class TestSentryInATick(ModeTestCase):
     def test_a_server_that_is_down_or_no_dsn_at_all_fails_no_tick(self):
         with SentryReceiver() as sentry:
             gone = sentry.dsn()
-        for dsn, said in ((gone, ""), ("not-a-dsn", "sentry.dsn is no DSN")):
+        for dsn, said in ((gone, ""), ("not-a-dsn", "sentry.dsn is not a valid DSN")):
             with self.subTest(dsn):
                 self.ini("nightly.Foo|1d\nnightly.Sad|1d", f"[sentry]\ndsn={dsn}")
                 self.crontabber("--reset-job=sad")

@@ -189,7 +189,7 @@ class TestOngoing(OriginalTestCase):
         tick = self.crontabber()
 
         self.assertEqual((tick.returncode, self.ran()), (0, ["foo again"]))
-        self.assertRegex(tick.stderr, r"WARNING - foo: nobody has finished it since .*max_ongoing_age_hours")
+        self.assertRegex(tick.stderr, r"WARNING - foo: it has been marked as ongoing since .*max_ongoing_age_hours")
         self.assertEqual(self.row("foo", "ongoing", "owner", "error_count"), (None, None, 0))
         self.assertEqual(self.sql("SELECT exc_type LIKE '%OwnerDiedError%' FROM crontabber_log ORDER BY id"), [(True,), (None,)])
 
@@ -213,7 +213,7 @@ class TestOngoing(OriginalTestCase):
         forced = self.crontabber("--job=foo", "--force")
 
         self.assertEqual((forced.returncode, self.ran()), (3, []))
-        self.assertRegex(forced.stderr, r"(?m)^\S+ \S+ INFO - 'foo' is being run by another crontabber since [\d-]+ [\d:+]+\n\Z")
+        self.assertRegex(forced.stderr, r"(?m)^\S+ \S+ INFO - 'foo' is already running \(another process since [\d-]+ [\d:+]+\)\n\Z")
 
     def test_it_can_be_reset(self):
         self.make()

@@ -238,5 +238,5 @@ class TestWholeStateClass(OwnClassTestCase):
         after = self.crontabber()
 
         self.assertEqual((beside.returncode, after.returncode), (3, 0), beside.stderr + after.stderr)
-        self.assertRegex(after.stderr, r"WARNING - slow: its owner .*:\d+ ended without a result\. It is run now\.\n")
+        self.assertRegex(after.stderr, r"WARNING - slow: its owner .*:\d+ ended without a result\. Running it now\.\n")
         self.assertEqual(self.ran(), ["slow the first time", "slow again"])

@@ -25,7 +25,7 @@ RAISED = {
     "Cancelled": ("<class 'asyncio.exceptions.CancelledError'>", ""),
     "ModuleIsGone": ("<class 'gone_by_now.Lost'>", "where from?"),
     "OurOwnError": ("<class 'crontabber.errors.StateDatabaseError'>", "of the job's own making"),
-    "YieldsAText": ("<class 'TypeError'>", "main() yielded 'soon': it has to be the datetime of a success"),
+    "YieldsAText": ("<class 'TypeError'>", "main() yielded 'soon': expected the datetime of a success"),
     "ExitsOddly": ("<class 'SystemExit'>", None),
     "ClosesItsTransaction": ("<class 'psycopg2.InterfaceError'>", "connection already closed"),
 }

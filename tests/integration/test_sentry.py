@@ -22,8 +22,8 @@ from tests.integration.sentry_receiver import KEY, SECRET, SentryReceiver
 ROOT = Path(__file__).parents[2]
 RELEASE = "1.2.3"
 NOT_SENT = "DEBUG Failed to capture and send error to Sentry"
-GIVEN_UP = "WARNING Sentry has held the jobs back for too long: it gets no more errors in this run"
-NO_DSN = "WARNING sentry.dsn is no DSN: write https://KEY @ HOST/PROJECT without blanks; errors are not sent to Sentry"
+GIVEN_UP = "WARNING Sentry has delayed the jobs for too long: no more errors are sent to it in this run"
+NO_DSN = "WARNING sentry.dsn is not a valid DSN: write https://KEY @ HOST/PROJECT without spaces; errors are not sent to Sentry"
 
 
 def load_raven() -> ModuleType:
@@ -436,19 +436,19 @@ class TestSentry(unittest.TestCase):
     def test_a_test_without_a_usable_sentry_says_what_is_wrong(self) -> None:
         receiver = self.receiver(401, {"X-Sentry-Error": "\x1b[2Jthat key\tis unknown"})
         cases = [
-            (None, SentryConfigurationError, "there is no Sentry to test: sentry.dsn is not set"),
-            ("nonsense", SentryConfigurationError, "sentry.dsn is no DSN: write https://KEY @ HOST/PROJECT without blanks"),
+            (None, SentryConfigurationError, "cannot test Sentry: sentry.dsn is not set"),
+            ("nonsense", SentryConfigurationError, "sentry.dsn is not a valid DSN: write https://KEY @ HOST/PROJECT without spaces"),
             (
                 receiver.dsn(),
                 SentryDeliveryError,
-                "Sentry at 127.0.0.1 took no report: Refused: it answers 401 ( [2Jthat key is unknown)",
+                "Sentry at 127.0.0.1 did not accept the report: Refused: it answered 401 ( [2Jthat key is unknown)",
             ),
-            (self.receiver(None).dsn(), SentryDeliveryError, "Sentry at 127.0.0.1 took no report: it takes too long"),
+            (self.receiver(None).dsn(), SentryDeliveryError, "Sentry at 127.0.0.1 did not accept the report: it took too long"),
         ]
         for dsn, error_class, text in cases:
             with self.subTest(dsn=dsn), self.assertRaises(error_class) as caught:
                 self.sentry(dsn, patience=0.5).send_test()
-            self.assertIn(str(caught.exception), (text, text.replace("it takes too long", "TimeoutError: timed out")))
+            self.assertIn(str(caught.exception), (text, text.replace("it took too long", "TimeoutError: timed out")))
 
     # TLS
 

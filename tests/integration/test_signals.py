@@ -90,7 +90,7 @@ class TestWhileAJobRuns(SignalTestCase):
             end = self.told_to_end(process)
 
         self.assertEqual(end.returncode, 143)
-        self.assertIn("ERROR - patient: its result could not be stored. It was: success", end.stderr)
+        self.assertIn("ERROR - patient: could not store its result, which was: success", end.stderr)
         self.assertIn(f"process {process.pid} on", self.crontabber().stderr)
 
 
