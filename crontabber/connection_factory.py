@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL through psycopg2, made from options that leave to libpq what they do not say."""
+"""Connect to PostgreSQL with psycopg2. Options that are empty are left to libpq."""
 
 import os
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from psycopg2.extensions import QueryCanceledError, make_dsn, parse_dsn
 OPTIONS = ("host", "port", "dbname", "user", "password")
 
 CONNECT_TIMEOUT_SECONDS = 10
-# A peer that vanished without a word is noticed after two minutes, not after the two hours of most systems.
+# Notice a peer that has vanished after two minutes, not after the two hours of most systems.
 KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 6}
 
-# How libpq tells of a connection that broke where psycopg2 finds no better class for it. Servers give a code, too.
+# How libpq reports a broken connection when psycopg2 raises a plain DatabaseError; errors of a server have a code.
 LOST_CONNECTION_TEXTS = (
     "SSL SYSCALL error",
     "SSL connection has been closed",
@@ -28,7 +28,7 @@ LOST_CONNECTION_TEXTS = (
 
 
 class Dsn(str):
-    """A connection string for libpq, which does not show its password in logs, messages and tracebacks."""
+    """A connection string for libpq that hides its password in logs, messages and tracebacks."""
 
     def __repr__(self) -> str:
         shown: dict[str, Any] = parse_dsn(self)
@@ -43,9 +43,9 @@ class Dsn(str):
 
 
 class ConnectionFactory(RequiredConfig):
-    """Call it for a connection that is closed at the end of the block: `with factory() as connection:`.
+    """Creates connections; `with factory() as connection:` closes one at the end of the block.
 
-    An option that is empty is left out, so that libpq's own defaults apply: PGHOST and the like, .pgpass, a service.
+    An empty option is left out, so that libpq's defaults apply: PGHOST and the like, ~/.pgpass, a service file.
     """
 
     required_config = Namespace()
@@ -82,25 +82,25 @@ class ConnectionFactory(RequiredConfig):
     )
 
     IntegrityError: ClassVar[type[Exception]] = psycopg2.IntegrityError
-    # The connection is at fault, or the server's condition: the same may work on a new connection, or later.
+    # The connection or the server is at fault: the same may work on a new connection, or later.
     operational_exceptions: ClassVar[tuple[type[Exception], ...]] = (
         psycopg2.OperationalError,
         psycopg2.InterfaceError,
         psycopg2.errors.IdleInTransactionSessionTimeout,
         TimeoutError,
     )
-    # Operational only if they tell of a lost connection.
+    # Operational only if they report a lost connection.
     conditional_exceptions: ClassVar[tuple[type[Exception], ...]] = (psycopg2.DatabaseError,)
 
     def __init__(self, config: Any, local_config: Any = None) -> None:
-        """`local_config`, a mapping, takes the place of `config` where a subclass knows the options better."""
+        """`local_config`, a mapping, replaces `config` as the source of the options: for subclasses."""
         self.config = config
         self.dsn = _dsn(config if local_config is None else local_config)
         self.pool: dict[str, Any] = {}
 
     @contextmanager
     def __call__(self, name: str | None = None) -> Iterator[Any]:
-        """A connection that is closed at the end of the block, however it ends; what is not committed is lost."""
+        """Open a connection and close it at the end of the block; whatever is not committed is lost."""
         connection = self.connection(name)
         try:
             yield connection
@@ -108,7 +108,7 @@ class ConnectionFactory(RequiredConfig):
             self.close_connection(connection)
 
     def connection(self, name: str | None = None) -> Any:
-        """A new connection, to be closed by whoever asked; with a name, the one of that name while it is open."""
+        """Return a new connection, which the caller closes; with a name, the open one of that name if there is one."""
         if name is None:
             return psycopg2.connect(self.dsn)
         if name not in self.pool or self.pool[name].closed:
@@ -116,22 +116,22 @@ class ConnectionFactory(RequiredConfig):
         return self.pool[name]
 
     def close_connection(self, connection: Any, force: bool = False) -> None:
-        """Close it. A subclass may keep it for the next one who asks, unless `force` says that it is broken."""
+        """Close it. A subclass may keep it for the next caller, unless `force` says that it is broken."""
         for name in [name for name, pooled in self.pool.items() if pooled is connection]:
             del self.pool[name]
         connection.close()
 
     def close(self) -> None:
-        """Close the connections that have a name."""
+        """Close every named connection."""
         for connection in list(self.pool.values()):
             self.close_connection(connection, force=True)
 
     def force_reconnect(self) -> None:
-        """Whoever asks from now on gets a new connection."""
+        """Have the next caller get a new connection."""
         self.close()
 
     def is_operational_exception(self, error: BaseException) -> bool:
-        """Might the same work on a new connection, or later? Not if somebody had the statement cancelled."""
+        """True if the same may work on a new connection, or later. False for a statement that was cancelled."""
         if isinstance(error, QueryCanceledError):
             return False
         if isinstance(error, self.operational_exceptions):
@@ -142,7 +142,7 @@ class ConnectionFactory(RequiredConfig):
 
 
 def _dsn(options: Any) -> Dsn:
-    """libpq lets PGAPPNAME go before the fallback by itself, but what is in the string go before PGCONNECT_TIMEOUT."""
+    """Return the connection string. PGCONNECT_TIMEOUT has to be respected here; libpq itself respects PGAPPNAME."""
     parts: dict[str, Any] = {name: value for name in OPTIONS if (value := options.get(name)) not in (None, "")}
     if "PGCONNECT_TIMEOUT" not in os.environ:
         parts["connect_timeout"] = CONNECT_TIMEOUT_SECONDS

@@ -1,1 +1,1 @@
-"""One tick: which jobs run, how each runs, and what is stored of it."""
+"""A tick: choose the jobs to run, run them, store how each ended."""

@@ -1,4 +1,4 @@
-"""What a job raised, as text that can be stored and as an exception that can be sent, whatever its own code does."""
+"""Turn what a job raised into text that can be stored, or a copy that can be sent. Its own code may do anything."""
 
 from collections.abc import Callable
 from types import TracebackType
@@ -8,9 +8,9 @@ from crontabber.rules.job_state import Failure
 from crontabber.rules.text import both_ends
 from crontabber.store.rows import storable
 
-# Characters of a traceback or a message that are kept: half of them from each end.
+# Characters kept of a traceback or a message, half of them from each end.
 LIMIT = 64 * 1024
-# Exceptions of a chain of causes that are sent.
+# Exceptions copied of a chain of causes.
 CHAIN = 10
 
 UNSPEAKABLE = "<an exception whose str() raises>"
@@ -18,7 +18,7 @@ NAMELESS = "<an exception class whose name raises>"
 
 
 def failure_of(error: BaseException, mask: Callable[[str], str] = str) -> Failure:
-    """The failure that `error` is. `mask` takes secrets out of a text. Never raises anything."""
+    """Return `error` as text; `mask` removes secrets. Never raises."""
     error_type = type(error)
     return Failure(
         type=_storable(_attempt(lambda: repr(error_type), "<an exception class whose repr() raises>"), mask),
@@ -28,14 +28,14 @@ def failure_of(error: BaseException, mask: Callable[[str], str] = str) -> Failur
 
 
 def as_text(failure: Failure) -> str:
-    """The failure as Python itself would show it."""
+    """Return the failure as Python itself would print it."""
     return f"Traceback (most recent call last):\n{failure.traceback}\n{failure.type}: {failure.value}"
 
 
 def harmless_copy(error: BaseException, clean: Callable[[str], str]) -> BaseException:
-    """Return a copy of `error` and its causes that runs none of their code: same names and frames, texts made `clean`.
+    """Return a copy of `error` and its causes that runs none of their code: same names and frames, cleaned texts.
 
-    Call it outside the main thread: a str() may take for ever, and one that calls sys.exit() becomes a text.
+    Call it outside the main thread: a str() of theirs may never return.
     """
     copy: BaseException | None = None
     for each in reversed(_chain(error)):
@@ -67,17 +67,17 @@ def _storable(text: str, mask: Callable[[str], str]) -> str:
 
 
 def _formatted(error: BaseException) -> str:
-    """The traceback as --list-jobs shows it, between the heading and the exception that it prints itself."""
+    """Return the traceback without its heading and its last line, which --list-jobs prints itself."""
     import traceback
 
-    whole = traceback.TracebackException(type(error), error, _from_the_job_on(error.__traceback__))
+    whole = traceback.TracebackException(type(error), error, _from_first_foreign_frame(error.__traceback__))
     text = "".join(whole.format())
     text = text.removeprefix("Traceback (most recent call last):\n")
     return text.removesuffix("".join(whole.format_exception_only())).rstrip("\n")
 
 
-def _from_the_job_on(frames: TracebackType | None) -> TracebackType | None:
-    """Our own frames, which are the same for every job, are left out before the first one of someone else's."""
+def _from_first_foreign_frame(frames: TracebackType | None) -> TracebackType | None:
+    """Skip our own frames at the start: they are the same for every job."""
     frame = frames
     while frame is not None and frame.tb_frame.f_code.co_filename.startswith(OURS):
         frame = frame.tb_next
@@ -87,5 +87,5 @@ def _from_the_job_on(frames: TracebackType | None) -> TracebackType | None:
 def _attempt(describe: Callable[[], str], otherwise: str) -> str:
     try:
         return describe()
-    except BaseException:  # The exception's own code ran and raised what it likes, or memory did not suffice.
+    except BaseException:  # The exception's own code may raise anything, and memory may run out.
         return otherwise

@@ -1,4 +1,4 @@
-"""One run of one job under a claim: compute the outcome, then store it."""
+"""Run one job under its claim: compute the outcome, then store it."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -24,8 +24,9 @@ from crontabber.store.rows import as_mapping
 
 
 class RunSettings(NamedTuple):
-    """What every run needs. `report_error` gets an error and the app_name it came from; `mask` takes secrets out;
-    `progress` gets the app_name of a backfill and the number of its dates, and gives what is told of each of them."""
+    """What every run needs. `report_error` takes an error and the app_name of its job; `mask` removes secrets from a
+    text; `progress` takes the app_name of a backfill job and its number of dates, and yields a function to call with
+    each date that is done."""
 
     logger: Any
     clock: Callable[[], datetime]
@@ -38,7 +39,7 @@ class RunSettings(NamedTuple):
 
 
 class Occasion(NamedTuple):
-    """Why and when a job runs: the row as claimed, None on a first run; when its tick began; is it by force?"""
+    """Why and when a job runs: the row as claimed (None: first run), the start of the tick, whether it is forced."""
 
     before: JobState | None
     tick_started: datetime
@@ -46,7 +47,7 @@ class Occasion(NamedTuple):
 
 
 def state_after(job: Job, occasion: Occasion, outcome: Outcome, zone: tzinfo, retry_after: timedelta) -> JobState:
-    """The state of a job after a run, with its next run."""
+    """Return the state of a job after a run, including its next run."""
     before, started, forced = occasion.before, outcome.started, occasion.forced
     if outcome.failure:
         next_run = next_run_after_failure(outcome.finished, retry_after)
@@ -61,7 +62,7 @@ def state_after(job: Job, occasion: Occasion, outcome: Outcome, zone: tzinfo, re
 
 
 class JobRun:
-    """Computes the outcome, then stores it."""
+    """One run of one job."""
 
     def __init__(self, store: Any, settings: RunSettings, job: Job, claim: Claim, occasion: Occasion) -> None:
         self._store = store
@@ -74,14 +75,14 @@ class JobRun:
         self._last_success: datetime | None = None
         self._error: BaseException | None = None
         self._failure: Failure | None = None
-        # Since when the date that is running now has been running.
+        # When the current date started.
         self._date_started = claim.since
-        # What the job's own transaction has stored already: the date, or the whole new state.
+        # What the job's own transaction has stored: a date, or the whole new state.
         self._stored_date: datetime | None = None
         self._stored_state: JobState | None = None
 
     def complete(self) -> JobState:
-        """Execute and settle; the new state. LostClaimError if the job was taken over meanwhile."""
+        """Execute and settle. Return the new state. LostClaimError if another process has taken over the job."""
         with process_state_restored(self._logger):
             outcome = self._execute()
         try:
@@ -91,22 +92,22 @@ class JobRun:
             self._logger.error("%s: could not store its result, which was: %s", self._job.app_name, result)
             raise
         finally:
-            # Once it is stored: a slow Sentry must not keep the claim.
+            # Report after storing: a slow Sentry must not hold the claim.
             if self._error is not None:
                 self._settings.report_error(self._error, self._job.app_name)
-        self._tell(outcome, state)
+        self._log(outcome, state)
         return state
 
     def _execute(self) -> Outcome:
-        """Run the job to its end. Each date of a backfill is stored as it succeeds."""
+        """Run the job to its end. Store each date of a backfill as it succeeds."""
         successes = self._successes()
         with self._settings.progress(self._job.app_name, self._number_of_dates()) as advance:
-            while self._has_another(successes):
+            while self._reaches_success(successes):
                 self._settle_date()
                 if self._last_success is not None:
                     advance(self._last_success)
                 if INTERRUPTION.signum and not self._job.is_backfill:
-                    break  # Asked to end, it has ended with a success.
+                    break  # A signal asked it to end, and it ended with a success.
         return Outcome(self._claim.since, self._settings.clock(), self._last_success, self._failure)
 
     def _number_of_dates(self) -> int:
@@ -115,11 +116,11 @@ class JobRun:
         return count_backfill_dates(self._job.schedule, self._occasion.before, self._claim.since, self._store.zone)
 
     def _successes(self) -> Iterator[datetime]:
-        """A generator, so that making the instance is already part of what may fail."""
+        """Yield the job's successes. A generator, so that a constructor that raises is a failure of the job, too."""
         yield from self._instance().main()
 
-    def _has_another(self, successes: Iterator[datetime]) -> bool:
-        """Let the job run up to its next success. The only place that catches what a job raises."""
+    def _reaches_success(self, successes: Iterator[datetime]) -> bool:
+        """Run the job up to its next success; False if it has ended. The only place that catches what jobs raise."""
         try:
             with child_ends_here(), INTERRUPTION.allowed():
                 self._last_success = _moment_of(next(successes), self._store.zone)
@@ -127,7 +128,7 @@ class JobRun:
             return False
         except LostClaimError:
             raise
-        # BaseException: asyncio's CancelledError and a bare KeyboardInterrupt come from jobs, too.
+        # BaseException: jobs also raise asyncio's CancelledError and KeyboardInterrupt.
         except BaseException as error:
             if not _is_success(error):
                 self._failure = self._failed(error)
@@ -155,15 +156,15 @@ class JobRun:
         return state_after(self._job, self._occasion, outcome, self._store.zone, self._settings.retry_after)
 
     def _settle_date(self) -> None:
-        """Each date of a backfill is stored as it succeeds, by us or by the job's own transaction."""
+        """Store the date that has just succeeded, unless the job's own transaction has done so."""
         now, date = self._settings.clock(), self._last_success
         if self._job.is_backfill and date is not None and self._stored_date != date:
             self._store.claims.settle_date(self._claim, date, now - self._date_started)
         self._date_started = now
 
     def _store_in_transaction(self, connection: Any, *args: Any) -> None:
-        """Store the success inside the job's own transaction, if that is on the state's own database: then the job's
-        effects and "this is done" are committed together, or not at all."""
+        """Store the success inside the job's own transaction if that is on the state's own database: then the job's
+        effects and its success are committed together or not at all."""
         end_if_forked(self._pid)
         if not self._store.claims.is_own_database(connection):
             return
@@ -187,8 +188,8 @@ class JobRun:
         return stored is not False  # Other state classes may return nothing.
 
     def _settle(self, outcome: Outcome) -> tuple[Outcome, JobState]:
-        """Store how the run ended. Return what counts: a success that the job's own transaction has committed stays
-        one, whatever came after."""
+        """Store how the run ended. Return what counts: a success that the job's own transaction has committed remains
+        one, whatever happened later."""
         already_committed = self._state_committed_by_job()
         if already_committed is not None:
             self._store.claims.give_up(self._claim)
@@ -204,8 +205,8 @@ class JobRun:
         state = self._stored_state
         return state if state is not None and self._store.claims.was_settled(self._claim, state) else None
 
-    def _tell(self, outcome: Outcome, state: JobState) -> None:
-        """One line a job, and the traceback of a failed one."""
+    def _log(self, outcome: Outcome, state: JobState) -> None:
+        """Log one line, and the traceback of a failure."""
         seconds = (outcome.finished - outcome.started).total_seconds()
         next_run = f"{state.next_run.astimezone(self._store.zone):%Y-%m-%d %H:%M}" if state.next_run else "never"
         if outcome.failure is None:
@@ -218,7 +219,7 @@ class JobRun:
 
 
 def _moment_of(success: Any, zone: tzinfo) -> datetime | None:
-    """What a job's own `main` yields: a datetime, or a date, or None. TypeError for anything else."""
+    """Return what a job's own `main` yielded, a datetime, a date or None, as a datetime. TypeError for the rest."""
     if success is None or isinstance(success, datetime):
         return success
     if isinstance(success, date):
@@ -227,7 +228,7 @@ def _moment_of(success: Any, zone: tzinfo) -> datetime | None:
 
 
 def _is_success(error: BaseException) -> bool:
-    """sys.exit(0). The code of an exit may be anything, and do anything when it is looked at."""
+    """True for sys.exit(0). The exit code may be any object, and raise when it is compared."""
     try:
         return isinstance(error, SystemExit) and error.code in (0, None)
     except Exception:

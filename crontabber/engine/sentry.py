@@ -1,6 +1,6 @@
-"""Sends errors to a Sentry server: the only module that knows raven, and whether there is a DSN to send to.
+"""Send errors to Sentry. Only this module knows raven, and whether a DSN is configured.
 
-Whatever Sentry, raven or the error itself do, a tick goes on: within a few seconds, in silence on stderr.
+Whatever Sentry, raven or the error do, the tick goes on within a few seconds and nothing appears on stderr.
 """
 
 import logging
@@ -23,15 +23,15 @@ from crontabber.process.signals import INTERRUPTION
 from crontabber.rules.text import both_ends, one_line
 from crontabber.store.rows import storable
 
-# Seconds by which all reports of one process together may hold its jobs back. One that is delivered counts only for
-# what it took beyond USUAL_SECONDS: many failing jobs are no reason to give up a Sentry that works.
+# How long all reports of one process together may delay its jobs. The first USUAL_SECONDS of a delivered report do not
+# count: many failing jobs are no reason to give up on a Sentry that works.
 PATIENCE_SECONDS = 5.0
 USUAL_SECONDS = 0.5
-# Someone who sends SIGTERM waits less; and how often to look whether someone did.
+# After a signal we wait no longer than this; how often we check for one.
 SECONDS_AFTER_SIGNAL = 0.4
 POLL_SECONDS = 0.05
 
-# What is kept of a text, half of it from each end.
+# Characters kept of a text, half of them from each end.
 CHARACTERS = 8 * 1024
 
 _DSN = (
@@ -46,8 +46,8 @@ Clean = Callable[[str], str]
 
 
 class Sentry:
-    """Where errors are reported to. `load_raven` is called when there is something to send, for importing it takes as
-    long as a whole tick; `mask` takes the configuration's secrets out of a text."""
+    """Reports errors. `load_raven` is called when there is something to send, because importing raven takes as long as
+    a whole tick; `mask` removes the configuration's secrets from a text."""
 
     def __init__(
         self, dsn: str | None, release: str, load_raven: Callable[[], ModuleType], logger: Any,
@@ -62,13 +62,13 @@ class Sentry:
 
     @classmethod
     def configured(cls, config: Any, release: str, load_raven: Callable[[], ModuleType]) -> "Sentry":
-        """As the options of `config` say. Of the two for the DSN, `sentry.dsn` comes before `secrets.sentry.dsn`."""
+        """Create one from the options in `config`; `sentry.dsn` wins over `secrets.sentry.dsn`."""
         places = (config.get("sentry"), (config.get("secrets") or {}).get("sentry"))
         dsn = next((str(options["dsn"]) for options in places if options and options.get("dsn")), None)
         return cls(dsn, release, load_raven, config.logger, SecretMask(config))
 
     def report(self, error: BaseException, app_name: str) -> None:
-        """Send what the job `app_name` raised, and log the reference. Raises nothing but what a signal raises."""
+        """Send what the job `app_name` raised, and log the reference. Raises nothing but Interrupted."""
         if not self._dsn or self._patience <= 0:
             return
         try:
@@ -83,7 +83,7 @@ class Sentry:
             self._logger.info(f"Error captured in Sentry. Reference: {reference}")
 
     def send_test(self) -> str:
-        """Send an error that only says that it is a test, log its identifier and return it.
+        """Send a test error, log its identifier and return it.
 
         SentryConfigurationError without a usable DSN, SentryDeliveryError if it cannot be delivered.
         """
@@ -97,26 +97,26 @@ class Sentry:
         return identifier
 
     def _send(self, error: BaseException, app_name: str) -> str:
-        """The reference of the delivered report. The errors as in `send_test`; none holds a secret."""
+        """Send a report and return its reference. Errors as in `send_test`; none contains a secret."""
         clean = self._cleaner()
         errand = _Errand(lambda: self._capture(error, app_name, clean), lambda failure: harmless_copy(failure, clean))
         started = time.monotonic()
-        with _raven_kept_quiet(self._logger, clean):
-            errand.run_for(self._patience)
+        with _quiet_raven(self._logger, clean):
+            errand.wait_for(self._patience)
             seconds = time.monotonic() - started
-            self._lose_patience(seconds - USUAL_SECONDS if errand.delivered else seconds)
+            self._use_patience(seconds - USUAL_SECONDS if errand.delivered else seconds)
             if errand.delivered:
-                # Not part of the errand: it warns, which an errand given up must not do when nobody listens any more.
+                # Not in the errand's thread: it warns, and one we gave up on would warn when nothing catches it.
                 client, captured = errand.result
                 return str(client.get_ident(captured))
         dsn = re.fullmatch(_DSN, self._dsn)
         if dsn is None or not self._dsn.isascii():
             raise SentryConfigurationError(NO_DSN) from None
-        said = f"Sentry at {dsn['host']} did not accept the report: {errand.why()}"
+        said = f"Sentry at {dsn['host']} did not accept the report: {errand.reason()}"
         raise SentryDeliveryError(said) from errand.failure
 
     def _capture(self, error: BaseException, app_name: str, clean: Clean) -> tuple[Any, Any]:
-        """The client, and what it says of the event that it has delivered."""
+        """Deliver the event. Return the client, and what its capture returned."""
         copy = harmless_copy(error, clean)
         client = self._load_raven().Client(
             dsn=self._dsn,
@@ -124,15 +124,15 @@ class Sentry:
             tags={"app_name": app_name},
             transport=partial(Transport, self._patience),
             raise_send_errors=True,
-            # What raven would otherwise do to the whole process.
+            # Otherwise raven changes the whole process.
             install_sys_hook=False,
             install_logging_hook=False,
             hook_libraries=(),
             enable_breadcrumbs=False,
-            # No list of names can tell which local variable holds a secret; and their repr() is code of the job's.
+            # No list of names tells which local variables are secret, and their repr() would run code of the job.
             capture_locals=False,
             processors=("raven.processors.RemoveStackLocalsProcessor", "raven.processors.SanitizePasswordsProcessor"),
-            # By default it is sys.argv, passwords included.
+            # The default is sys.argv, passwords included.
             context={},
         )
         _clean_before_encoding(client, clean)
@@ -143,32 +143,32 @@ class Sentry:
         mask = masker([self._dsn, *keys, *secrets_in(os.environ)])
 
         def clean(text: str) -> str:
-            # Shortened to much more than is kept before, and to what is kept after: no half of a secret remains.
+            # First shorten to much more than is kept, then mask, then shorten: so no half of a secret remains.
             text = both_ends(text, 8 * CHARACTERS)
             return both_ends(storable(mask(self._mask(text))), CHARACTERS)
 
         return clean
 
-    def _lose_patience(self, seconds: float) -> None:
+    def _use_patience(self, seconds: float) -> None:
         self._patience -= max(seconds, 0)
         if self._patience <= 0:
             self._logger.warning("Sentry has delayed the jobs for too long: no more errors are sent to it in this run")
 
 
 def _clean_before_encoding(client: Any, clean: Clean) -> None:
-    """Change this one client, whose class may be any that a test suite has put in the place of raven's."""
+    """Change `client` alone, not its class: test suites replace raven.Client with classes of their own."""
     encode = getattr(client, "encode", None)
     if encode is not None:
         client.encode = lambda event: encode(cleaned(event, clean))
 
 
 class SentryTest(Exception):
-    """What `--sentrytest` sends."""
+    """The error that `--sentrytest` sends."""
 
 
 class _Errand(threading.Thread):
-    """Runs `act` apart, so that nobody has to wait for its end: neither a look-up of a name nor a str() of the job's
-    can be given a time limit otherwise. A failure is kept as what `explain` makes of it."""
+    """Runs `act` in a thread, so that we can stop waiting for it: a DNS lookup or the str() of a job's error accepts no
+    time limit. `explain` turns a failure into the exception that is kept."""
 
     def __init__(self, act: Callable[[], Any], explain: Callable[[BaseException], BaseException]) -> None:
         super().__init__(name="crontabber-sentry", daemon=True)
@@ -180,7 +180,7 @@ class _Errand(threading.Thread):
         self.failure: BaseException | None = None
 
     def run(self) -> None:
-        # BaseException: the job's own code runs in here, and what a thread raises goes to stderr.
+        # BaseException: code of the job runs here, and Python prints what a thread raises on stderr.
         with suppress(BaseException):
             try:
                 self.result = self._act()
@@ -189,11 +189,11 @@ class _Errand(threading.Thread):
                 self.failure = self._explain(failure)
         self._done.set()
 
-    def run_for(self, seconds: float) -> None:
-        """Return when it is done, after `seconds`, or shortly after a signal."""
+    def wait_for(self, seconds: float) -> None:
+        """Wait until it is done, for at most `seconds`, and only briefly after a signal."""
         try:
             self.start()
-        except RuntimeError as failure:  # The system gives us no thread.
+        except RuntimeError as failure:  # The system has no thread left.
             self.failure = self._explain(failure)
             return
         deadline = time.monotonic() + seconds
@@ -201,15 +201,15 @@ class _Errand(threading.Thread):
             if INTERRUPTION.signum is not None:
                 deadline = min(deadline, time.monotonic() + SECONDS_AFTER_SIGNAL)
 
-    def why(self) -> str:
-        """Why it was not delivered, on one line."""
+    def reason(self) -> str:
+        """Return why it was not delivered, on one line."""
         if self.failure is None:
             return "it took too long"
         return one_line(f"{type(self.failure).__name__}: {self.failure}")
 
 
 class _ToDebug(logging.Handler):
-    """What raven has to say about itself, for our log at DEBUG."""
+    """Forwards what raven logs about itself to our log, at DEBUG."""
 
     def __init__(self, logger: Any, clean: Clean) -> None:
         super().__init__()
@@ -221,8 +221,8 @@ class _ToDebug(logging.Handler):
 
 
 @contextmanager
-def _raven_kept_quiet(logger: Any, clean: Clean) -> Iterator[None]:
-    """Within, what raven warns of and logs does not reach stderr."""
+def _quiet_raven(logger: Any, clean: Clean) -> Iterator[None]:
+    """Keep raven's warnings and log records off stderr."""
     handler = _ToDebug(logger, clean)
     loggers = [logging.getLogger(name) for name in ("raven", "sentry.errors")]
     propagated = [each.propagate for each in loggers]

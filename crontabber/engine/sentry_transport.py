@@ -1,22 +1,22 @@
-"""How an event travels to Sentry: cleaned of secrets, in one HTTP request that is done when the server has answered.
+"""Send an event to Sentry: cleaned of secrets, in one HTTP request that returns when the server has answered.
 
-In place of raven's own transport, which needs the ssl.wrap_socket that Python 3.12 removed, does not check whose
-certificate it is given, takes the key to wherever it is redirected, and may still be sending when the process ends.
+It replaces raven's own transport, which needs the ssl.wrap_socket that Python 3.12 removed, does not check the server's
+certificate, follows redirects with the key, and may still be sending when the process ends.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-# Identifiers by which the server files an event; they hold nothing of a job.
+# Identifiers that the server files an event under; nothing in them comes from a job.
 _NOT_TEXT = ("event_id", "platform", "project", "release", "sdk", "tags", "timestamp")
 
 
 class Refused(Exception):
-    """The server answered, but not that it took the event."""
+    """The server answered, but did not accept the event."""
 
 
 class Transport:
-    """A transport as raven's client expects it. The options after `patience` (seconds) come from the DSN."""
+    """A transport as raven's client expects it. `patience` is in seconds; the other options come from the DSN."""
 
     is_async = False
 
@@ -56,7 +56,7 @@ class Transport:
 
 
 def cleaned(event: dict[str, Any], clean: Callable[[str], str]) -> dict[str, Any]:
-    """Return `event` with every text of it cleaned, but for the identifiers."""
+    """Return `event` with every text except the identifiers cleaned."""
     return {key: value if key in _NOT_TEXT else _cleaned(value, clean) for key, value in event.items()}
 
 
@@ -65,5 +65,5 @@ def _cleaned(value: Any, clean: Callable[[str], str]) -> Any:
         return {key: _cleaned(each, clean) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [_cleaned(each, clean) for each in value]
-    # Whatever else raven may put there is sent as a text, too.
+    # Any other object is sent as text.
     return value if value is None or isinstance(value, (int, float)) else clean(str(value))

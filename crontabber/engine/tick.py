@@ -17,7 +17,7 @@ from crontabber.store.connections import cut_off_forked_children
 
 
 class Tick:
-    """What is known within one tick: its start, the states, what has succeeded, what was found to be others'."""
+    """The facts of one tick: its start, every state, which jobs have succeeded, which were lost to other processes."""
 
     def __init__(self, started: datetime, states: dict[str, JobState]) -> None:
         self.started = started
@@ -28,7 +28,7 @@ class Tick:
         self.anything_due = False
 
     @property
-    def others_at_work(self) -> bool:
+    def met_other_processes(self) -> bool:
         return self.ongoing_elsewhere or self.claim_lost
 
     def exit_code(self) -> ExitCode:
@@ -38,7 +38,7 @@ class Tick:
 
 
 class Skip(NamedTuple):
-    """Why a job is not run. A job that is not due is no news."""
+    """Why a job does not run. One that is not `due` is not worth a log line."""
 
     reason: str
     due: bool = True
@@ -48,9 +48,9 @@ class Skip(NamedTuple):
 def why_skip(
     job: Job, tick: Tick, configured: Sequence[str], now: datetime, zone: tzinfo, force: bool = False
 ) -> Skip | None:
-    """Why `job` may not run now; None if it may. Forced, a job may always run."""
+    """Return why `job` may not run now, or None if it may. With `force`, it always may."""
     state = tick.states.get(job.app_name)
-    # A row with an owner that is not due is one whose owner died, or is running it by force: the claim will tell.
+    # If a job has an owner although it is not due, the owner died or runs it by force: the claim will tell.
     abandoned = state is not None and state.ongoing is not None and state.owner is not None
     if force:
         return None
@@ -64,7 +64,7 @@ def why_skip(
 
 
 class Runner:
-    """Runs jobs against a state database."""
+    """Runs the jobs of a tick and keeps their state in `store`."""
 
     def __init__(self, store: Any, settings: RunSettings) -> None:
         self._store = store
@@ -73,9 +73,9 @@ class Runner:
         self._clock = settings.clock
 
     def run(self, jobs: Sequence[Job], configured: Sequence[str], force: bool = False) -> Tick:
-        """Run what is due of `jobs`, which are in order; `configured` has the app_names of all there are.
+        """Run those of `jobs` that are due, in the given order. `configured` are the app_names of all jobs.
 
-        Stops before the next job once a signal has asked for it. StateDatabaseError if the state is out of reach.
+        Stop before the next job once a signal asks for it. StateDatabaseError if the state cannot be reached.
         """
         cut_off_forked_children()
         with INTERRUPTION.deferred():
@@ -88,9 +88,9 @@ class Runner:
 
     def _attend(self, job: Job, tick: Tick, configured: Sequence[str], force: bool) -> None:
         skip = why_skip(job, tick, configured, self._clock(), self._zone_for(job, tick), force)
-        if skip is not None and skip.due and tick.others_at_work:
-            # What holds it back may have succeeded elsewhere by now. Without a second look, a job whose two parents
-            # always run in two processes would never run.
+        if skip is not None and skip.due and tick.met_other_processes:
+            # Its parents may have succeeded elsewhere by now. Without a second look, a job whose two parents always run
+            # in two processes would never run.
             self._look_again(job.depends_on, tick)
             skip = why_skip(job, tick, configured, self._clock(), self._zone_for(job, tick), force)
         if skip is None:
@@ -105,12 +105,12 @@ class Runner:
             log("%s is held back: %s", job.app_name, skip.reason)
 
     def _zone_for(self, job: Job, tick: Tick) -> tzinfo:
-        """Whether a job is due depends on the server's zone, which takes 2 ms to load, only before its first run."""
+        """Return the zone for judging whether `job` is due: only a first run needs the server's, which takes 2 ms."""
         state = tick.states.get(job.app_name)
         return UTC if state is not None and state.next_run is not None else self._store.zone
 
     def _claim(self, job: Job, tick: Tick, force: bool) -> Claim | None:
-        """Claim `job`. Return None if it is not to run here: another process runs it, or a signal asks us to stop."""
+        """Claim `job`. Return None if it must not run here: another process runs it, or a signal asks us to stop."""
         try:
             claim = self._store.claims.take(job.app_name, job.depends_on, tick.states.get(job.app_name), self._clock())
         except OngoingJobError as error:
@@ -140,7 +140,7 @@ class Runner:
             tick.succeeded.add(job.app_name)
 
     def _pass_over(self, job: Job, tick: Tick, error: OngoingJobError, force: bool) -> None:
-        """Someone else runs it. Only a job that is due, or is to run by force, makes that worth an exit code."""
+        """Note that another process runs `job`, which matters only if the job is due or forced."""
         if force or is_due(job.schedule, tick.states.get(job.app_name), self._clock(), self._zone_for(job, tick)):
             tick.ongoing_elsewhere = True
             self._logger.info("%s", error)

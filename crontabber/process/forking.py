@@ -1,4 +1,4 @@
-"""A child that a job forks, and that is not replaced by another program: it must not become a second crontabber."""
+"""End a child that a job has forked where the job ends: it must not become a second crontabber."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def child_ends_here() -> Iterator[None]:
-    """A child forked within, that comes out of the block, ends there, with the exit code that it would have had."""
+    """End each child that is forked inside the block when it leaves the block, with the exit code of a program."""
     parent = os.getpid()
     try:
         yield
@@ -19,7 +19,7 @@ def child_ends_here() -> Iterator[None]:
 
 
 def end_if_forked(parent: int, error: BaseException | None = None) -> None:
-    """End this process with the exit code that `error` means, unless it is `parent` itself."""
+    """End this process unless it is `parent`, with the exit code that `error` stands for."""
     if os.getpid() == parent:
         return
     try:
@@ -32,7 +32,7 @@ def end_if_forked(parent: int, error: BaseException | None = None) -> None:
 
 
 def _exit_code(error: BaseException | None) -> int:
-    """As Python itself does at the end of a program."""
+    """Return the exit code of a program that ends with `error`, and print what Python would print."""
     if error is None or isinstance(error, SystemExit) and error.code is None:
         return 0
     if isinstance(error, SystemExit) and isinstance(error.code, int):

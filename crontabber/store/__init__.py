@@ -1,1 +1,1 @@
-"""The only tier that knows PostgreSQL."""
+"""Keep the state of jobs: the only tier that knows PostgreSQL."""

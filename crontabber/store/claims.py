@@ -1,7 +1,8 @@
-"""Claims: one runner for a job, and no dead hand.
+"""Claims: at most one process runs a job, and a crashed owner never blocks it.
 
-A claim is a session lock on the state's own connection, which ends with the process however it ends, and the columns
-`ongoing` and `owner` of the job's row, which say who and since when. Taken in one statement, held until settled.
+A claim is a session lock on the state's own connection, which ends with the process no matter how that ends, and the
+columns `ongoing` and `owner` of the job's row, which say which process runs the job and since when. It is taken in one
+statement and held until it is settled.
 """
 
 import time
@@ -23,17 +24,17 @@ from crontabber.store.owners import Verdict, is_running_here, judge, this_proces
 from crontabber.store.rows import as_json, settle_parameters, state_from_row
 from crontabber.store.state_connection import Row, StateConnection
 
-# How long a result waits for its server, and the seconds between the attempts to store it, of which the last repeats.
+# How long we try to store a result while the server is away, and the seconds between attempts; the last one repeats.
 PATIENCE_SECONDS = 60
 RETRY_DELAYS = (0, 0.5, 1, 2, 4, 8)
 
 
 class RowLevelLockError(psycopg2.OperationalError):
-    """A claim was lost to a process that has claimed the job since its state was read."""
+    """Another process has claimed the job since its state was read."""
 
 
 class Claim(NamedTuple):
-    """The right to run a job. `state` is its row as claimed; `died` says whose unfinished run it was, if someone's."""
+    """The right to run a job. `state` is its row as claimed; `died` says which owner left an unfinished run, if any."""
 
     app_name: str
     owner: str
@@ -42,11 +43,12 @@ class Claim(NamedTuple):
     died: str | None = None
 
     def key(self) -> dict[str, Any]:
+        """Return what the statements need to recognise the row as ours."""
         return {"app_name": self.app_name, "owner": self.owner, "since": self.since}
 
 
 class Claims:
-    """Takes, extends and settles claims for this process."""
+    """Takes, keeps and settles claims for this process."""
 
     def __init__(
         self, connection: StateConnection, logger: Any, schema: str = "", session_locks: bool = True,
@@ -61,9 +63,9 @@ class Claims:
         self._owner = this_process()
 
     def take(self, app_name: str, depends_on: Sequence[str], seen: JobState | None, now: datetime) -> Claim:
-        """Claim a job whose row was `seen` (None: there was none).
+        """Claim a job whose row was `seen` (None: it had none).
 
-        OngoingJobError if someone runs it, RowLevelLockError if someone ran it since it was seen.
+        OngoingJobError if another process runs it, RowLevelLockError if one has claimed it since it was seen.
         """
         verdict = judge(seen, now, self._max_ongoing_age, self._session_locks, is_running_here)
         if verdict is Verdict.ALIVE:
@@ -88,38 +90,38 @@ class Claims:
 
     def settle(self, claim: Claim, state: JobState, duration: timedelta, success: datetime | None,
                failure: Failure | None, logged: bool = False) -> None:
-        """Store how the run ended, and give the claim up. With `logged`, the log has its lines already.
+        """Store how the run ended and give up the claim. With `logged`, crontabber_log has its rows already.
 
-        LostClaimError if the job was taken over meanwhile; StateDatabaseError if the server stays away for a minute,
-        Interrupted if a signal ends the waiting for it.
+        LostClaimError if the job was taken over meanwhile, StateDatabaseError if the server stays away for a minute,
+        Interrupted if a signal arrives while we wait for it.
         """
         statement = sql.settle_unlogged() if logged else sql.settle()
         failure = failure and Failure(*map(self._connection.sendable, failure))
         key = claim.key() | {"session_locks": self._session_locks}
         parameters = settle_parameters(key, state, duration, success, failure)
-        if self._insist(claim, statement, parameters):
+        if self._retry(claim, statement, parameters):
             return
         if not self.was_settled(claim, state):
             raise _taken_over(claim)
         self.give_up(claim)
 
     def settle_date(self, claim: Claim, date: datetime, duration: timedelta) -> None:
-        """Store that one date of a backfill job has succeeded; the claim goes on. Errors as in `settle`."""
+        """Store that one date of a backfill job has succeeded, and keep the claim. Errors as in `settle`."""
         parameters = settle_parameters(claim.key(), claim.state, duration, date, None)
-        if not self._insist(claim, sql.settle_date(), parameters):
+        if not self._retry(claim, sql.settle_date(), parameters):
             raise _taken_over(claim)
 
     def was_settled(self, claim: Claim, state: JobState) -> bool:
-        """Has this run been stored, with this state?"""
+        """True if this run has been stored with this state."""
         run = {"app_name": claim.app_name, "last_run": state.last_run, "next_run": state.next_run}
-        return bool(self._insist(claim, sql.WAS_SETTLED, run))
+        return bool(self._retry(claim, sql.WAS_SETTLED, run))
 
     def settle_within(self, connection: Any, claim: Claim, state: JobState | None, duration: timedelta,
                       success: datetime) -> bool:
-        """Store a success through `connection`, inside its open transaction: the whole run's with a `state`, one
-        date's without. False if that transaction may not write to our tables, and goes on as if nobody had tried.
+        """Store a success inside the open transaction of `connection`: of the whole run with a `state`, of one date
+        without. False if that transaction may not write to our tables; it can go on nevertheless.
 
-        LostClaimError, so that the transaction is rolled back, if the job was taken over meanwhile.
+        LostClaimError if the job was taken over meanwhile, so that the transaction is rolled back.
         """
         statement = sql.settle_within(self._schema) if state else sql.settle_date(self._schema)
         parameters = settle_parameters(claim.key(), state or claim.state, duration, success, None)
@@ -132,7 +134,7 @@ class Claims:
             except MAY_NOT_WRITE as error:
                 if in_transaction:
                     cursor.execute(sql.BACK_TO_SAVEPOINT)
-                # What has only read has no effects that a second run could double.
+                # A transaction that has only read has no effects that a second run could double.
                 say = self._logger.warning if _has_written(cursor) else self._logger.debug
                 said = one_line(str(error))
                 say("%s: its success is stored after its transaction, not in it: %s", claim.app_name, said)
@@ -142,17 +144,17 @@ class Claims:
         return True
 
     def release(self, claim: Claim) -> None:
-        """Give back a claim whose job was not started."""
+        """Undo a claim whose job was not started."""
         self._connection.fetch(sql.RELEASE, claim.key())
         self.give_up(claim)
 
     def give_up(self, claim: Claim) -> None:
-        """The lock alone: the row is settled, or no longer ours."""
+        """Release only the lock: the row is settled, or no longer ours."""
         self._unlock(claim.app_name)
 
     def is_own_database(self, connection: Any) -> bool:
-        """Is `connection` one to the state's own database, as the same role?"""
-        return self._connection.leads_where(connection)
+        """True if `connection` leads to the state's own database, as the same role."""
+        return self._connection.has_same_target(connection)
 
     def _claim_parameters(
         self, app_name: str, depends_on: Sequence[str], seen: JobState | None, now: datetime, died: str | None
@@ -172,8 +174,8 @@ class Claims:
             "exc_value": obituary.value,
         }
 
-    def _insist(self, claim: Claim, statement: str, parameters: dict[str, Any]) -> list[Row]:
-        """The rows of a statement about a claim; while the server cannot be reached, it is sent again for a minute."""
+    def _retry(self, claim: Claim, statement: str, parameters: dict[str, Any]) -> list[Row]:
+        """Return the rows of a statement about a claim. Send it again, for a minute, while the server is away."""
         give_up_at = time.monotonic() + PATIENCE_SECONDS
         delays = chain(RETRY_DELAYS, repeat(RETRY_DELAYS[-1]))
         say = self._logger.warning
@@ -194,7 +196,7 @@ class Claims:
                 INTERRUPTION.sleep(delay)
 
     def _unlock(self, app_name: str) -> None:
-        """A lock that cannot be given up has ended with its connection."""
+        """Release the lock, if need be by dropping the connection."""
         if not self._session_locks:
             return
         try:
@@ -204,7 +206,7 @@ class Claims:
 
 
 def _as_before(state: JobState, seen: JobState | None) -> JobState:
-    """The row as the job and the rules should see it: as if nobody had claimed it."""
+    """Return the row as the job and the rules should see it: as if it had not been claimed."""
     return state._replace(ongoing=None, owner=None, first_run=state.first_run if seen else None)
 
 
@@ -226,7 +228,7 @@ def _since(seen: JobState | None) -> str:
 
 
 def _has_written(cursor: Any) -> bool:
-    """Has the transaction that is open written anything? Servers before version 10 do not tell."""
+    """True if the open transaction has written anything. Servers before version 10 cannot tell: True."""
     if cursor.connection.server_version < 100000:
         return True
     cursor.execute(sql.HAS_WRITTEN)

@@ -28,16 +28,16 @@ def cancel_running_statements() -> None:
 
 @cache
 def cut_off_forked_children() -> None:
-    """Have each child that this process forks from now on cut off from the connections that it inherits.
+    """Cut off the children that this process forks from now on from the connections that they inherit.
 
-    Whatever a child sends there, if only a ROLLBACK or its farewell, would break the connection for its parent; and a
-    child that lives on would keep the lock, and so the claim, of a parent that died.
+    Anything that a child sends there, even a ROLLBACK or libpq's goodbye, would break the connection for its parent.
+    And a child that outlives its parent would hold the parent's lock, and with it the claim.
     """
     os.register_at_fork(after_in_child=_cut_off)
 
 
 def _cut_off() -> None:
-    """Replace the sockets behind psycopg2's back: a number that is closed would be used again, and written to."""
+    """Replace the sockets. If they were closed, psycopg2 would write to whatever gets their file descriptors next."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for connection in _all():
         with suppress(psycopg2.Error):
@@ -46,25 +46,25 @@ def _cut_off() -> None:
 
 
 def _all() -> Iterator[Any]:
-    """Yield each connection that the garbage collector knows: jobs may connect as they like."""
-    gc.unfreeze()  # It does not show what it was told to leave alone.
+    """Yield each connection that the garbage collector knows: jobs may connect with psycopg2 themselves."""
+    gc.unfreeze()  # get_objects leaves frozen objects out.
     for thing in gc.get_objects():
-        # Not isinstance: that asks proxies, which may do anything.
+        # Not isinstance: a proxy may run any code when it is asked for its class.
         if issubclass(type(thing), psycopg2.extensions.connection):
             yield thing
 
 
 def _cancel(connection: Any) -> None:
-    """Have the server end the statement. If the server does not answer, end the connection instead.
+    """Ask the server to cancel the statement. If it does not answer, shut down the connection instead.
 
-    `cancel` waits for the server without letting any other thread go on, so do not ask a silent one.
+    `connection.cancel` blocks all threads until the server answers, so do not call it for one that is silent.
     """
     import socket
 
     with socket.socket(fileno=os.dup(connection.fileno())) as to_server:
         address = to_server.getpeername()
         if to_server.family == socket.AF_UNIX:
-            # The peer's own name for it may start from a folder of the server's.
+            # The peer's name may be relative to the server's own folder.
             address = os.path.join(connection.info.host, f".s.PGSQL.{connection.info.port}")
         if _answers(address, to_server.family):
             connection.cancel()

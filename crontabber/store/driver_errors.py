@@ -1,4 +1,4 @@
-"""The one place that recognises PostgreSQL's errors, and says what a person can do about them."""
+"""Recognise PostgreSQL's errors, and say what a person can do about them. No other module does."""
 
 import psycopg2
 from psycopg2 import errorcodes
@@ -8,7 +8,7 @@ from crontabber.rules.text import one_line
 
 OLDEST_SERVER = 90500
 
-# What a job's own transaction may be: read-only, of a role with fewer rights, with another search_path for the log.
+# Why a job's own transaction may fail to write to our tables: read-only, a role with fewer rights, another search_path.
 MAY_NOT_WRITE = (
     psycopg2.errors.ReadOnlySqlTransaction, psycopg2.errors.InsufficientPrivilege, psycopg2.errors.UndefinedTable,
 )  # fmt: skip
@@ -25,28 +25,29 @@ _ADVICE = {
 
 
 def is_of_the_connection(error: BaseException | None) -> bool:
-    """The connection is gone, or leads to a server that has just become a standby: the same may work on a new one."""
+    """True if the connection is lost, or its server has just become a standby: a new connection may work."""
     if isinstance(error, psycopg2.errors.ReadOnlySqlTransaction):
         return True
     return isinstance(error, (psycopg2.DatabaseError, psycopg2.InterfaceError)) and not getattr(error, "pgcode", None)
 
 
 def may_work_later(error: BaseException | None) -> bool:
-    """On a new connection, or on this one when a lock is free again and the server has room."""
+    """True if a retry may help: on a new connection, or on this one once a lock is free or the server has room."""
     return is_of_the_connection(error) or isinstance(error, psycopg2.OperationalError)
 
 
 def is_lost_race(error: BaseException | None) -> bool:
-    """Where transactions are repeatable reads, a row that somebody else has just written is an error."""
+    """True if another session has just written the row: under REPEATABLE READ that is an error."""
     return isinstance(error, psycopg2.errors.SerializationFailure)
 
 
 def is_missing_relation(error: Exception) -> bool:
+    """True if a table or a column does not exist."""
     return isinstance(error, (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn))
 
 
 def explained(error: psycopg2.Error) -> StateDatabaseError:
-    """`error` as a sentence: what the server said, and what to do where that is known."""
+    """Return `error` as a sentence: what the server said and, if we know, what to do about it."""
     said = one_line(str(error)) or type(error).__name__
     advice = _ADVICE.get(error.pgcode or "")
     if advice is None and error.pgcode is None:

@@ -1,4 +1,4 @@
-"""Who owns a claim, as `host:pid`, and does that process still run? Linux tells; elsewhere nobody does."""
+"""Name the owner of a claim as `host:pid`, and find out whether that process still runs. Only Linux can tell."""
 
 import os
 import socket
@@ -9,15 +9,15 @@ from enum import Enum
 
 from crontabber.rules.job_state import JobState
 
-# Between the start of a process and its first claim lies more than the kernel's clock is coarse.
+# Tolerance for comparing a claim's time with the start of a process, which the kernel keeps in ticks of 10 ms.
 SLACK = timedelta(seconds=1)
 
 
 class Verdict(Enum):
-    """What became of the owner in a row, if the lock of the job turns out to be free."""
+    """What happened to the owner in a row, if the lock of its job turns out to be free."""
 
     FREE = "free"  # there is none
-    ALIVE = "alive"  # it still runs the job, or is too young to be given up
+    ALIVE = "alive"  # it still runs the job, or may do so and is not too old
     DEAD = "dead"  # it ended without a result
 
 
@@ -38,14 +38,15 @@ def judge(
 
 
 def this_process() -> str:
+    """Return the owner that this process is."""
     return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def is_running_here(owner: str, since: datetime, now: datetime) -> bool:
-    """Does `owner`, another process of this host and user, run, that owned the claim at `since`?
+    """True if `owner` is another process of this host and user that is running now and was running at `since`.
 
-    A process that has begun after that has only been given the same number. So has one of another user's, or one of the
-    kernel's: containers may have the host's name, and numbers of their own.
+    A process that started later merely has the same process id. So does a process of another user or of the kernel:
+    containers may share the host's name, but they have process ids of their own.
     """
     host, _, pid = owner.rpartition(":")
     if host != socket.gethostname() or owner == this_process() or not pid.isdecimal():
@@ -56,6 +57,6 @@ def is_running_here(owner: str, since: datetime, now: datetime) -> bool:
             user = os.fstat(file.fileno()).st_uid
     except OSError:
         return False
-    begun, memory = int(fields[18]) / os.sysconf("SC_CLK_TCK"), int(fields[19])
-    age = timedelta(seconds=time.clock_gettime(time.CLOCK_BOOTTIME) - begun)
+    started, memory = int(fields[18]) / os.sysconf("SC_CLK_TCK"), int(fields[19])
+    age = timedelta(seconds=time.clock_gettime(time.CLOCK_BOOTTIME) - started)
     return state not in (b"Z", b"X") and user == os.geteuid() and memory > 0 and now - age <= since + SLACK

@@ -1,13 +1,13 @@
-"""Statements that come again and again: prepared, the server parses and plans each of them once.
+"""Prepare statements that are sent again and again, so that the server parses and plans each of them only once.
 
-That saves it half of its work for a job.
+That halves the server's work for a job.
 """
 
 import re
 from collections.abc import Callable
 from typing import Any
 
-# Where a parameter stands for itself in a list of columns, the server cannot tell its type.
+# The server cannot infer the type of a parameter that stands alone in a list of columns.
 TYPES = {
     "app_name": "text",
     "depends_on": "text[]",
@@ -33,16 +33,16 @@ _PARAMETER = r"%\((\w+)\)s"
 
 
 class PreparedStatements:
-    """Those of one connection."""
+    """The prepared statements of one connection."""
 
     def __init__(self) -> None:
         self._seen: set[str] = set()
         self._prepared: dict[str, str] = {}
 
     def to_send(self, statement: str, prepare: Callable[[str], Any]) -> str:
-        """What takes the place of a statement, with the same named parameters; `prepare` sends what prepares it.
+        """Return what to send for `statement`, with the same named parameters. `prepare` sends a PREPARE to the server.
 
-        Nothing is prepared before it comes for the second time: most ticks run one job, if any.
+        Only the second use of a statement prepares it: most ticks run one job, if any.
         """
         if statement not in self._prepared and statement not in self._seen:
             self._seen.add(statement)
@@ -55,7 +55,7 @@ class PreparedStatements:
 
 
 def prepared(name: str, statement: str) -> tuple[str, str]:
-    """(what prepares it under this name, what executes it)."""
+    """Return the PREPARE of `statement` under `name`, and its EXECUTE."""
     names = list(dict.fromkeys(re.findall(_PARAMETER, statement)))
     body = re.sub(_PARAMETER, lambda match: f"${names.index(match[1]) + 1}", statement).replace("%%", "%")
     types = ", ".join(TYPES[parameter] for parameter in names)

@@ -1,4 +1,4 @@
-"""Rows to states and back."""
+"""Turn rows of the state table into states and back."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,14 +8,14 @@ from typing import Any
 from crontabber.rules.dependencies import names_in
 from crontabber.rules.job_state import Failure, JobState
 
-# What existing users find in a job's dict, no more and no less.
+# The keys of a job's dict, as existing users know it: no more, no less.
 PUBLIC_KEYS = (
     "next_run", "first_run", "last_run", "last_success", "depends_on", "error_count", "last_error", "ongoing",
 )  # fmt: skip
 
 
 def state_from_row(row: Sequence[Any]) -> JobState:
-    """A row of sql.COLUMNS."""
+    """Return the state in a row of sql.COLUMNS."""
     app_name, next_run, first_run, last_run, last_success, error_count, depends_on, last_error, ongoing, owner = row
     return JobState(
         app_name, next_run, first_run, last_run, last_success, error_count or 0, tuple(depends_on or ()),
@@ -24,7 +24,7 @@ def state_from_row(row: Sequence[Any]) -> JobState:
 
 
 def state_from_mapping(app_name: str, info: Mapping[str, Any]) -> JobState:
-    """What a mapping with the public keys says; one that lacks some leaves them empty."""
+    """Return the state in a mapping of the public keys, any of which may be missing."""
     known = {key: info[key] for key in PUBLIC_KEYS if info.get(key) is not None}
     known["depends_on"] = names_in(known.get("depends_on"))
     known["last_error"] = from_json(known.get("last_error"))
@@ -32,24 +32,24 @@ def state_from_mapping(app_name: str, info: Mapping[str, Any]) -> JobState:
 
 
 def as_mapping(state: JobState) -> dict[str, Any]:
-    """The state as existing users know it: the public keys, with a list and a plain dict."""
+    """Return the state as existing users know it: the public keys, with a list and a plain dict."""
     values = {key: getattr(state, key) for key in PUBLIC_KEYS}
     return values | {"depends_on": list(state.depends_on), "last_error": dict(state.last_error)}
 
 
 def as_json(value: Mapping[str, Any]) -> str:
-    """JSON that PostgreSQL takes: what JSON does not know, such as a type, by its repr; no NUL, no lone surrogate."""
+    """Return JSON that PostgreSQL accepts: NULs and lone surrogates escaped, objects unknown to JSON as their repr."""
     return json.dumps(dict(value), default=repr)
 
 
 def storable(text: str) -> str:
-    """`text` without what PostgreSQL refuses (NUL, lone surrogates), which is escaped."""
+    """Return `text` with what PostgreSQL refuses (NULs, lone surrogates) escaped."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\x00", "\\x00")
 
 
 def from_json(value: Any) -> dict[str, Any]:
-    """What the driver gives for the json column: a dict, None for NULL, or text where its typecaster is off. What is no
-    error of ours is shown as the text of one."""
+    """Return the dict in a json column. `value` is what the driver returns: a dict, None for NULL, or text if its
+    typecaster is off. Anything that we did not write becomes the text of an error."""
     if isinstance(value, (str, bytes)):
         try:
             value = json.loads(value)
@@ -63,7 +63,7 @@ def from_json(value: Any) -> dict[str, Any]:
 def settle_parameters(
     key: Mapping[str, Any], state: JobState, duration: timedelta, success: datetime | None, failure: Failure | None
 ) -> dict[str, Any]:
-    """What the settling statements ask for; `key` is the claim's."""
+    """Return the parameters of the settling statements; `key` is the claim's."""
     return {
         **key,
         "next_run": state.next_run,

@@ -1,4 +1,4 @@
-"""The two tables: what of them is missing, and how it is added."""
+"""Find out what is missing of the two tables, and add it."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -13,8 +13,7 @@ from crontabber.store.state_connection import StateConnection
 
 
 class ServerFacts(NamedTuple):
-    """What one look at the server tells; `columns` are those of the table crontabber, `schema` is where
-    it lies, quoted."""
+    """What one statement tells about the server; `columns` and `schema` (quoted) are those of the table crontabber."""
 
     now: datetime
     has_table: bool
@@ -26,7 +25,7 @@ class ServerFacts(NamedTuple):
     schema: str | None
 
     def missing(self) -> list[tuple[str, str]]:
-        """What has to be added: (what it is called, the statement), in order."""
+        """Return what has to be added, in order: its name and the statement."""
         steps = [
             (self.has_table, "crontabber table: crontabber", sql.CREATE_TABLE),
             (not self.has_table or "ongoing" in self.columns, "crontabber column: ongoing", sql.ADD_ONGOING),
@@ -38,7 +37,7 @@ class ServerFacts(NamedTuple):
 
 
 def look(connection: StateConnection) -> ServerFacts:
-    """One statement if nothing is missing. StateDatabaseError if the server is older than we can work with."""
+    """Return the facts, with one statement if nothing is missing. StateDatabaseError if the server is too old."""
     facts = _glance(connection) or _facts(connection.fetch(sql.CHECK_SCHEMA)[0])
     if facts.version < OLDEST_SERVER:
         version = f"{facts.version // 10000}.{facts.version // 100 % 100}"
@@ -47,7 +46,7 @@ def look(connection: StateConnection) -> ServerFacts:
 
 
 def complete(connection: StateConnection, logger: Any) -> ServerFacts:
-    """Add what is missing. Safe when several do it at once: they take turns, and the later ones find it done."""
+    """Add what is missing. Several processes may do so at once: they take turns, and the later ones find it done."""
     raw = connection.raw
     try:
         raw.autocommit = False
@@ -72,7 +71,7 @@ def complete(connection: StateConnection, logger: Any) -> ServerFacts:
 
 
 def _glance(connection: StateConnection) -> ServerFacts | None:
-    """What there is if all is there; None if something may be missing."""
+    """Return the facts if the tables are complete, None if something may be missing."""
     try:
         now, complete, read_only, version, schema = connection.fetch(sql.GLANCE)[0][:5]
     except StateDatabaseError as error:

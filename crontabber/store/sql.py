@@ -1,20 +1,20 @@
-"""Every statement that crontabber sends to its state database, named."""
+"""The SQL of every statement that crontabber sends to its state database."""
 
 # Constant half of the advisory locks: the bytes "cron". The other half is hashtext(app_name).
 LOCK_CLASS = 0x63726F6E
 
 # ---- schema ---------------------------------------------------------------------------------------------------------
 
-# For as long as a session of ours lives. The keepalive settings let the server notice within about two minutes that the
-# host of a claim's owner has lost power (they mean nothing on a Unix socket). While a job runs the session is idle.
+# Settings of each session. With the keepalives, the server notices within about two minutes that the host of a claim's
+# owner has lost power (on a Unix socket they mean nothing). While a job runs, the session is idle.
 _SESSION = """set_config('tcp_keepalives_idle', '60', false),
        set_config('tcp_keepalives_interval', '10', false),
        set_config('tcp_keepalives_count', '6', false),
        CASE WHEN current_setting('server_version_num')::int >= 140000
             THEN set_config('idle_session_timeout', '0', false) END"""
 
-# Relations are found as PostgreSQL itself finds them, through search_path: a table of the same name in some other
-# schema is someone else's. `now` lets the host's clock be compared.
+# PostgreSQL finds the tables through search_path: a table of the same name in another schema is not ours. `now` is
+# compared with the host's clock.
 CHECK_SCHEMA = f"""
 SELECT clock_timestamp() AS now,
        to_regclass('crontabber') IS NOT NULL AS has_table,
@@ -31,8 +31,8 @@ SELECT clock_timestamp() AS now,
        {_SESSION}
 """
 
-# The same where all is there, which it nearly always is: without a join over the catalogs, which takes 3 ms on a new
-# connection. The index has to be exactly the one that we make; the subquery fails where a column is missing.
+# The same if nothing is missing, as nearly always: without a join over the catalogs, which takes 3 ms on a new
+# connection. The index has to be exactly the one that we create; the subquery fails if a column is missing.
 GLANCE = f"""
 SELECT clock_timestamp() AS now,
        to_regclass('crontabber_log') IS NOT NULL
@@ -47,7 +47,7 @@ SELECT clock_timestamp() AS now,
 FROM pg_identify_object('pg_class'::regclass, to_regclass('crontabber'), 0)
 """
 
-# Held until the transaction ends: of two first starts at once the second waits, and has to see what the first has made.
+# Held until the transaction ends: of two first starts at once, the second waits and must see what the first created.
 LOCK_SCHEMA = f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({LOCK_CLASS}, 0)"
 
 CREATE_TABLE = """
@@ -85,7 +85,7 @@ CREATE_INDEX = "CREATE UNIQUE INDEX crontabber_unique_app_name_idx ON crontabber
 
 
 def _within_the_calendar(column: str) -> str:
-    """PostgreSQL has infinity, years before 1 and after 9999; Python has not."""
+    """Return `column` limited to Python's years: PostgreSQL has infinity, and years before 1 and after 9999."""
     first, last = "timestamptz '0001-01-03 00:00+00'", "timestamptz '9999-12-30 00:00+00'"
     return f"CASE WHEN {column} > {last} THEN {last} WHEN {column} < {first} THEN {first} ELSE {column} END"
 
@@ -96,7 +96,7 @@ COLUMNS = ", ".join(_within_the_calendar(name) if name in _TIMES else name for n
 
 SELECT_STATES = f"SELECT {COLUMNS} FROM crontabber"
 SELECT_STATE = f"SELECT {COLUMNS} FROM crontabber WHERE app_name = %s"
-# For a table of the original's, whose reader may not add what is missing.
+# For a table that the original created, read by a role that may not add what is missing.
 SELECT_WHATEVER = "SELECT * FROM crontabber"
 HAS_DATA = "SELECT EXISTS (SELECT FROM crontabber)"
 SELECT_NAMES = "SELECT app_name FROM crontabber ORDER BY app_name"
@@ -115,7 +115,7 @@ ON CONFLICT (app_name) DO UPDATE SET
 
 # ---- claims ---------------------------------------------------------------------------------------------------------
 
-# A claim needs no flush to disk: a server that crashes ends every session, and with it every claim.
+# A claim need not wait for the disk: a server that crashes ends every session, and with it every claim.
 _LOCK = f"""
 lock AS (
     SELECT CASE WHEN %(session_locks)s THEN pg_try_advisory_lock({LOCK_CLASS}, hashtext(%(app_name)s)) ELSE true END
@@ -123,13 +123,13 @@ lock AS (
            set_config('synchronous_commit', 'off', true)
 )"""
 
-# Someone else may have run the job since we read its row: all that made us run it has to be as it was.
+# Another process may have run the job since we read its row: everything that made us run it has to be unchanged.
 _CLAIMABLE = f"""
 lock.taken AND app_name = %(app_name)s AND owner IS NOT DISTINCT FROM %(seen_owner)s
       AND {_within_the_calendar('next_run')} IS NOT DISTINCT FROM %(next_run)s
       AND {_within_the_calendar('ongoing')} IS NOT DISTINCT FROM %(seen_ongoing)s"""
 
-# The row comes back as it is now, because a dead owner's last commit may have come after our reading.
+# Return the row as it is now: a dead owner may have committed once more after we read it.
 _CLAIMED = f"SELECT lock.taken, {COLUMNS} FROM lock LEFT JOIN claimed ON true"
 
 CLAIM = f"""
@@ -149,7 +149,7 @@ claimed AS (
 )
 {_CLAIMED}
 """
-# The run that a dead owner did not finish is a failed one, in the row and in the log.
+# A run that a dead owner did not finish has failed: in the row and in the log.
 CLAIM_FROM_THE_DEAD = f"""
 WITH {_LOCK},
 claimed AS (
@@ -166,14 +166,14 @@ claimed AS (
 LOCK_AGAIN = f"SELECT pg_try_advisory_lock({LOCK_CLASS}, hashtext(%(app_name)s)), {_SESSION}"
 UNLOCK = f"SELECT pg_advisory_unlock({LOCK_CLASS}, hashtext(%(app_name)s))"
 
-# In the statement that settles a run, the lock goes last, when row and log are written: what failed after it would be
-# sent again without the lock. Whoever takes it before they can be seen waits for the row, and finds it another.
+# The statement that settles a run releases the lock last, after writing row and log: if it failed after that, it would
+# be sent again without the lock. A process that gets the lock before the commit waits for the row and finds it changed.
 _UNLOCKED = f"""CASE WHEN %(session_locks)s THEN pg_advisory_unlock({LOCK_CLASS}, hashtext(%(app_name)s)) END"""
 
-# The fence: whoever was taken over stores nothing.
+# The fence: a process whose job was taken over stores nothing.
 _OURS = "app_name = %(app_name)s AND owner = %(owner)s AND ongoing = %(since)s"
 
-# A first run that never started leaves no row behind.
+# A first run that did not start leaves no row behind.
 RELEASE = f"""
 WITH forgotten AS (DELETE FROM crontabber WHERE {_OURS} AND last_run IS NULL AND next_run IS NULL RETURNING app_name)
 UPDATE crontabber SET ongoing = NULL, owner = NULL WHERE {_OURS} AND NOT EXISTS (SELECT FROM forgotten)
@@ -184,15 +184,15 @@ INSERT INTO crontabber_log (app_name, log_time, duration, success, exc_type, exc
 VALUES (%(app_name)s, clock_timestamp(), %(duration)s, %(success)s, %(exc_type)s, %(exc_value)s, %(exc_traceback)s)
 """
 
-# Inside a job's own transaction, which may have another search_path, the tables' schema is named. The transaction may
-# not be allowed to write to them, and has to survive that.
+# A job's own transaction may have another search_path, so these statements name the schema. If the transaction is not
+# allowed to write to our tables, it has to survive that.
 SAVEPOINT = "SAVEPOINT crontabber"
 BACK_TO_SAVEPOINT = "ROLLBACK TO SAVEPOINT crontabber"
 HAS_WRITTEN = "SELECT txid_current_if_assigned() IS NOT NULL"
 
 
 def settle_date(schema: str = "") -> str:
-    """One date of a backfill job is done, and the job goes on; the row and its line in the log."""
+    """Return the statement for one date that is done, while the job goes on: the row and its log row."""
     return f"""
 WITH settled AS (UPDATE {_in(schema)}crontabber SET last_success = %(success)s WHERE {_OURS} RETURNING app_name),
 {_log_settled(schema)}
@@ -200,24 +200,24 @@ SELECT app_name FROM settled"""
 
 
 def settle() -> str:
-    """The run is over; the row, its line in the log and the end of the claim: together, or not at all."""
+    """Return the statement for the end of a run: row, log row and unlock, all together or not at all."""
     return f"""
 WITH settled AS ({_settle_row('')}), {_log_settled('')}
 SELECT app_name, {_UNLOCKED} FROM settled, (SELECT count(*) FROM logged) AS written"""
 
 
 def settle_unlogged() -> str:
-    """For the end of a backfill, whose dates have their lines in the log already."""
+    """Return the statement for the end of a backfill, whose dates have their log rows already."""
     return f"{_settle_row('')}, {_UNLOCKED}"
 
 
 def settle_within(schema: str) -> str:
-    """The row and its line in the log alone, for the job's own transaction: the claim is another session's."""
+    """Return the statement for the job's own transaction: row and log row. The lock belongs to our own session."""
     return f"WITH settled AS ({_settle_row(schema)}), {_log_settled(schema)} SELECT app_name FROM settled"
 
 
 def _settle_row(schema: str) -> str:
-    """A success that has been stored before (dates, the job's own transaction) is newer than NULL: keep it."""
+    """Update the row. Keep a last_success that was stored earlier, by a date or by the job's own transaction."""
     return f"""
 UPDATE {_in(schema)}crontabber SET
     next_run = %(next_run)s, first_run = COALESCE(first_run, %(first_run)s), last_run = %(last_run)s,
@@ -227,7 +227,7 @@ WHERE {_OURS}
 RETURNING app_name"""
 
 
-# Was it stored all the same: by the job's own transaction, or by a statement whose answer was lost?
+# Was the run stored after all: by the job's own transaction, or by a statement whose answer was lost?
 WAS_SETTLED = """
 SELECT app_name FROM crontabber
 WHERE app_name = %(app_name)s AND owner IS NULL AND last_run = %(last_run)s AND next_run = %(next_run)s
@@ -235,7 +235,7 @@ WHERE app_name = %(app_name)s AND owner IS NULL AND last_run = %(last_run)s AND 
 
 
 def _log_settled(schema: str) -> str:
-    """Whether a row appears here does not tell whether the run is settled: a trigger may have put it elsewhere."""
+    """Add the log row. Do not judge by its result whether the run is settled: a trigger may redirect the row."""
     return f"""
 logged AS (
     INSERT INTO {_in(schema)}crontabber_log (app_name, log_time, duration, success, exc_type, exc_value, exc_traceback)
@@ -246,5 +246,5 @@ logged AS (
 
 
 def _in(schema: str) -> str:
-    """`schema` is an identifier, quoted as PostgreSQL wants it; the driver wants its percent signs doubled."""
+    """Return the prefix of a table in `schema`, a quoted identifier; the driver wants its percent signs doubled."""
     return schema.replace("%", "%%") + "." if schema else ""

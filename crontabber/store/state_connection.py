@@ -1,4 +1,4 @@
-"""The state's own connection: one a process, autocommit, so that no transaction of ours is open while a job runs."""
+"""The state's own connection: one per process, in autocommit, so that no transaction is open while a job runs."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -15,19 +15,19 @@ Parameters = Mapping[str, Any] | Sequence[Any] | None
 
 
 class StateConnection:
-    """Opens itself at the first statement, and again after it was lost. Every error of the driver's comes out
-    explained, with the driver's own as its `__cause__`."""
+    """A connection that opens at the first statement, and again after it was lost. Raises StateDatabaseError, with the
+    driver's error as its `__cause__`."""
 
     def __init__(self, factory: Any) -> None:
         self._factory = factory
         self._connection: Any = None
         self._prepared = PreparedStatements()
-        self._destination: tuple[Any, ...] = ()
+        self._target: tuple[Any, ...] = ()
         self._codec = "utf-8"
 
     @property
     def raw(self) -> Any:
-        """The psycopg2 connection. StateDatabaseError if there is none to be had."""
+        """The psycopg2 connection, opened if need be."""
         if self._connection is None:
             try:
                 connection = self._factory.connection()
@@ -38,26 +38,26 @@ class StateConnection:
                 raise explained(error) from error
             self._connection = connection
             self._prepared = PreparedStatements()
-            self._destination = _destination(connection)
+            self._target = _target(connection)
             self._codec = psycopg2.extensions.encodings.get(connection.get_parameter_status("server_encoding"), "utf-8")
         return self._connection
 
     @property
     def is_open(self) -> bool:
-        """As far as is known: a connection is found to be lost when it is used."""
+        """False before the first statement, and after one has found the connection lost."""
         return self._connection is not None
 
     def fetch(self, statement: str, parameters: Parameters = None) -> list[Row]:
-        """The rows of one statement, which is a transaction of its own."""
+        """Return the rows of one statement, which is a transaction of its own."""
         return self._execute(statement, parameters)[1]
 
     def fetch_often(self, statement: str, parameters: Mapping[str, Any]) -> list[Row]:
-        """The same for a statement that comes again and again. Not through a proxy that pools transactions."""
-        _ = self.raw  # What has been prepared was so on this connection.
+        """Do the same for a statement that is sent again and again; not behind a proxy that pools transactions."""
+        _ = self.raw  # Reconnect first: a new connection has no prepared statements.
         return self.fetch(self._prepared.to_send(statement, self.fetch), parameters)
 
     def fetch_dicts(self, statement: str, parameters: Parameters = None) -> list[dict[str, Any]]:
-        """The rows by the names of their columns."""
+        """Return each row as a dict of its columns."""
         names, rows = self._execute(statement, parameters)
         return [dict(zip(names, row, strict=True)) for row in rows]
 
@@ -75,19 +75,19 @@ class StateConnection:
             raise explained(error) from error
 
     def parameter(self, name: str) -> str | None:
-        """A parameter that the server reports by itself, such as TimeZone; no query."""
+        """Return a parameter that the server reports unasked, such as TimeZone; without a query."""
         return self.raw.get_parameter_status(name)
 
     def sendable(self, text: str) -> str:
-        """`text` with what the encoding of the database lacks escaped: not every one is UTF-8."""
+        """Return `text` with the characters escaped that the encoding of the database lacks."""
         return text.encode(self._codec, "backslashreplace").decode(self._codec)
 
-    def leads_where(self, other: Any) -> bool:
-        """Is `other` a psycopg2 connection to the same database as the same role?"""
-        return isinstance(other, psycopg2.extensions.connection) and _destination(other) == self._destination
+    def has_same_target(self, other: Any) -> bool:
+        """True if `other` is a psycopg2 connection to the same database as the same role."""
+        return isinstance(other, psycopg2.extensions.connection) and _target(other) == self._target
 
     def drop(self) -> None:
-        """Forget the connection, dead or alive; the next statement opens a new one."""
+        """Close the connection, alive or not; the next statement opens a new one."""
         connection, self._connection = self._connection, None
         if connection is not None:
             # It may be broken already.
@@ -95,6 +95,6 @@ class StateConnection:
                 self._factory.close_connection(connection, force=True)
 
 
-def _destination(connection: Any) -> tuple[Any, ...]:
+def _target(connection: Any) -> tuple[Any, ...]:
     info = connection.info
     return info.host, info.port, info.dbname, info.user

@@ -1,4 +1,4 @@
-"""JobStateDatabase: the state of every job, a mapping for people and tests, states and claims for the engine."""
+"""JobStateDatabase: the state of every job, as a mapping for users' code, as states and claims for the engine."""
 
 from collections.abc import Iterator, Mapping, MutableMapping
 from datetime import datetime, timedelta, tzinfo
@@ -20,10 +20,10 @@ from crontabber.store.state_connection import StateConnection
 
 class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg, misc]
     """A mapping app_name -> dict of next_run, first_run, last_run, last_success, depends_on, error_count, last_error,
-    ongoing. Building one adds what is missing of the two tables.
+    ongoing. Creating one adds what is missing of the two tables.
     """
 
-    # It has always been found there: ini files, --help and users' code name it so.
+    # Where it used to be: ini files, --help and users' code name it so.
     __module__ = "crontabber.app"
 
     required_config = Namespace()
@@ -57,14 +57,14 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
 
     @classmethod
     def for_reading(cls, config: Any) -> Any:
-        """One that looks for nothing and adds nothing, so that a role that may only SELECT is enough."""
+        """Return one that neither checks nor adds tables, so that a role that may only SELECT is enough."""
         reader = type(cls.__name__, (cls,), {"_prepare": lambda self: None})
         return reader(config)
 
     # -- for the engine
 
     def states(self) -> dict[str, JobState]:
-        """Every row, in one statement. Tables of the original's are read as they are; no table, no states."""
+        """Return every row, with one statement. The original's tables are read as they are; no table, no states."""
         try:
             rows = self.connection.fetch(sql.SELECT_STATES)
         except StateDatabaseError as error:
@@ -74,7 +74,7 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
         return {row[0]: state_from_row(row) for row in rows}
 
     def state(self, app_name: str) -> JobState | None:
-        """The row of one job, as it is now."""
+        """Return the row of one job as it is now, None if there is none."""
         rows = self.connection.fetch(sql.SELECT_STATE, (app_name,))
         return state_from_row(rows[0]) if rows else None
 
@@ -90,17 +90,17 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
 
     @cached_property
     def zone(self) -> tzinfo:
-        """The time zone of the server, as this session has it. It costs no query, but an import of 2 ms."""
+        """The time zone of the session. It needs no query, but an import of 2 ms."""
         from crontabber.rules.time_zone import zone_named
 
         return zone_named(self.connection.parameter("TimeZone") or "UTC")
 
     def store(self, state: JobState) -> None:
-        """Write a row as it is, without a claim."""
+        """Write a row as given, without a claim."""
         self[state.app_name] = as_mapping(state)
 
     def log_run(self, app_name: str, duration: timedelta, success: datetime | None, failure: Any = None) -> None:
-        """A line in crontabber_log without a claim, for applications that mark jobs by hand."""
+        """Add a row to crontabber_log without a claim, for applications that mark jobs by hand."""
         exc = (failure.type, failure.value, failure.traceback) if failure else (None, None, None)
         names = ("app_name", "duration", "success", "exc_type", "exc_value", "exc_traceback")
         self.connection.fetch(sql.LOG_RUN, dict(zip(names, (app_name, duration, success, *exc), strict=True)))
@@ -141,7 +141,7 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
         return [row[0] for row in self._query(sql.SELECT_NAMES)]
 
     def items(self) -> list[tuple[str, dict[str, Any]]]:  # type: ignore[override]
-        """Without `ongoing`, as users of the original know it."""
+        """Return all pairs, without `ongoing`, as users of the original know them."""
         copy = self.copy()
         for info in copy.values():
             del info["ongoing"]
