@@ -1,7 +1,27 @@
-"""Job classes that the tests configure."""
+"""Job classes that the tests configure, and those that their own job classes inherit from."""
+
+from pathlib import Path
 
 from crontabber.base import BaseCronApp
 from crontabber.mixins import as_backfill_cron_app
+
+
+def note(text, file="ran.txt"):
+    """Add a line to a file in the current folder. It stays whole, however many processes write at once."""
+    with Path(file).open("ab", buffering=0) as notes:
+        notes.write(f"{text}\n".encode())
+
+
+class Noting(BaseCronApp):
+    """Notes that it has run: `ran()` of a DatabaseTestCase reads that."""
+
+    notes = "ran.txt"
+
+    def run(self, *arguments):
+        note(self.what_to_note(*arguments), self.notes)
+
+    def what_to_note(self, *arguments):
+        return self.app_name
 
 
 class BasicJob(BaseCronApp):

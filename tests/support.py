@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import time
 import unittest
 from collections.abc import Callable
 from functools import cache
@@ -19,9 +20,12 @@ from configobj import ConfigObj
 from psycopg2.extensions import parse_dsn
 
 import crontabber  # noqa: F401  (makes configman importable)
+from crontabber.errors import EmbeddedServerError
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN_SERVER = ROOT / "test-crontabber.ini"
+# More than anything takes: a test that waits so long has failed.
+PATIENCE_SECONDS = 60
 OPTIONS = ("host", "port", "dbname", "user", "password")
 
 
@@ -52,6 +56,34 @@ def connect(**options: str) -> Any:
     connection = psycopg2.connect(**(connection_options() | options))
     connection.autocommit = True
     return connection
+
+
+def skip_without_programs() -> None:
+    """SkipTest where PostgreSQL's programs are not installed."""
+    from crontabber.store.embedded.programs import candidate_folders, find_programs
+
+    try:
+        find_programs(candidate_folders())
+    except EmbeddedServerError as error:
+        raise unittest.SkipTest(str(error)) from error
+
+
+def is_running(pid: int | str) -> bool:
+    """Whether there is such a process, and it is no zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(happened: Callable[[], Any], otherwise: str, seconds: float = PATIENCE_SECONDS) -> Any:
+    """What `happened` returns as soon as that is true. AssertionError with the text `otherwise` if it stays false."""
+    deadline = time.monotonic() + seconds
+    while not (what := happened()):
+        if time.monotonic() > deadline:
+            raise AssertionError(otherwise)
+        time.sleep(0.005)
+    return what
 
 
 class DatabaseTestCase(unittest.TestCase):
@@ -89,8 +121,19 @@ class DatabaseTestCase(unittest.TestCase):
         """Make these jobs due now."""
         self.sql("UPDATE crontabber SET next_run = now() - interval '1 second' WHERE app_name = ANY(%s)", (list(app_names),))
 
+    def ran(self) -> list[str]:
+        """The lines that jobs have noted since the last question, in order."""
+        notes = self.folder / "ran.txt"
+        lines = notes.read_text("utf-8").splitlines() if notes.exists() else []
+        notes.unlink(missing_ok=True)
+        return lines
+
+    def wait_for(self, note: str) -> None:
+        """Until a job has left this note."""
+        wait_until((self.folder / note).exists, f"{note} did not appear")
+
     def write_module(self, name: str, source: str) -> None:
-        (self.folder / f"{name}.py").write_text(textwrap.dedent(source))
+        (self.folder / f"{name}.py").write_text(textwrap.dedent(source), "utf-8")
 
     def ini(
         self, jobs: str = "", extra: str = "", name: str = "crontabber.ini",

@@ -73,7 +73,7 @@ def run(job):
     return list(job.main())
 
 
-class Noting(BaseCronApp):
+class Keeping(BaseCronApp):
     """Keeps what `run` got, and does to the first connection among it as the test says."""
 
     app_name = "noting"
@@ -96,13 +96,13 @@ class Noting(BaseCronApp):
 
 @using_postgres()
 @with_postgres_connection_as_argument()
-class WithConnection(Noting):
+class WithConnection(Keeping):
     pass
 
 
 @using_postgres()
 @as_single_postgres_transaction()
-class SingleTransaction(Noting):
+class SingleTransaction(Keeping):
     pass
 
 

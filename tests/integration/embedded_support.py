@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -18,12 +17,10 @@ from typing import Any
 import psycopg2
 
 from crontabber.errors import EmbeddedServerError
-from crontabber.store.embedded.programs import candidate_folders, find_programs
 from crontabber.store.embedded.server import EmbeddedServer
+from tests.support import PATIENCE_SECONDS, ROOT, skip_without_programs, wait_until
 
-PROJECT = Path(__file__).resolve().parents[2]
 CLIENT = Path(__file__).with_name("embedded_client.py")
-PATIENCE_SECONDS = 60
 AS_ROOT = unittest.skipUnless(os.geteuid() == 0, "needs root, who can be several users")
 
 Process = subprocess.Popen[str]
@@ -37,10 +34,7 @@ class EmbeddedTestCase(unittest.TestCase):
 
     @classmethod
     def setUpClass(cls) -> None:
-        try:
-            find_programs(candidate_folders())
-        except EmbeddedServerError as error:
-            raise unittest.SkipTest(str(error)) from error
+        skip_without_programs()
         if not os.path.exists("/proc/self/cwd"):
             raise unittest.SkipTest("needs /proc, to see which servers run")
         cls.root = Path(tempfile.mkdtemp(prefix="embedded-"))
@@ -79,7 +73,7 @@ class EmbeddedTestCase(unittest.TestCase):
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env={**env, "PYTHONPATH": str(PROJECT), "PYTHONDONTWRITEBYTECODE": "1", "OCCASION": self.id() + occasion},
+            env={**env, "PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "OCCASION": self.id() + occasion},
             **more,
         )
 
@@ -152,23 +146,13 @@ def processes_under(folder: Path, name: str = "") -> list[int]:
 
 def servers_under(folder: Path, wait: bool = False) -> list[int]:
     """PostgreSQL's processes on data folders below that folder; with `wait` those that have not gone in a while."""
-    deadline = time.monotonic() + (5 if wait else 0)
-    while True:
-        found = processes_under(folder, "postgres")
-        if not found or time.monotonic() > deadline:
-            return found
-        time.sleep(0.05)
+    if wait:
+        with suppress(AssertionError):
+            wait_until(lambda: not processes_under(folder, "postgres"), "they are still there", 5)
+    return processes_under(folder, "postgres")
 
 
 def open_files(pid: int) -> set[str]:
     with suppress(OSError):
         return {os.readlink(file) for file in Path(f"/proc/{pid}/fd").iterdir()}
     return set()
-
-
-def wait_until(happened: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not happened():
-        if time.monotonic() > deadline:
-            raise TimeoutError
-        time.sleep(0.005)

@@ -12,16 +12,11 @@ from psycopg2 import IntegrityError
 from crontabber.base import BaseCronApp
 from crontabber.mixins import as_backfill_cron_app, as_single_postgres_transaction, using_postgres, with_subprocess
 from crontabber.store import claims
+from tests.jobs import Noting, note
 
 NAPS = 20
 ALL_NAPS = [f"nap-{number:02}" for number in range(1, NAPS + 1)]
 NAP_ENTRIES = [f"Nap{number:02}|1h" for number in range(1, NAPS + 1)]
-
-
-def note(text, name="ran"):
-    """A line that comes out whole, however many processes write at once."""
-    with Path(name).open("ab", buffering=0) as notes:
-        notes.write(f"{text}\n".encode())
 
 
 def wait_for(name):
@@ -29,11 +24,6 @@ def wait_for(name):
     while not Path(name).exists():
         os.getcwd()
         time.sleep(0.01)
-
-
-class Noting(BaseCronApp):
-    def run(self):
-        note(self.app_name)
 
 
 class Nap(BaseCronApp):

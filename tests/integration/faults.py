@@ -12,24 +12,20 @@ import subprocess
 import sys
 import tempfile
 import time
-import unittest
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 
-from crontabber.errors import EmbeddedServerError
-from crontabber.store.embedded.programs import candidate_folders, find_programs
 from crontabber.store.embedded.server import EmbeddedServer
 from crontabber.store.sql import LOCK_CLASS
-from tests.support import DatabaseTestCase
+from tests.support import PATIENCE_SECONDS, DatabaseTestCase, skip_without_programs, wait_until
 
 JOBS = "tests.integration.fault_jobs"
 SEED = "CRONTABBER_TEST_SEED"
-PATIENCE_SECONDS = 30
 ELSEWHERE = "import socket; socket.gethostname = lambda: %r; from crontabber.app import main; exit(main())"
 
 OUR_LOCKS = f"""
@@ -59,27 +55,11 @@ class FaultTestCase(DatabaseTestCase):
         jobs = "\n".join(f"{JOBS}.{entry}" for entry in entries)
         self.ini(jobs, **{"error_retry_time": 0, **options})
 
-    # -- notes
-
-    def wait_for(self, note: str) -> None:
-        self.wait_until((self.folder / note).exists, f"{note} did not appear")
-
-    def wait_until(self, happened: Callable[[], Any], otherwise: str) -> Any:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while not (what := happened()):
-            self.assertLess(time.monotonic(), deadline, otherwise)
-            time.sleep(0.01)
-        return what
-
     def give(self, note: str) -> None:
         (self.folder / note).touch()
 
-    def notes(self, name: str = "ran") -> list[str]:
-        """The lines that jobs have left since they were last read, in the order in which they were written."""
-        path = self.folder / name
-        lines = path.read_text().splitlines() if path.exists() else []
-        path.unlink(missing_ok=True)
-        return lines
+    def forget(self, note: str) -> None:
+        (self.folder / note).unlink(missing_ok=True)
 
     def pause_of(self, seconds: float) -> None:
         """Where a timeout of the server's is meant to pass."""
@@ -120,7 +100,7 @@ class FaultTestCase(DatabaseTestCase):
             other.close()
 
     def wait_for_somebody_to_wait(self) -> None:
-        self.wait_until(lambda: self.sql(WAITING), "no crontabber waits for a lock")
+        wait_until(lambda: self.sql(WAITING), "no crontabber waits for a lock")
 
     def set_for_new_sessions(self, setting: str, value: str) -> None:
         (database,) = self.sql("SELECT quote_ident(current_database())")[0]
@@ -142,7 +122,7 @@ class FaultTestCase(DatabaseTestCase):
     def assert_at_rest(self) -> None:
         """Nothing is ongoing, nobody owns anything, and no session or lock of a crontabber is left."""
         self.assertEqual(self.sql("SELECT app_name FROM crontabber WHERE ongoing IS NOT NULL OR owner IS NOT NULL"), [])
-        self.wait_until(lambda: not self.sql(OUR_SESSIONS), "a session of a crontabber is left")
+        wait_until(lambda: not self.sql(OUR_SESSIONS), "a session of a crontabber is left")
         self.assertEqual(self.sql(OUR_LOCKS), [])
 
     def assert_each_once(self, things: Sequence[Any], wanted: Sequence[Any]) -> None:
@@ -164,10 +144,7 @@ class OwnServerTestCase(FaultTestCase):
     @classmethod
     def setUpClass(cls) -> None:
         super().setUpClass()
-        try:
-            find_programs(candidate_folders())
-        except EmbeddedServerError as error:
-            raise unittest.SkipTest(str(error)) from error
+        skip_without_programs()
         cls.root = Path(tempfile.mkdtemp(prefix="faults-"))
         cls.root.chmod(0o755)
         cls.server = EmbeddedServer(str(cls.root / "data"))

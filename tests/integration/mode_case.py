@@ -7,13 +7,12 @@ from tests.support import DatabaseTestCase, connection_options
 JOBS = r'''
 from crontabber.base import BaseCronApp
 from crontabber.mixins import as_backfill_cron_app
+from tests import jobs
 
 
-class Noting(BaseCronApp):
-    def run(self, *arguments):
-        first = "the first time" if self.job_information is None else "again"
-        with open("ran.txt", "a") as notes:
-            notes.write(f"{self.app_name} {first}\n")
+class Noting(jobs.Noting):
+    def what_to_note(self, *arguments):
+        return self.app_name + (" the first time" if self.job_information is None else " again")
 
 
 class Foo(Noting):
@@ -74,13 +73,6 @@ class ModeTestCase(DatabaseTestCase):
     def setUp(self):
         super().setUp()
         self.write_module("nightly", JOBS)
-
-    def ran(self):
-        """What has run since the last question, in its order."""
-        notes = self.folder / "ran.txt"
-        lines = notes.read_text().splitlines() if notes.exists() else []
-        notes.unlink(missing_ok=True)
-        return lines
 
     def assert_said(self, process, exit_code, stdout, stderr=""):
         self.assertEqual((process.returncode, process.stdout, process.stderr), (exit_code, stdout, stderr))

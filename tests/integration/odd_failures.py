@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from crontabber.base import BaseCronApp
 from crontabber.errors import StateDatabaseError
 from crontabber.mixins import as_single_postgres_transaction, using_postgres, with_postgres_connection_as_argument
-from tests.integration.fault_jobs import Noting, note
+from tests.jobs import Noting, note
 
 DEPTH = 100_000
 MESSAGE = 10_000_000

@@ -5,6 +5,7 @@ import subprocess
 import unittest
 from datetime import datetime, timezone
 from functools import cache
+from typing import Any
 
 from tests.support import DatabaseTestCase
 
@@ -13,18 +14,17 @@ PLACES = ("/usr/lib/*/faketime/libfaketime.so.1", "/usr/lib/faketime/libfaketime
 JOBS = """
 import datetime, os, pathlib
 from crontabber import datetimeutil
-from crontabber.base import BaseCronApp
 from crontabber.mixins import as_backfill_cron_app
+from tests import jobs
 
 HERE = pathlib.Path(__file__).parent
 
 
-class Noting(BaseCronApp):
-    def run(self, date=None):
+class Noting(jobs.Noting):
+    def what_to_note(self, date=None):
         if (HERE / "failing").exists() and self.app_name in (HERE / "failing").read_text().split():
             raise RuntimeError("as asked")
-        with (HERE / "ran.txt").open("a") as notes:
-            notes.write("%s %s\\n" % (self.app_name, (date or datetimeutil.utc_now()).isoformat()))
+        return "%s %s" % (self.app_name, (date or datetimeutil.utc_now()).isoformat())
 
 
 class Five(Noting):
@@ -108,9 +108,6 @@ class SimulatedCrontab(DatabaseTestCase):
     def failing(self, *app_names: str) -> None:
         (self.folder / "failing").write_text(" ".join(app_names))
 
-    def ran(self) -> list[tuple[str, datetime]]:
+    def ran(self) -> list[Any]:
         """(app_name, moment) of what has run since the last question; the date of a backfill job."""
-        notes = self.folder / "ran.txt"
-        lines = notes.read_text().splitlines() if notes.exists() else []
-        notes.unlink(missing_ok=True)
-        return [(name, datetime.fromisoformat(moment)) for name, moment in (line.split() for line in lines)]
+        return [(name, datetime.fromisoformat(moment)) for name, moment in map(str.split, super().ran())]

@@ -1,4 +1,4 @@
-"""A bash on a terminal of its own, for tests that see what a person sees."""
+"""Commands, or a bash, on a terminal of their own, for tests that see what a person sees."""
 
 import fcntl
 import os
@@ -8,11 +8,25 @@ import struct
 import subprocess
 import termios
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 DONE = "--- done: "
 PATIENCE_SECONDS = 120
 COLUMNS = 80
+
+
+def on_terminal(command: list[str], environment: dict[str, str], folder: Path) -> tuple[int, str]:
+    """The exit code of a command whose stdin, stdout and stderr are a terminal, and what it wrote there."""
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as output:
+        process = subprocess.Popen(command, env=environment, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+        written = b""
+        with suppress(OSError):  # everyone has left the terminal
+            while part := output.read(65536):
+                written += part
+    return process.wait(PATIENCE_SECONDS), written.decode().replace("\r\n", "\n")
 
 
 class Shell:

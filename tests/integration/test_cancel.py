@@ -6,7 +6,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_INTRANS
 
 from crontabber.connection_factory import ConnectionFactory
 from crontabber.store.connections import cancel_running_statements
-from tests.support import DatabaseTestCase, connect, connection_options
+from tests.support import DatabaseTestCase, connect, connection_options, wait_until
 
 # A minute is more than any of this takes: whoever waits that long waits for ever.
 LONG = "SELECT pg_sleep(60)"
@@ -39,11 +39,8 @@ class TestCancel(DatabaseTestCase):
         return error
 
     def wait_until_active(self, pid):
-        active = "SELECT pg_sleep(0.01), count(*) FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'"
-        for _ in range(500):
-            if self.sql(active, (pid,))[0][1]:
-                return
-        self.fail("the statement has not started")
+        active = "SELECT 1 FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'"
+        wait_until(lambda: self.sql(active, (pid,)), "the statement has not started")
 
     def connection_to_silent_server(self):
         """The server goes on with this connection, and answers no other."""

@@ -7,12 +7,11 @@ import threading
 import time
 import unittest
 from contextlib import contextmanager
-from pathlib import Path
 from unittest import mock
 
 from crontabber.process import subprocesses
 from crontabber.process.signals import INTERRUPTION
-from tests.support import ROOT
+from tests.support import ROOT, is_running, wait_until
 
 OUTCOMES = [
     # command, input, outcome, reason
@@ -30,24 +29,16 @@ OUTCOMES = [
 ]
 
 
-def is_running(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
 class ProcessTestCase(unittest.TestCase):
     def assert_ended(self, pids):
         """All of them, within a second: a killed process is not gone at once."""
         self.assertNotEqual(pids, [])
-        deadline = time.monotonic() + 1
-        while running := [pid for pid in pids if is_running(pid)]:
-            if time.monotonic() > deadline:
-                for pid in running:
-                    os.kill(pid, signal.SIGKILL)
-                self.fail(f"still running: {running}")
-            time.sleep(0.01)
+        try:
+            wait_until(lambda: not any(map(is_running, pids)), f"some of {pids} still run", 1)
+        except AssertionError:
+            for pid in filter(is_running, pids):
+                os.kill(pid, signal.SIGKILL)
+            raise
 
 
 class TestRun(ProcessTestCase):

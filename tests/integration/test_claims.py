@@ -8,13 +8,13 @@ class TestSharing(FaultTestCase):
     def share(self, rounds):
         """Eight at once, again and again; (seconds of one alone, seconds of eight in the middle of all rounds)."""
         _, alone = self.together(1)
-        self.assert_each_once(self.notes(), ALL_NAPS)
+        self.assert_each_once(self.ran(), ALL_NAPS)
         times = []
         for _ in range(rounds):
             self.due(*ALL_NAPS)
             ends, seconds = self.together(8)
             self.assertLessEqual({end.returncode for end in ends}, {0, 2, 3}, [end.stderr for end in ends])
-            self.assert_each_once(self.notes(), ALL_NAPS)
+            self.assert_each_once(self.ran(), ALL_NAPS)
             times.append(seconds)
         self.assert_at_rest()
         print(f"alone {alone:.2f} s; eight together {min(times):.2f} to {max(times):.2f} s")
@@ -39,7 +39,7 @@ class TestSharing(FaultTestCase):
             ends, _ = self.together(4)
 
             self.assertLessEqual({end.returncode for end in ends}, {0, 2, 3}, [end.stderr for end in ends])
-            events = self.notes()
+            events = self.ran()
             self.assert_each_once(events, [f"{what} {name}" for name in FAMILY for what in ("start", "done")])
             for name, parents in FAMILY.items():
                 for parent in parents:
@@ -54,7 +54,7 @@ class TestSharing(FaultTestCase):
             ends, _ = self.together(4)
 
             self.assertLessEqual({end.returncode for end in ends}, {0, 2, 3}, [end.stderr for end in ends])
-            self.assertEqual(sorted(self.notes()), ["another", "other"])
+            self.assertEqual(sorted(self.ran()), ["another", "other"])
             self.assertEqual(self.sql("SELECT app_name FROM crontabber ORDER BY 1"), [("another",), ("other",)])
 
 
@@ -69,18 +69,18 @@ class TestOngoingElsewhere(FaultTestCase):
 
         tick = self.crontabber()
 
-        self.assertEqual((tick.returncode, self.notes()), (3, ["other"]))
+        self.assertEqual((tick.returncode, self.ran()), (3, ["other"]))
         self.assertRegex(tick.stderr, rf"'patient' is already running \(\S+:{first.pid} since ")
         self.assertIn("child-of-patient is held back: its dependency 'patient' has not run yet", tick.stderr)
         self.give("enough")
         self.assertEqual(self.end_of(first).returncode, 0)
-        self.assertEqual((self.crontabber().returncode, self.notes()), (0, ["patient", "child-of-patient"]))
+        self.assertEqual((self.crontabber().returncode, self.ran()), (0, ["patient", "child-of-patient"]))
 
     def test_what_is_forced_elsewhere_and_not_due_is_nothing_to_mention(self):
         self.give("enough")
         self.crontabber()
         (self.folder / "enough").unlink()
-        self.notes("running")
+        self.forget("running")
         self.start("--job=patient", "--force")
         self.wait_for("running")
 
@@ -102,20 +102,20 @@ class TestOngoingElsewhere(FaultTestCase):
         self.assertEqual(tick.returncode, 3, tick.stderr)
         self.thaw(owner)
         self.give("enough")
-        self.assertEqual((self.end_of(owner).returncode, self.notes()), (0, ["patient"]))
+        self.assertEqual((self.end_of(owner).returncode, self.ran()), (0, ["patient"]))
 
     def test_a_row_without_an_owner_is_somebodys_until_it_is_too_old(self):
         self.give("enough")
         self.crontabber()
         for age, wanted in (("11 hours", (3, [])), ("2 days 1 hour", (0, ["patient"]))):
             with self.subTest(age):
-                self.notes()
+                self.ran()
                 self.due("patient")
                 self.sql("UPDATE crontabber SET ongoing = now() - %s::interval WHERE app_name = 'patient'", (age,))
 
                 tick = self.crontabber()
 
-                self.assertEqual((tick.returncode, self.notes()), wanted, tick.stderr)
+                self.assertEqual((tick.returncode, self.ran()), wanted, tick.stderr)
 
 
 class TestDeadOwners(FaultTestCase):
@@ -126,7 +126,7 @@ class TestDeadOwners(FaultTestCase):
     def test_the_very_next_tick_notices_here_and_on_another_host(self):
         for start, host in ((self.start, r"\S+"), (self.start_elsewhere, "elsewhere")):
             with self.subTest(host):
-                self.notes("running")
+                self.forget("running")
                 owner = start()
                 self.wait_for("running")
                 self.kill(owner)
@@ -134,7 +134,7 @@ class TestDeadOwners(FaultTestCase):
 
                 tick = self.crontabber()
 
-                self.assertEqual((tick.returncode, self.notes()), (0, ["patient"]))
+                self.assertEqual((tick.returncode, self.ran()), (0, ["patient"]))
                 self.assertRegex(tick.stderr, rf"WARNING - patient: its owner, process {owner.pid} on {host}, ended without a result")
                 self.assertEqual(self.errors_logged("patient")[-1:], ["<class 'crontabber.errors.OwnerDiedError'>"])
                 self.assert_at_rest()
@@ -161,7 +161,7 @@ class TestDeadOwners(FaultTestCase):
         self.assertEqual(self.terminate_holder_of_the_claim(), 1)
         self.give("enough")
         tick = self.crontabber("--job=patient")
-        self.assertEqual((tick.returncode, self.notes()), (0, ["patient"]), tick.stderr)
+        self.assertEqual((tick.returncode, self.ran()), (0, ["patient"]), tick.stderr)
         stored = self.sql("SELECT * FROM crontabber"), self.sql("SELECT * FROM crontabber_log")
 
         self.thaw(owner)
@@ -184,10 +184,10 @@ class TestDeadOwners(FaultTestCase):
 
         tick = self.crontabber()
 
-        self.assertEqual((tick.returncode, self.notes()), (3, []), tick.stderr)
+        self.assertEqual((tick.returncode, self.ran()), (3, []), tick.stderr)
         self.assertRegex(tick.stderr, rf"'patient' is already running \(\S+:{owner.pid} since ")
         self.give("enough")
-        self.assertEqual((self.end_of(owner).returncode, self.notes()), (0, ["patient"]))
+        self.assertEqual((self.end_of(owner).returncode, self.ran()), (0, ["patient"]))
         self.assert_at_rest()
 
     def test_one_that_lost_its_session_while_nobody_looked_stores_its_result(self):
@@ -220,17 +220,17 @@ class TestWithoutSessionLocks(FaultTestCase):
         self.assertEqual(self.crontabber().returncode, 3)
         self.give("enough")
 
-        self.assertEqual((self.end_of(self.owner).returncode, self.notes()), (0, ["other", "patient"]))
+        self.assertEqual((self.end_of(self.owner).returncode, self.ran()), (0, ["other", "patient"]))
         self.assert_at_rest()
 
     def test_the_age_alone_tells_that_an_owner_has_died(self):
         self.kill(self.owner)
         self.give("enough")
-        self.assertEqual((self.crontabber().returncode, self.notes()), (3, ["other"]))
+        self.assertEqual((self.crontabber().returncode, self.ran()), (3, ["other"]))
         self.sql("UPDATE crontabber SET ongoing = now() - interval '12 hours 1 minute' WHERE app_name = 'patient'")
 
         tick = self.crontabber()
 
-        self.assertEqual((tick.returncode, self.notes()), (0, ["patient"]))
+        self.assertEqual((tick.returncode, self.ran()), (0, ["patient"]))
         self.assertRegex(tick.stderr, r"patient: it has been marked as ongoing since .*, longer than crontabber.max_ongoing_age_hours")
         self.assert_at_rest()

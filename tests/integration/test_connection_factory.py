@@ -7,7 +7,7 @@ from configman import ConfigurationManager
 from psycopg2.extensions import quote_ident
 
 from crontabber.connection_factory import ConnectionFactory
-from tests.support import DatabaseTestCase, connection_options
+from tests.support import DatabaseTestCase, connection_options, wait_until
 
 ODD_NAMES = {
     "a space": "two words",
@@ -229,10 +229,7 @@ class TestOperationalErrors(DatabaseTestCase):
                 self.assertTrue(factory_for().is_operational_exception(error))
 
     def wait_until_gone(self, pid):
-        for _ in range(500):
-            if not self.sql("SELECT pg_sleep(0.01) FROM pg_stat_activity WHERE pid = %s", (pid,)):
-                return
-        self.fail("the backend is still there")
+        wait_until(lambda: not self.sql("SELECT 1 FROM pg_stat_activity WHERE pid = %s", (pid,)), "the backend is still there")
 
     def error_of_locked_table(self):
         self.sql("CREATE TABLE locked ()")

@@ -16,14 +16,13 @@ from crontabber.store.embedded import cluster, postmaster
 from crontabber.store.embedded.programs import server_account
 from crontabber.store.embedded.server import EmbeddedServer
 from tests.integration.embedded_support import (
-    PATIENCE_SECONDS,
     EmbeddedTestCase,
     Process,
     processes_under,
     servers_under,
-    wait_until,
     words,
 )
+from tests.support import PATIENCE_SECONDS, wait_until
 
 
 class TestComingAndGoing(EmbeddedTestCase):
@@ -194,7 +193,7 @@ class TestKills(EmbeddedTestCase):
     def test_a_killed_initdb_is_begun_again(self) -> None:
         unfinished = self.new() / cluster.UNFINISHED
         process = self.start(at=self.new())
-        wait_until((unfinished / "PG_VERSION").exists)
+        wait_until((unfinished / "PG_VERSION").exists, "initdb has not begun")
         for pid in [process.pid, *processes_under(self.new())]:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -206,7 +205,7 @@ class TestKills(EmbeddedTestCase):
 
     def test_an_initdb_whose_starter_was_killed_is_waited_for(self) -> None:
         with self.start(at=self.new()) as starter:
-            wait_until((self.new() / cluster.UNFINISHED / "PG_VERSION").exists)
+            wait_until((self.new() / cluster.UNFINISHED / "PG_VERSION").exists, "initdb has not begun")
             starter.kill()
         (orphan,) = processes_under(self.new(), "initdb")
         os.kill(orphan, signal.SIGSTOP)

@@ -17,12 +17,12 @@ from crontabber.store.embedded.programs import candidate_folders, find_programs,
 from crontabber.store.embedded.server import EmbeddedServer
 from tests.integration.embedded_support import (
     AS_ROOT,
-    PATIENCE_SECONDS,
     EmbeddedTestCase,
     as_user,
     open_files,
     servers_under,
 )
+from tests.support import PATIENCE_SECONDS
 
 
 class TestTheServerItself(EmbeddedTestCase):

@@ -26,14 +26,8 @@ class FrameworkApp(RequiredConfig):
 
 JOBS = '''
 from configman import Namespace
-from crontabber.base import BaseCronApp
 from crontabber.mixins import as_backfill_cron_app, using_postgres
-
-
-class Noting(BaseCronApp):
-    def run(self, *arguments):
-        with open("ran.txt", "a") as notes:
-            notes.write(self.app_name + "\\n")
+from tests.jobs import Noting
 
 
 @using_postgres()
@@ -196,12 +190,6 @@ class TestEmbeddingApplication(DatabaseTestCase):
             command, env=self.environment(**env), cwd=self.folder, text=True, stdin=subprocess.DEVNULL,
             capture_output=True, timeout=60, check=False,
         )  # fmt: skip
-
-    def ran(self):
-        notes = self.folder / "ran.txt"
-        lines = notes.read_text().splitlines() if notes.exists() else []
-        notes.unlink(missing_ok=True)
-        return lines
 
     def test_a_tick_runs_its_default_jobs_with_its_own_defaults(self):
         tick = self.tab()

@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import partial
 
 from tests.integration.faults import WAITING, FaultTestCase, seeded
+from tests.support import wait_until
 
 # A row written after a savepoint names a transaction within the transaction.
 WATCH_TRANSACTIONS = """
@@ -91,7 +92,7 @@ class ExactlyOnceTestCase(FaultTestCase):
     def started(self, start=None):
         """A process, after a random moment of its work."""
         process = (start or self.start)()
-        self.wait_until(lambda: self.owner_is(process) or self.sql(WAITING) or process.poll() is not None, "it never claimed the job")
+        wait_until(lambda: self.owner_is(process) or self.sql(WAITING) or process.poll() is not None, "it never claimed the job")
         time.sleep(self.random.uniform(0, LONGEST_LIFE_SECONDS))
         return process
 

@@ -30,7 +30,7 @@ class TestLostServer(OwnServerTestCase):
                 self.assertEqual(self.sql("SELECT count(*) FROM crontabber_log WHERE app_name = %s", (app_name,)), [(1,)])
                 self.assert_at_rest()
                 (self.folder / "enough").unlink()
-                self.notes("running")
+                self.forget("running")
 
     def test_where_it_does_not_come_back_the_result_is_in_the_log_and_the_next_tick_finds_the_dead_owner(self):
         for entry, app_name, result in (
@@ -41,7 +41,7 @@ class TestLostServer(OwnServerTestCase):
                 self.configure(f"Hasty{entry}")
                 process = self.start()
                 self.wait_for("running")
-                self.notes("running")
+                self.forget("running")
 
                 self.stop_server()
                 self.give("enough")
@@ -58,23 +58,23 @@ class TestLostServer(OwnServerTestCase):
                 self.assertIn(f"its owner, process {process.pid} on ", self.crontabber().stderr)
                 self.assert_at_rest()
                 (self.folder / "enough").unlink()
-                self.notes("running")
+                self.forget("running")
 
     def test_a_server_that_can_only_be_read_is_one_clear_message_and_no_job_starts(self):
         self.configure("Other|1h")
         self.crontabber()
         self.due("other")
-        self.notes()
+        self.ran()
         read_only = "crontabber: state database: the server is read-only (a standby, or set to be): jobs need one that accepts writes\n"
         self.restart_server(standby=True)
         with self.subTest("a standby"):
             tick = self.crontabber()
-            self.assertEqual((tick.returncode, tick.stdout, tick.stderr, self.notes()), (1, "", read_only, []))
+            self.assertEqual((tick.returncode, tick.stdout, tick.stderr, self.ran()), (1, "", read_only, []))
         self.restart_server()
         self.set_for_new_sessions("default_transaction_read_only", "on")
         with self.subTest("made so"):
             tick = self.crontabber()
-            self.assertEqual((tick.returncode, tick.stdout, tick.stderr, self.notes()), (1, "", read_only, []))
+            self.assertEqual((tick.returncode, tick.stdout, tick.stderr, self.ran()), (1, "", read_only, []))
 
     def test_no_server_at_all_is_one_clear_message(self):
         self.configure("Other|1h")
@@ -111,5 +111,5 @@ class TestNoTransactionOfOurs(OwnServerTestCase):
 
         tick = self.crontabber()
 
-        self.assertEqual((tick.returncode, tick.stderr.count("WARNING"), self.notes()), (0, 0, ["two-seconds"]), tick.stderr)
+        self.assertEqual((tick.returncode, tick.stderr.count("WARNING"), self.ran()), (0, 0, ["two-seconds"]), tick.stderr)
         self.assertEqual(self.sql("SELECT app_name, error_count FROM crontabber ORDER BY 1"), [("dates", 0), ("two-seconds", 0)])

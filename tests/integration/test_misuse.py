@@ -11,11 +11,7 @@ MOST_LINES = 12
 JOBS = """
 from configman import Namespace
 from crontabber.base import BaseCronApp
-
-
-class Job(BaseCronApp):
-    def run(self):
-        open("ran.txt", "a").close()
+from tests.jobs import Noting as Job
 
 
 class Good(Job):

@@ -19,7 +19,7 @@ from crontabber.mixins import (
 from crontabber.transaction_executor import TransactionExecutor, TransactionExecutorWithLimitedBackoff
 from tests.integration.decorated_jobs import (
     EndsTestCase,
-    Noting,
+    Keeping,
     Warehouse,
     WithConnection,
     configured,
@@ -54,7 +54,7 @@ class TestRequiredConfig(unittest.TestCase):
 
     def test_a_subclass_adds_options_of_its_own(self):
         @using_postgres()
-        class Base(Noting):
+        class Base(Keeping):
             required_config = Namespace()
             required_config.add_option("first", default=1)
 
@@ -68,7 +68,7 @@ class TestRequiredConfig(unittest.TestCase):
 
     def test_a_subclass_may_replace_a_resource_of_its_base(self):
         @with_transactional_resource(ConnectionFactory, "store")
-        class Base(Noting):
+        class Base(Keeping):
             pass
 
         @with_transactional_resource(Warehouse, "store")
@@ -81,7 +81,7 @@ class TestRequiredConfig(unittest.TestCase):
 
     def test_a_class_with_options_in_the_namespace_of_its_resource_keeps_them(self):
         @using_postgres()
-        class Job(Noting):
+        class Job(Keeping):
             required_config = Namespace()
             required_config.add_option("database.table", default="notes")
 
@@ -91,7 +91,7 @@ class TestRequiredConfig(unittest.TestCase):
 
     def test_a_subclass_that_is_decorated_again_keeps_what_its_base_has_in_that_namespace(self):
         @using_postgres()
-        class Base(Noting):
+        class Base(Keeping):
             required_config = Namespace()
             required_config.add_option("database.table", default="notes")
 
@@ -121,7 +121,7 @@ class TestResources(DatabaseTestCase):
         self.assertIs(job.database_transaction_executor.connection_source, job.database_connection_factory)
 
     def test_nothing_is_connected_before_it_is_used(self):
-        job = job_of(using_postgres()(Noting), **{"resource.postgresql.host": str(self.folder)})
+        job = job_of(using_postgres()(Keeping), **{"resource.postgresql.host": str(self.folder)})
 
         self.assertTrue(job.database_connection_factory and job.database_transaction_executor)
         with self.assertRaises(psycopg2.OperationalError):
@@ -163,7 +163,7 @@ class TestOtherResources(EndsTestCase):
             connection.close()
 
     def test_a_job_can_be_one_transaction_on_a_resource_of_the_users_own(self):
-        job = job_of(with_warehouse(with_single_transaction("warehouse")(type("Job", (Noting,), {}))), **self.options)
+        job = job_of(with_warehouse(with_single_transaction("warehouse")(type("Job", (Keeping,), {}))), **self.options)
 
         job.use = lambda connection: connection.execute("INSERT INTO goods VALUES ('apple')")
         run(job)
@@ -181,7 +181,7 @@ class TestOtherResources(EndsTestCase):
         @using_postgres()
         @with_resource_connection_as_argument("warehouse")
         @with_single_transaction("database")
-        class Job(Noting):
+        class Job(Keeping):
             pass
 
         job = job_of(Job, **self.options)

@@ -11,7 +11,7 @@ from crontabber.mixins import (
 )
 from tests.integration.decorated_jobs import (
     EndsTestCase,
-    Noting,
+    Keeping,
     SingleTransaction,
     WithConnection,
     job_of,
@@ -20,8 +20,7 @@ from tests.integration.decorated_jobs import (
     raising,
     run,
 )
-from tests.integration.test_child_process import is_running
-from tests.support import connect
+from tests.support import connect, is_running, wait_until
 
 
 class TestConnectionAsArgument(EndsTestCase):
@@ -116,7 +115,7 @@ class TestBackfill(EndsTestCase):
         decorators = [as_backfill_cron_app, using_postgres(), as_single_postgres_transaction()]
         for order in ([0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]):
             with self.subTest(order=order):
-                job_class = type("Job", (Noting,), {})
+                job_class = type("Job", (Keeping,), {})
                 for n in order:
                     job_class = decorators[n](job_class)
                 job = job_of(job_class, information)
@@ -147,7 +146,7 @@ class TestBackfill(EndsTestCase):
         self.assertEqual(self.notes(), [str(dates[0])])
 
     def test_decorating_a_class_makes_no_other_a_backfill(self):
-        class Base(Noting):
+        class Base(Keeping):
             pass
 
         backfill = as_backfill_cron_app(type("Job", (Base,), {}))
@@ -157,7 +156,7 @@ class TestBackfill(EndsTestCase):
 
     def test_a_subclass_of_a_backfill_is_one_however_it_is_called(self):
         information, dates = self.missed_three_dates()
-        derived = type("Derived", (as_backfill_cron_app(type("Job", (Noting,), {})),), {})
+        derived = type("Derived", (as_backfill_cron_app(type("Job", (Keeping,), {})),), {})
 
         for arguments in ({}, {"once": True}):
             with self.subTest(arguments):
@@ -194,18 +193,12 @@ class TestSignals(EndsTestCase):
         self.write_module("waiting_jobs", self.JOBS)
         self.ini(f"waiting_jobs.{job}|1d")
         process = self.start()
-        self.wait_until(is_waiting)
+        wait_until(is_waiting, "the job does not wait")
         told = time.monotonic()
         process.terminate()
         _, stderr = process.communicate(timeout=30)
         self.assertIn("Interrupted", stderr)
         return process.returncode, time.monotonic() - told
-
-    def wait_until(self, answer):
-        deadline = time.monotonic() + 20
-        while not answer():
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.01)
 
     def test_a_command_ends_with_its_job(self):
         pids = self.folder / "pids"
@@ -214,7 +207,7 @@ class TestSignals(EndsTestCase):
 
         self.assertEqual((exit_code, self.row("commanding", "error_count")), (143, 1))
         self.assertLess(seconds, 1)
-        self.wait_until(lambda: not any(map(is_running, pids.read_text().split())))
+        wait_until(lambda: not any(map(is_running, pids.read_text().split())), "a command is left")
 
     def test_a_transaction_that_waits_for_a_lock_is_undone_at_once(self):
         self.sql("CREATE TABLE locked ()")

@@ -130,7 +130,7 @@ class TestOddDatabases(FaultTestCase):
     def test_times_that_are_in_no_calendar_of_ours(self):
         self.configure("Other|1h")
         self.crontabber()
-        self.notes()
+        self.ran()
         self.sql("INSERT INTO crontabber (app_name, next_run, last_success) VALUES ('ghost', '12000-01-01', '0044-03-15 BC')")
         cases = [
             ("next_run = '-infinity'", ["other"]),
@@ -147,20 +147,20 @@ class TestOddDatabases(FaultTestCase):
 
                 tick = self.crontabber()
 
-                self.assertEqual((tick.returncode, self.notes()), (0, ran), tick.stderr)
+                self.assertEqual((tick.returncode, self.ran()), (0, ran), tick.stderr)
         self.sql("UPDATE crontabber SET next_run = 'infinity' WHERE app_name = 'other'")
         forced = self.crontabber("--job=other", "--force")
-        self.assertEqual((forced.returncode, self.notes()), (0, ["other"]), forced.stderr)
+        self.assertEqual((forced.returncode, self.ran()), (0, ["other"]), forced.stderr)
 
     def test_a_last_error_that_is_none_of_ours(self):
         self.configure("Other|1h")
         self.crontabber()
-        self.notes()
+        self.ran()
         self.sql("UPDATE crontabber SET next_run = now(), error_count = 1, last_error = '\"boom\"'")
 
         self.assertEqual(self.crontabber("--nagios").stdout, "CRITICAL - other (Other) | None | boom\n")
         self.assertIn("\nNone: boom\n", self.crontabber("--list-jobs").stdout)
-        self.assertEqual((self.crontabber().returncode, self.notes()), (0, ["other"]))
+        self.assertEqual((self.crontabber().returncode, self.ran()), (0, ["other"]))
 
     def test_transactions_that_may_not_or_cannot_record_their_success(self):
         self.sql("CREATE TABLE effects (date timestamptz)")
@@ -211,7 +211,7 @@ class TestOddDatabases(FaultTestCase):
                     ends, _ = self.together(6)
 
                     self.assertLessEqual({end.returncode for end in ends}, {0, 2, 3}, [end.stderr for end in ends])
-                    self.assert_each_once(self.notes(), ALL_NAPS)
+                    self.assert_each_once(self.ran(), ALL_NAPS)
                     self.sql("UPDATE crontabber SET next_run = now()")
 
     def test_a_server_that_is_read_only_for_a_moment(self):

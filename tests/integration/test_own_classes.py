@@ -1,7 +1,6 @@
 """Classes of the user's own for the state and for the connections, named in the ini file, in real processes."""
 
 import signal
-import time
 
 from tests.integration.mode_case import JOBS, NOWHERE, ModeTestCase
 from tests.support import connection_options
@@ -36,6 +35,7 @@ from configman import Namespace, RequiredConfig
 from crontabber.base import BaseCronApp
 from crontabber.connection_factory import ConnectionFactory
 from crontabber.mixins import as_single_postgres_transaction, using_postgres
+from tests.jobs import note
 
 
 class Named(ConnectionFactory):
@@ -90,8 +90,8 @@ class Asking(BaseCronApp):
         with connection.cursor() as cursor:
             cursor.execute("SELECT application_name FROM pg_stat_activity"
                            " WHERE datname = current_database() AND application_name IN ('me', 'whole') ORDER BY pid")
-            with open("ran.txt", "a") as notes:
-                notes.write("\\n".join(name for name, in cursor.fetchall()) + "\\n")
+            for name, in cursor.fetchall():
+                note(name)
 '''
 
 
@@ -226,10 +226,7 @@ class TestWholeStateClass(OwnClassTestCase):
         (self.folder / "wait").touch()
         self.configure("nightly.Slow|1d")
         process = self.start()
-        deadline = time.monotonic() + 20
-        while not (self.folder / "ran.txt").exists():
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.02)
+        self.wait_for("ran.txt")
 
         beside = self.crontabber()
         process.send_signal(signal.SIGKILL)

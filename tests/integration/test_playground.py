@@ -13,10 +13,8 @@ from pathlib import Path
 import psycopg2
 
 from crontabber import __version__
-from crontabber.errors import EmbeddedServerError
-from crontabber.store.embedded.programs import candidate_folders, find_programs
 from crontabber.store.embedded.server import EmbeddedServer
-from tests.support import ROOT
+from tests.support import ROOT, skip_without_programs
 
 AS_ROOT = unittest.skipUnless(os.geteuid() == 0, "needs root, for whom PostgreSQL does not run")
 IN_VAR_TMP = re.compile(r"/var/tmp/crontabber-exampleapp-\d+-\d+")
@@ -43,10 +41,7 @@ held back  waiting
 
 class TestPlayground(unittest.TestCase):
     def setUp(self) -> None:
-        try:
-            find_programs(candidate_folders())
-        except EmbeddedServerError as error:
-            self.skipTest(str(error))
+        skip_without_programs()
         self.folder = Path(tempfile.mkdtemp(prefix="crontabber playground "))
         self.folder.chmod(0o755)
         self.addCleanup(shutil.rmtree, self.folder)

@@ -12,7 +12,7 @@ import psycopg2
 from crontabber.store.embedded.programs import ServerAccount, server_account
 from tests.integration.fault_jobs import ALL_NAPS, NAP_ENTRIES
 from tests.integration.faults import FaultTestCase
-from tests.support import connection_options
+from tests.support import connection_options, wait_until
 
 # Debian has it where only root's PATH leads.
 PROGRAM = shutil.which("pgbouncer", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
@@ -53,7 +53,7 @@ class TestBehindPgBouncer(FaultTestCase):
         process = subprocess.Popen([str(PROGRAM), "--quiet", str(ini)], cwd=place, **switched)
         self.addCleanup(process.wait)
         self.addCleanup(process.terminate)
-        self.wait_until(self.is_reached, "pgbouncer does not answer")
+        wait_until(self.is_reached, "pgbouncer does not answer")
 
     def is_reached(self) -> bool:
         try:
@@ -71,7 +71,7 @@ class TestBehindPgBouncer(FaultTestCase):
             ends, _ = self.together(8)
 
             self.assertLessEqual({end.returncode for end in ends}, {0, 2, 3}, [end.stderr for end in ends])
-            self.assert_each_once(self.notes(), ALL_NAPS)
+            self.assert_each_once(self.ran(), ALL_NAPS)
             self.assertEqual(
                 self.sql("SELECT app_name FROM crontabber WHERE ongoing IS NOT NULL OR error_count > 0"), []
             )
@@ -83,9 +83,9 @@ class TestBehindPgBouncer(FaultTestCase):
         self.wait_for("running")
         self.kill(owner)
         self.give("enough")
-        self.assertEqual((self.crontabber().returncode, self.notes()), (3, ["other"]))
+        self.assertEqual((self.crontabber().returncode, self.ran()), (3, ["other"]))
         self.sql("UPDATE crontabber SET ongoing = now() - interval '12 hours 1 minute' WHERE app_name = 'patient'")
 
         tick = self.crontabber()
 
-        self.assertEqual((tick.returncode, self.notes()), (0, ["patient"]), tick.stderr)
+        self.assertEqual((tick.returncode, self.ran()), (0, ["patient"]), tick.stderr)

@@ -1,12 +1,10 @@
 """A backfill that somebody looks at, and one that nobody does."""
 
-import os
-import pty
 import re
-import subprocess
 import unittest
 from importlib.util import find_spec
 
+from tests.integration.terminal_shell import on_terminal
 from tests.support import DatabaseTestCase
 
 JOBS = """
@@ -43,26 +41,13 @@ class TestProgress(DatabaseTestCase):
 
     @unittest.skipUnless(find_spec("tqdm"), "tqdm, which draws the bar, is not installed")
     def test_on_a_terminal_a_bar_tells_date_number_rate_and_time_left(self):
-        ours, theirs = pty.openpty()
-        process = subprocess.Popen(
-            self.command(), env=self.environment(TERM="xterm", COLUMNS="100"), cwd=self.folder, stdin=theirs,
-            stdout=theirs, stderr=theirs,
-        )  # fmt: skip
-        os.close(theirs)
-        written = b""
-        try:
-            while part := os.read(ours, 65536):
-                written += part
-        except OSError:
-            pass  # the other end is closed
-        os.close(ours)
-        seen = written.decode()
+        exit_code, seen = on_terminal(self.command(), self.environment(TERM="xterm", COLUMNS="100"), self.folder)
 
-        self.assertEqual(process.wait(60), 0, seen)
+        self.assertEqual(exit_code, 0, seen)
         bars = re.findall(r"slow: +\d+%\|.*?\| (\d+)/40 \[[\d:]+<[\d:?]+, +[\d.?]+ ?dates/s, (\S+ \d\d:\d\d)\]", seen)
         self.assertGreater(len(bars), 3, seen)
         self.assertNotIn("plain: ", seen)
-        lines = [line.rsplit("\r", 1)[-1] for line in seen.replace("\r\n", "\n").split("\n")]
+        lines = [line.rsplit("\r", 1)[-1] for line in seen.split("\n")]
         self.assertEqual(len([line for line in lines if re.match(r"\S+ \S+ WARNING - date ", line)]), 40, seen)
         self.assertRegex(lines[-2], r"INFO - plain ran in|INFO - slow ran in")
 

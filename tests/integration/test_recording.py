@@ -53,7 +53,7 @@ class RecordingTestCase(FaultTestCase):
     def assert_unharmed(self, tick):
         """The last job has run as if it were the first."""
         answers = "['Interruption._interrupt', 'Interruption._restart'] 0.0 1000\n"
-        self.assertEqual((self.notes(), tick.stdout), (["witness"], f"stdout|C.UTF-8|('CET', 'CEST')\n{answers}"))
+        self.assertEqual((self.ran(), tick.stdout), (["witness"], f"stdout|C.UTF-8|('CET', 'CEST')\n{answers}"))
         self.assertIn("INFO - witness ran in", tick.stderr)
         self.assert_at_rest()
 
@@ -110,7 +110,7 @@ class TestOtherEncodings(OwnServerTestCase):
 
                 tick = self.crontabber()
 
-                self.assertEqual((tick.returncode, self.notes()), (0, ["witness"]), tick.stderr)
+                self.assertEqual((tick.returncode, self.ran()), (0, ["witness"]), tick.stderr)
                 with closing(psycopg2.connect(**options)) as connection, connection.cursor() as cursor:
                     cursor.execute("SELECT exc_value, last_error FROM crontabber_log JOIN crontabber USING (app_name) WHERE app_name = 'foreign'")
                     [(logged, last_error)] = cursor.fetchall()

@@ -13,6 +13,17 @@ CLAIM = {"app_name": "other", "owner": "elsewhere:1", "since": NOW, "session_loc
 
 
 class TestSettling(FaultTestCase):
+    def somebody_comes(self):
+        """While the owner of the run settles it: (the owner's connection, the process that waits)."""
+        self.configure("Other|1h")
+        self.crontabber()
+        self.ran()
+        self.due("other")
+        owner = self.settle()
+        process = self.start()
+        self.wait_for_somebody_to_wait()
+        return owner, process
+
     def settle(self):
         """As its owner does it, up to the commit."""
         owner = self.connect()
@@ -25,33 +36,21 @@ class TestSettling(FaultTestCase):
         return owner
 
     def test_somebody_who_comes_then_waits_for_the_result_and_lets_it_stand(self):
-        self.configure("Other|1h")
-        self.crontabber()
-        self.notes()
-        self.due("other")
+        owner, process = self.somebody_comes()
 
-        owner = self.settle()
-        process = self.start()
-        self.wait_for_somebody_to_wait()
         owner.commit()
         end = self.end_of(process)
 
-        self.assertEqual((end.returncode, self.notes(), self.errors_logged("other")), (2, [], []), end.stderr)
+        self.assertEqual((end.returncode, self.ran(), self.errors_logged("other")), (2, [], []), end.stderr)
         self.assertEqual(self.row("other", "next_run", "owner", "error_count"), (STATE.next_run, None, 0))
         self.assert_at_rest()
 
     def test_a_result_that_is_not_stored_after_all_leaves_the_run_to_somebody_else(self):
-        self.configure("Other|1h")
-        self.crontabber()
-        self.notes()
-        self.due("other")
+        owner, process = self.somebody_comes()
 
-        owner = self.settle()
-        process = self.start()
-        self.wait_for_somebody_to_wait()
         owner.close()
         end = self.end_of(process)
 
-        self.assertEqual((end.returncode, self.notes()), (0, ["other"]), end.stderr)
+        self.assertEqual((end.returncode, self.ran()), (0, ["other"]), end.stderr)
         self.assertEqual(self.errors_logged("other"), ["<class 'crontabber.errors.OwnerDiedError'>"])
         self.assert_at_rest()

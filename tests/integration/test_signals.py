@@ -34,7 +34,7 @@ class TestWhileAJobRuns(SignalTestCase):
                 self.configure(f"{entry}|1h", "Other|1h")
                 process = self.start(f"--job={app_name}")
                 self.wait_for("running")
-                self.notes("running")
+                self.forget("running")
                 # It has said that it runs, but may not yet wait for what it waits for.
                 self.pause_of(0.05)
 
@@ -61,7 +61,7 @@ class TestWhileAJobRuns(SignalTestCase):
 
         self.told_to_end(process)
 
-        self.assertEqual(self.notes(), ["other"])
+        self.assertEqual(self.ran(), ["other"])
 
     def test_the_second_time_it_ends_at_once_and_the_next_tick_finds_it_dead(self):
         self.configure("Stubborn|1h")
@@ -99,14 +99,14 @@ class TestBetweenJobs(SignalTestCase):
         self.configure("Other|1h", "Zealous|1h")
         self.crontabber()
         self.due("other", "zealous")
-        self.notes()
+        self.ran()
         with self.holding("SELECT FROM crontabber WHERE app_name = 'zealous' FOR UPDATE"):
             process = self.start()
             self.wait_for_somebody_to_wait()
 
             end = self.told_to_end(process)
 
-        self.assertEqual((end.returncode, self.notes()), (143, ["other"]))
+        self.assertEqual((end.returncode, self.ran()), (143, ["other"]))
         self.assertEqual((self.row("other", "next_run > now()"), self.row("zealous", "next_run > now()")), (True, False))
         self.assert_at_rest()
 
@@ -119,7 +119,7 @@ class TestBetweenJobs(SignalTestCase):
 
         end = self.end_of(process)
 
-        self.assertEqual((end.returncode, self.notes()), (143, ["deaf"]))
+        self.assertEqual((end.returncode, self.ran()), (143, ["deaf"]))
         self.assertEqual(self.row("deaf", "error_count"), 0)
         self.assert_at_rest()
 
@@ -167,7 +167,7 @@ class TestHangUp(SignalTestCase):
         self.give("enough")
         end = self.end_of(process)
 
-        self.assertEqual((end.returncode, self.notes()), (0, ["patient", "other"]), end.stderr)
+        self.assertEqual((end.returncode, self.ran()), (0, ["patient", "other"]), end.stderr)
         self.assert_at_rest()
 
     def test_a_forced_job_is_not_forced_a_second_time(self):
@@ -179,5 +179,5 @@ class TestHangUp(SignalTestCase):
         self.give("enough")
         end = self.end_of(process)
 
-        self.assertEqual((end.returncode, self.notes()), (0, ["patient"]), end.stderr)
+        self.assertEqual((end.returncode, self.ran()), (0, ["patient"]), end.stderr)
         self.assert_at_rest()

@@ -2,21 +2,17 @@
 empty environment, no folder, no locale."""
 
 import os
-import pty
 import shlex
 import subprocess
 import sys
 
+from tests.integration.terminal_shell import on_terminal
 from tests.support import DatabaseTestCase
 
 JOBS = """
-from crontabber.base import BaseCronApp
+from tests.jobs import Noting
 
-
-class Noting(BaseCronApp):
-    def run(self):
-        with open({notes!r}, "a", encoding="utf-8") as notes:
-            notes.write(self.app_name + "\\n")
+Noting.notes = {notes!r}  # these jobs run in any folder
 
 
 class Japanese(Noting):
@@ -70,13 +66,7 @@ class SurroundingsTestCase(DatabaseTestCase):
 
     def setUp(self):
         super().setUp()
-        self.notes = self.folder / "ran.txt"
-        (self.folder / "nightly.py").write_text(JOBS.format(notes=str(self.notes)), "utf-8")
-
-    def ran(self):
-        lines = self.notes.read_text("utf-8").splitlines() if self.notes.exists() else []
-        self.notes.unlink(missing_ok=True)
-        return lines
+        self.write_module("nightly", JOBS.format(notes=str(self.folder / "ran.txt")))
 
     def sh(self, line, *arguments, before="", **env):
         """Run a line of shell in which CRONTABBER stands for the command with these arguments."""
@@ -232,21 +222,7 @@ class TestEnvironment(SurroundingsTestCase):
 
 class TestTerminal(SurroundingsTestCase):
     def on_terminal(self, *arguments, **env):
-        """What the command writes where stdin, stdout and stderr are a terminal."""
-        ours, theirs = pty.openpty()
-        process = subprocess.Popen(
-            self.command(*arguments), env=self.environment(TERM="xterm", COLUMNS="80", **env), cwd=self.folder,
-            stdin=theirs, stdout=theirs, stderr=theirs,
-        )  # fmt: skip
-        os.close(theirs)
-        written = b""
-        try:
-            while part := os.read(ours, 65536):
-                written += part
-        except OSError:
-            pass  # the other end is closed
-        os.close(ours)
-        return process.wait(60), written.decode().replace("\r\n", "\n")
+        return on_terminal(self.command(*arguments), self.environment(TERM="xterm", COLUMNS="80", **env), self.folder)
 
     def test_an_idle_tick_says_what_is_next_on_a_terminal_alone(self):
         self.ini("nightly.Loud|1d")

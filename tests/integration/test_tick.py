@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import time
 from datetime import datetime, timedelta, timezone
 
 from tests.integration.counting_proxy import counted
@@ -11,13 +10,7 @@ from tests.support import DatabaseTestCase, connection_options
 
 JOBS = """
 from configman import Namespace
-from crontabber.base import BaseCronApp
-
-
-class Noting(BaseCronApp):
-    def run(self):
-        with open("ran.txt", "a") as notes:
-            notes.write(self.app_name + "\\n")
+from tests.jobs import Noting, note
 
 
 class First(Noting):
@@ -73,8 +66,7 @@ class Configured(Noting):
     required_config.add_option("letters", default="ab", from_string_converter=spelled, doc="a converter of the job's own")
 
     def run(self):
-        with open("ran.txt", "a") as notes:
-            notes.write("%s %r\\n" % (self.config.greeting, self.config.letters))
+        note("%s %r" % (self.config.greeting, self.config.letters))
 """
 
 
@@ -82,13 +74,6 @@ class TickTestCase(DatabaseTestCase):
     def setUp(self):
         super().setUp()
         self.write_module("nightly", JOBS)
-
-    def ran(self):
-        """The app_names that have run since the last question, in their order."""
-        notes = self.folder / "ran.txt"
-        lines = notes.read_text().splitlines() if notes.exists() else []
-        notes.unlink(missing_ok=True)
-        return lines
 
 
 class TestTick(TickTestCase):
@@ -297,9 +282,3 @@ class TestKill(TickTestCase):
         self.assertEqual([bool(re.search("OwnerDiedError", row[0] or "")) for row in log], [True, False])
         self.assertIn(f"process {pid} on {host}", log[0][1])
         self.assertEqual(self.row("sleepy", "ongoing", "owner", "error_count"), (None, None, 0))
-
-    def wait_for(self, name):
-        deadline = time.monotonic() + 20
-        while not (self.folder / name).exists():
-            self.assertLess(time.monotonic(), deadline, f"{name} did not appear")
-            time.sleep(0.02)
