@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs every test in an environment of its own: tests/run.sh [arguments of nosetests]
-# PYTHON=python3.13 tests/run.sh uses another interpreter; test-crontabber.ini in the root, if there is one, another
-# server than the embedded one.
+# Runs every test in an environment of its own, one module per core and one more at a time (PROCESSES=4 changes that);
+# tests/run.sh [arguments of nosetests] runs nose alone. PYTHON=python3.13 tests/run.sh uses another interpreter;
+# test-crontabber.ini in the root, if there is one, another server than the embedded one.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../exampleapp/environment.sh"
 
@@ -20,4 +20,8 @@ fi
 make_environment "$environment" --requirement "$root/test-requirements.txt"
 cd "$root"
 # With the live checkout before an installed copy, also in the processes that tests start.
-PYTHONPATH=$root exec "$environment/bin/python" -m nose "$@"
+export PYTHONPATH=$root
+if [ $# -eq 0 ]; then
+    exec "$environment/bin/python" -m tests.parallel
+fi
+exec "$environment/bin/python" -m nose "$@"

@@ -11,6 +11,7 @@ import textwrap
 import time
 import unittest
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,17 @@ def is_running(pid: int | str) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
+
+
+def processes_under(folder: Path, name: str = "") -> list[int]:
+    """The ids of processes that work in the folder or below it; only of the program `name` if it is given."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            here = Path(os.readlink(entry / "cwd")).is_relative_to(folder)
+            if here and name in ("", (entry / "comm").read_text().strip()):
+                found.append(int(entry.name))
+    return found
 
 
 def wait_until(happened: Callable[[], Any], otherwise: str, seconds: float = PATIENCE_SECONDS) -> Any:

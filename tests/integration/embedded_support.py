@@ -18,7 +18,7 @@ import psycopg2
 
 from crontabber.errors import EmbeddedServerError
 from crontabber.store.embedded.server import EmbeddedServer
-from tests.support import PATIENCE_SECONDS, ROOT, skip_without_programs, wait_until
+from tests.support import PATIENCE_SECONDS, ROOT, processes_under, skip_without_programs, wait_until
 
 CLIENT = Path(__file__).with_name("embedded_client.py")
 AS_ROOT = unittest.skipUnless(os.geteuid() == 0, "needs root, who can be several users")
@@ -130,18 +130,6 @@ def as_user(name: str, act: Callable[[], str]) -> str:
             os._exit(0)
     os.waitpid(child, 0)
     return str(receiver.recv())
-
-
-def processes_under(folder: Path, name: str = "") -> list[int]:
-    """Those that work in the folder or below it; only those of one program if it is named."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            with suppress(OSError):
-                here = Path(os.readlink(entry / "cwd")).is_relative_to(folder)
-                if here and name in ("", (entry / "comm").read_text().strip()):
-                    found.append(int(entry.name))
-    return found
 
 
 def servers_under(folder: Path, wait: bool = False) -> list[int]:

@@ -18,11 +18,10 @@ from crontabber.store.embedded.server import EmbeddedServer
 from tests.integration.embedded_support import (
     EmbeddedTestCase,
     Process,
-    processes_under,
     servers_under,
     words,
 )
-from tests.support import PATIENCE_SECONDS, wait_until
+from tests.support import PATIENCE_SECONDS, processes_under, wait_until
 
 
 class TestComingAndGoing(EmbeddedTestCase):
