@@ -115,7 +115,7 @@ def main(arguments: list[str]) -> int:
         signal.signal(signum, lambda *_: runner.stop())
     began = time.monotonic()
     results = runner.run(_longest_first(modules))
-    if not runner.is_stopping:
+    if not arguments and not runner.is_stopping:
         _remember_seconds(results)
     print(summary(results, time.monotonic() - began, runner.is_stopping))
     return 1 if runner.is_stopping or any(result.bad for result in results) else 0

@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parent.parent
 OWN_SERVER = ROOT / "test-crontabber.ini"
 # More than anything takes: a test that waits so long has failed.
 PATIENCE_SECONDS = 60
+# What `crontabber --version` takes at most on an idle machine.
+START_SECONDS = 0.1
 OPTIONS = ("host", "port", "dbname", "user", "password")
 
 
@@ -86,6 +88,17 @@ def processes_under(folder: Path, name: str = "") -> list[int]:
             if here and name in ("", (entry / "comm").read_text().strip()):
                 found.append(int(entry.name))
     return found
+
+
+def assert_within(limit: float, seconds: float) -> None:
+    """That something took no longer than `limit` seconds, or as much more as this machine is slow just now."""
+    if seconds < limit:
+        return
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-m", "crontabber", "--version"], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+    slowness = max((time.monotonic() - began) / START_SECONDS, 1)
+    if seconds >= limit * slowness:
+        raise AssertionError(f"it took {seconds:.2f} s: more than {limit} s on a machine that is {slowness:.1f} times slow")
 
 
 def wait_until(happened: Callable[[], Any], otherwise: str, seconds: float = PATIENCE_SECONDS) -> Any:

@@ -22,7 +22,7 @@ import psycopg2
 
 from crontabber.store.embedded.server import EmbeddedServer
 from crontabber.store.sql import LOCK_CLASS
-from tests.support import PATIENCE_SECONDS, DatabaseTestCase, skip_without_programs, wait_until
+from tests.support import PATIENCE_SECONDS, DatabaseTestCase, assert_within, skip_without_programs, wait_until
 
 JOBS = "tests.integration.fault_jobs"
 SEED = "CRONTABBER_TEST_SEED"
@@ -112,6 +112,14 @@ class FaultTestCase(DatabaseTestCase):
     def end_of(self, process: Any, seconds: float = PATIENCE_SECONDS) -> "subprocess.CompletedProcess[str]":
         stdout, stderr = process.communicate(timeout=seconds)
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    def told_to_end(self, process: Any, signum: int = signal.SIGTERM) -> "subprocess.CompletedProcess[str]":
+        """How it ended, within a second."""
+        began = time.monotonic()
+        process.send_signal(signum)
+        end = self.end_of(process)
+        assert_within(1, time.monotonic() - began)
+        return end
 
     def together(self, count: int, *arguments: str) -> tuple[list[Any], float]:
         """As many crontabbers, started in the same instant; how each ended, and how many seconds it took them all."""

@@ -15,10 +15,6 @@ BEGIN INSERT INTO transactions VALUES (txid_current(), NEW.ongoing IS NULL); RET
 CREATE TRIGGER note_transaction AFTER INSERT OR UPDATE ON crontabber FOR EACH ROW EXECUTE PROCEDURE note_transaction()
 """
 
-MISSED_DATES = 1000
-KILLS = 100
-# Of each of the two sessions.
-TERMINATIONS = 50
 # After its claim a process does a few dates before its fault comes.
 LONGEST_LIFE_SECONDS = 0.1
 STARTING_SECONDS = 0.3
@@ -76,6 +72,11 @@ class TestOneTransaction(FaultTestCase):
 
 
 class ExactlyOnceTestCase(FaultTestCase):
+    """`faults` of them, and one undisturbed tick; tests/long/ has many more."""
+
+    missed_dates = 40
+    faults = 4
+
     def setUp(self):
         super().setUp()
         self.random = seeded()
@@ -83,7 +84,7 @@ class ExactlyOnceTestCase(FaultTestCase):
         self.sql("CREATE TABLE effects (date timestamptz)")
         self.crontabber()
         self.sql("DELETE FROM effects")
-        self.sql("UPDATE crontabber SET next_run = now(), last_success = last_success - %s", (timedelta(minutes=MISSED_DATES),))
+        self.sql("UPDATE crontabber SET next_run = now(), last_success = last_success - %s", (timedelta(minutes=self.missed_dates),))
         self.first_date = self.row("dates", "last_success") + timedelta(minutes=1)
 
     def effects(self):
@@ -101,18 +102,18 @@ class ExactlyOnceTestCase(FaultTestCase):
 
     def assert_each_date_once(self):
         """After one more tick, which nobody disturbs."""
-        left = MISSED_DATES - len(self.effects())
+        left = self.missed_dates - len(self.effects())
         self.assertEqual(self.crontabber().returncode, 0)
         number = (self.row("dates", "last_success") - self.first_date) // timedelta(minutes=1) + 1
-        print(f"{number} dates, {left} of them in the end without faults")
-        self.assertGreaterEqual(number, MISSED_DATES)
+        print(f"{self.faults} faults, {number} dates, {left} of them in the end without faults")
+        self.assertGreaterEqual(number, self.missed_dates)
         self.assert_each_once(self.effects(), [self.first_date + timedelta(minutes=n) for n in range(number)])
         self.assert_at_rest()
 
 
 class TestKills(ExactlyOnceTestCase):
-    def test_100_kills_at_random_moments_of_1000_missed_dates(self):
-        for _ in range(KILLS):
+    def test_kills_at_random_moments_repeat_and_lose_no_date(self):
+        for _ in range(self.faults):
             if self.random.random() < 0.8:
                 process = self.started()
             else:
@@ -125,10 +126,10 @@ class TestKills(ExactlyOnceTestCase):
 
 
 class TestTerminatedClaims(ExactlyOnceTestCase):
-    def test_50_times_the_session_of_the_claim_from_a_process_that_goes_on_when_the_next_one_has_a_claim(self):
+    def test_a_process_that_lost_its_claim_repeats_and_loses_no_date(self):
         # Each on a host of its own: on the same one the next would see that the last one lives.
         processes = [self.started(partial(self.start_elsewhere, "host-0"))]
-        while len(processes) <= TERMINATIONS:
+        while len(processes) <= self.faults:
             self.freeze(processes[-1])
             self.assertEqual(self.terminate_holder_of_the_claim(), 1)
             processes.append(self.started(partial(self.start_elsewhere, f"host-{len(processes)}")))
@@ -137,13 +138,13 @@ class TestTerminatedClaims(ExactlyOnceTestCase):
 
         # Or the answer to its claim was lost: then it has not run the job, and says that the server went away.
         said = ["'dates' was taken over" in end.stderr or "server closed the connection" in end.stderr for end in ends]
-        self.assertEqual(said, [True] * TERMINATIONS + [False], [end.stderr for end in ends])
+        self.assertEqual(said, [True] * self.faults + [False], [end.stderr for end in ends])
         self.assert_each_date_once()
 
 
 class TestTerminatedJobs(ExactlyOnceTestCase):
-    def test_50_times_the_session_of_the_job(self):
-        for _ in range(TERMINATIONS):
+    def test_a_job_that_lost_its_session_repeats_and_loses_no_date(self):
+        for _ in range(self.faults):
             process = self.started()
             # Between two dates there is none.
             while process.poll() is None:
@@ -151,5 +152,5 @@ class TestTerminatedJobs(ExactlyOnceTestCase):
                 time.sleep(0.005)
             self.assertEqual(self.end_of(process).returncode, 0)
 
-        self.assertEqual(len(self.errors_logged("dates")), TERMINATIONS)
+        self.assertEqual(len(self.errors_logged("dates")), self.faults)
         self.assert_each_date_once()

@@ -1,14 +1,12 @@
 """The server goes away, comes back, cannot be written to: what is told, and that no result is lost in silence."""
 
-import time
-
 from tests.integration.faults import OwnServerTestCase
 
-AWAY_SECONDS = 5
 
+class TestAbsence(OwnServerTestCase):
+    seconds = 1.0
 
-class TestLostServer(OwnServerTestCase):
-    def test_a_result_waits_for_a_server_that_is_away_for_5_seconds(self):
+    def test_a_result_waits_for_a_server_that_is_away(self):
         for entry, app_name, error_count in (("Patient|1h", "patient", 0), ("PatientFailure|1h", "patient-failure", 1)):
             with self.subTest(entry):
                 self.configure(entry, "Other|1h")
@@ -17,7 +15,7 @@ class TestLostServer(OwnServerTestCase):
 
                 self.stop_server()
                 self.give("enough")
-                self.pause_of(AWAY_SECONDS)
+                self.pause_of(self.seconds)
                 self.start_server()
                 end = self.end_of(process)
 
@@ -32,6 +30,8 @@ class TestLostServer(OwnServerTestCase):
                 (self.folder / "enough").unlink()
                 self.forget("running")
 
+
+class TestLostServer(OwnServerTestCase):
     def test_where_it_does_not_come_back_the_result_is_in_the_log_and_the_next_tick_finds_the_dead_owner(self):
         for entry, app_name, result in (
             ("Patient|1h", "patient", "which was: success"),
@@ -85,19 +85,16 @@ class TestLostServer(OwnServerTestCase):
         self.assertEqual((tick.returncode, tick.stdout, tick.stderr.count("\n")), (1, "", 1))
         self.assertRegex(tick.stderr, r"\Acrontabber: state database: .*check host, port")
 
-    def test_told_to_end_while_it_waits_for_the_server_it_ends_within_a_second(self):
+    def test_told_to_end_while_it_waits_for_the_server_it_ends_at_once(self):
         self.configure("Patient|1h")
         process = self.start()
         self.wait_for("running")
         self.stop_server()
         self.give("enough")
         self.pause_of(1)
-        began = time.monotonic()
 
-        process.terminate()
-        end = self.end_of(process)
+        end = self.told_to_end(process)
 
-        self.assertLess(time.monotonic() - began, 1)
         self.assertEqual(end.returncode, 143)
         self.assertIn("ERROR - patient: could not store its result, which was: success", end.stderr)
 

@@ -20,7 +20,7 @@ from tests.integration.decorated_jobs import (
     raising,
     run,
 )
-from tests.support import connect, is_running, wait_until
+from tests.support import assert_within, connect, is_running, wait_until
 
 
 class TestConnectionAsArgument(EndsTestCase):
@@ -206,7 +206,7 @@ class TestSignals(EndsTestCase):
         exit_code, seconds = self.told_to_end("Commanding", lambda: pids.exists() and pids.read_text().count("\n") == 2)
 
         self.assertEqual((exit_code, self.row("commanding", "error_count")), (143, 1))
-        self.assertLess(seconds, 1)
+        assert_within(1, seconds)
         wait_until(lambda: not any(map(is_running, pids.read_text().split())), "a command is left")
 
     def test_a_transaction_that_waits_for_a_lock_is_undone_at_once(self):
@@ -218,4 +218,4 @@ class TestSignals(EndsTestCase):
         exit_code, seconds = self.told_to_end("Waiting", lambda: self.sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
 
         self.assertEqual((exit_code, self.row("waiting", "error_count"), self.notes()), (143, 1, []))
-        self.assertLess(seconds, 1)
+        assert_within(1, seconds)

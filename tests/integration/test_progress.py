@@ -26,7 +26,8 @@ class Plain(BaseCronApp):
     app_name = "plain"
 
     def run(self):
-        time.sleep(1.2)
+        # Not the first time, when nobody looks.
+        time.sleep(1.2 if self.job_information else 0)
 """
 
 

@@ -1,0 +1,12 @@
+"""Long stretches of time: two days of late ticks by real processes, two years of jobs at every half hour of the day."""
+
+from tests import test_schedule_calendar
+from tests.integration import test_time
+
+
+class TestJitter(test_time.TestJitter):
+    hours = 48
+
+
+class TestTwoYears(test_schedule_calendar.TestTwoYears):
+    times = test_schedule_calendar.HALF_HOURS

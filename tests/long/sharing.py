@@ -1,0 +1,28 @@
+"""Several crontabbers at once, again and again: each job runs once, and they share the work."""
+
+from tests.integration import test_claims, test_odd_databases, test_pooling_proxy
+from tests.integration.fault_jobs import ALL_NAPS, NAP_ENTRIES
+
+
+class TestSharing(test_claims.TestSharing):
+    rounds = 20
+
+    def test_eight_at_once_take_less_than_a_third_of_the_time_of_one(self) -> None:
+        self.configure(*NAP_ENTRIES)
+        _, alone = self.together(1)
+        self.assert_each_once(self.ran(), ALL_NAPS)
+        self.due(*ALL_NAPS)
+
+        times = self.share()
+
+        print(f"alone {alone:.2f} s; eight together {min(times):.2f} to {max(times):.2f} s in {self.rounds} rounds")
+        # What else the machine does can only add to a time.
+        self.assertLess(min(times), alone / 3)
+
+
+class TestIsolation(test_odd_databases.TestIsolation):
+    rounds = 20
+
+
+class TestBehindPgBouncer(test_pooling_proxy.TestBehindPgBouncer):
+    rounds = 20
