@@ -4,7 +4,7 @@ from tests.integration import test_exactly_once
 
 
 class TestKills(test_exactly_once.TestKills):
-    missed_dates = 3000
+    missed_dates = 1000
     faults = 300
 
 
