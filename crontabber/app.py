@@ -11,6 +11,7 @@ from configman import RequiredConfig
 
 from crontabber import __version__
 from crontabber.base import convert_frequency, reorder_dag
+from crontabber.config.command_line import asks_for
 from crontabber.config.jobs_setting import (
     classes_in_namespaces_converter_with_compression,
     get_extra_as_options,
@@ -18,7 +19,7 @@ from crontabber.config.jobs_setting import (
     line_splitter,
     pipe_splitter,
 )
-from crontabber.config.options import asks_for, mode_of, required_config
+from crontabber.config.options import mode_of, required_config
 from crontabber.datetimeutil import timesince, utc_now
 from crontabber.errors import (
     BrokenJSONError,
@@ -76,12 +77,12 @@ class CronTabberBase(RequiredConfig):
     @classmethod
     def is_silent(cls, arguments: Sequence[str]) -> bool:
         """True for --nagios, which prints one line and nothing else."""
-        return asks_for(arguments, "nagios") and not asks_for(arguments, "help")
+        return asks_for(arguments, "nagios", "n") and not asks_for(arguments, "help")
 
     @classmethod
     def before_configuration(cls, arguments: Sequence[str]) -> int | None:
         """Answer --version, which works without a configuration, and with a broken one."""
-        if not asks_for(arguments, "version"):
+        if not asks_for(arguments, "version", "v"):
             return None
         answer(f"{cls.app_version}\n")
         return ExitCode.DONE
@@ -89,7 +90,7 @@ class CronTabberBase(RequiredConfig):
     @classmethod
     def report_misuse(cls, error: CrontabberError, arguments: Sequence[str]) -> int:
         """Print an error: one line on stdout for --nagios, a few on stderr otherwise; --configtest counts faults."""
-        if asks_for(arguments, "nagios"):
+        if asks_for(arguments, "nagios", "n"):
             from crontabber.commands.nagios import report_misuse
 
             return report_misuse(error)

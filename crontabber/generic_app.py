@@ -10,10 +10,9 @@ from typing import Any, ClassVar
 from configman import ConfigurationManager, Namespace, RequiredConfig, class_converter
 from configman.environment import environment
 
-from crontabber.config.config_file import option_given
+from crontabber.config.command_line import asks_for, option_given
 from crontabber.config.logging_options import logging_level, logging_required_config
 from crontabber.config.manager import configuration, help_without_configuration
-from crontabber.config.options import asks_for
 from crontabber.errors import AppDetailMissingError, CrontabberError, ExitCode, Interrupted, OutputError
 from crontabber.output.logger import DEBUG, LoggerWrapper, lowest_level, setup_logger, tear_down_logger
 from crontabber.output.messages import explained, masked, message_for

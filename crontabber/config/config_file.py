@@ -1,7 +1,6 @@
 """The configuration file: which one it is, and what is wrong with it, said without showing what is in it."""
 
 import os
-from collections.abc import Sequence
 
 from crontabber.errors import ConfigurationError
 
@@ -12,19 +11,6 @@ _WHAT_CONFIGOBJ_MEANS = {
     "NestingError": "has brackets that do not fit the section around it",
     "DuplicateError": "repeats a section or an option that is there already",
 }
-
-
-def option_given(arguments: Sequence[str], option: str) -> str | None:
-    """The text that the command line gives an option, by its name or a beginning of its last part; None without. The
-    last one counts."""
-    shortest, given = option.rpartition(".")[0] + ".", None
-    for index, argument in enumerate(arguments):
-        if argument == "--":
-            break
-        name, equals, text = argument.removeprefix("--").partition("=")
-        if argument.startswith("--") and len(name) > len(shortest) and option.startswith(name):
-            given = text if equals else "".join(arguments[index + 1 : index + 2])
-    return given
 
 
 def check_config_file(given: str | None, default: str) -> None:

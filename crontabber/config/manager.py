@@ -14,7 +14,8 @@ from configman.option import Option
 from configman.value_sources.source_exceptions import UnknownFileExtensionException, ValueException
 from configobj import ConfigObjError
 
-from crontabber.config.config_file import check_config_file, option_given, why_unreadable
+from crontabber.config.command_line import option_given
+from crontabber.config.config_file import check_config_file, why_unreadable
 from crontabber.config.logging_options import logging_required_config
 from crontabber.config.option_faults import (
     fault_of_command_line,

@@ -1,7 +1,7 @@
 """The options of the command line and of the namespace `crontabber`."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -45,20 +45,6 @@ def required_config() -> Namespace:
         doc="the DSN (address and key) of the Sentry to which errors of jobs are sent; empty: none are sent",
     )  # fmt: skip
     return options
-
-
-def asks_for(arguments: Sequence[str], mode: str) -> bool:
-    """Does the command line ask for `mode`, by its name, any beginning of it, or its short form?"""
-    short = MODES[mode][0] if mode in MODES else ""
-    for argument in arguments:
-        if argument == "--":
-            return False
-        if short and argument == f"-{short}":
-            return True
-        name = argument.partition("=")[0]
-        if len(name) > 2 and f"--{mode}".startswith(name):
-            return True
-    return False
 
 
 def mode_of(config: Mapping[str, Any]) -> str | None:
