@@ -23,8 +23,6 @@ from configman import ConfigurationManager, Namespace, RequiredConfig, class_con
 from configman.dotdict import DotDict, DotDictWithAcquisition, configman_keys
 from configman.value_sources.source_exceptions import AllHandlersFailedException
 
-from crontabber.transaction_executor import string_to_list_of_ints
-
 ROOT = Path(__file__).resolve().parent.parent
 NASTY_TEXTS = (
     "100%", "%Y-%m-%d %(asctime)s", "a#b", "# no comment", "a, b", 'say "hi"', "it's", "'a', \"b\"", '"quoted"', "'quoted'",
@@ -208,24 +206,6 @@ class Help(unittest.TestCase):
         self.assertIn("(default: %)", printed(["--help"]))
 
 
-class Lists(unittest.TestCase):
-    def test_what_a_file_makes_a_list_of_stays_one_but_for_our_own_converters(self):
-        tree = Namespace()
-        tree.add_option("pair", default=("a", "b"))
-        tree.add_option("names", default=["a"])
-        tree.add_option("text", default="")
-        tree.add_option("split", default="", from_string_converter=lambda text: text.split(","))
-        tree.add_option("delays", default="1", from_string_converter=string_to_list_of_ints)
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "app.ini")
-            path.write_text("".join(f"{name} = 1, 2\n" for name in ("pair", "names", "text", "split", "delays")))
-
-            config = manager(sources=[str(path)], definition=tree).get_config()
-
-        self.assertEqual([config.pair, config.names, config.text, config.split], [["1", "2"]] * 4)
-        self.assertEqual(config.delays, [1, 2])
-
-
 class ShortForms(unittest.TestCase):
     def test_that_of_an_option_further_down_is_understood(self):
         tree = Namespace()
@@ -264,21 +244,6 @@ class Writing(unittest.TestCase):
     def enterContextOnAnyPython(self, context):
         self.addCleanup(context.__exit__, None, None, None)
         return context.__enter__()
-
-    def test_what_was_changed_is_written_as_changed_also_if_it_is_required_twice(self):
-        class Inner(RequiredConfig):
-            required_config = Namespace()
-            required_config.add_option("both", default=1, doc="required a second time, in a later round")
-
-        class Outer(RequiredConfig):
-            required_config = Namespace()
-            required_config.add_option("both", default=1)
-            required_config.add_option("inner_class", default=Inner)
-
-        tree = Namespace()
-        tree.namespace("job").add_option("outer_class", default=Outer)
-
-        self.assertIn("\n    both=2\n", printed(["--job.both=2", "--admin.print_conf=ini"], definition=tree))
 
     def test_an_ini_file_may_refer_to_its_own_values_and_to_unknown_ones(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -1,6 +1,17 @@
-"""Read the command line before there is a configuration."""
+"""Read the command line: before there is a configuration, and as one of its sources."""
 
-from collections.abc import Sequence
+import getopt
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from configman.config_exceptions import NotAnOptionError
+from configman.converters import boolean_converter
+from configman.dotdict import DotDict
+from configman.namespace import Namespace
+from configman.option import Option
+from configman.value_sources import for_getopt
+
+from crontabber.config.definitions import members, options_in
 
 
 def asks_for(arguments: Sequence[str], mode: str, short_form: str = "") -> bool:
@@ -27,3 +38,58 @@ def option_given(arguments: Sequence[str], option: str) -> str | None:
         if argument.startswith("--") and len(name) > len(shortest) and option.startswith(name):
             given = text if equals else "".join(arguments[index + 1 : index + 2])
     return given
+
+
+def adapted(source: Any) -> Any:
+    """Return our CommandLine in place of a configman source for the command line, and any other source as it is."""
+    return CommandLine(source.argv_source) if type(source) is for_getopt.ValueSource else source
+
+
+class CommandLine(for_getopt.ValueSource):  # type: ignore[misc]
+    """configman's source for the command line, with short forms at any depth of the options, at a cost that grows with
+    what is given, not with the number of options."""
+
+    def __init__(self, argv_source: Sequence[str]) -> None:
+        self.argv_source = argv_source
+
+    def get_values(self, config_manager: Any, ignore_mismatches: bool, obj_hook: Any = DotDict) -> Any:
+        """Return what the command line sets. NotAnOptionError for what it has too much, unless `ignore_mismatches`."""
+        definitions = config_manager.option_definitions
+        short_options, long_options = self.getopt_create_opts(definitions)
+        parse = self.getopt_with_ignore if ignore_mismatches else getopt.gnu_getopt
+        try:
+            switches, config_manager.args = parse(self.argv_source, short_options, long_options)
+        except getopt.GetoptError as error:
+            raise NotAnOptionError(str(error)) from error
+        values = obj_hook()
+        for switch, text in switches:
+            name = switch[2:] if switch.startswith("--") else _name_of(switch[1:], definitions)
+            option = definitions[name]
+            values[name] = not option.default if option.from_string_converter == boolean_converter else text
+        if config_manager.args:
+            for name, text in zip(self._get_arguments(definitions, values), config_manager.args, strict=False):
+                values[name] = text
+        return values
+
+    def getopt_create_opts(self, option_definitions: Namespace) -> Any:
+        """Return the short and long options as getopt wants them; of the long ones only those that may be meant."""
+        if any(word.startswith("-") and not word.startswith("--") for word in self.argv_source):
+            return super().getopt_create_opts(option_definitions)
+        beginnings = tuple({word[2:].partition("=")[0] for word in self.argv_source if word.startswith("--")})
+        return "", list(_matching(option_definitions, "", beginnings)) if beginnings else []
+
+
+def _matching(namespace: Namespace, prefix: str, beginnings: tuple[str, ...]) -> Iterator[str]:
+    for key, value in members(namespace):
+        if isinstance(value, Option):
+            name = f"{prefix}{value.name}"
+            if name.startswith(beginnings):
+                yield name if type(value.default) is bool else f"{name}="
+        elif isinstance(value, Namespace):
+            below = f"{prefix}{key}."
+            if below.startswith(beginnings) or any(beginning.startswith(below) for beginning in beginnings):
+                yield from _matching(value, below, beginnings)
+
+
+def _name_of(short_form: str, definitions: Namespace) -> str:
+    return next(name for name, option in options_in(definitions).items() if option.short_form == short_form)

@@ -6,7 +6,7 @@ from typing import Any
 
 from configman.option import Option
 
-from crontabber.config.option_faults import options_in
+from crontabber.config.definitions import options_in
 from crontabber.output.secrets import MASK, is_secret, mask_of
 
 WIDTH = 80
@@ -19,7 +19,7 @@ FIRST, LAST = ("", "crontabber"), ("admin",)
 
 def render_help(manager: Any) -> str:
     """The help for a configuration as it is now. Secrets are masked."""
-    options = [(key, option) for key, option in options_in(manager.option_definitions) if key not in NOT_SHOWN]
+    options = [member for member in options_in(manager.option_definitions).items() if member[0] not in NOT_SHOWN]
     mask = mask_of((option.name, str(option.default)) for _, option in options)
     lines = [
         f"{manager.app_name} {manager.app_version}".strip(),

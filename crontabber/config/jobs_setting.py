@@ -10,6 +10,7 @@ from configman import Namespace, RequiredConfig
 from configman.option import Option
 
 from crontabber.base import BaseCronApp
+from crontabber.config.definitions import copied
 from crontabber.config.job_faults import faults_of_classes, required_config_of, who_requires
 from crontabber.errors import OURS, CrontabberError, JobDescriptionError, JobNotFoundError, JobsSettingError
 from crontabber.rules.dependencies import names_in
@@ -51,8 +52,7 @@ def get_extra_as_options(entry: str) -> Namespace:
         frequency, time = "1d", frequency
     options = Namespace()
     for prototype, text in ((_FREQUENCY, frequency), (_TIME, time)):
-        # A copy: creating an option takes four times as long.
-        option = options[prototype.name] = prototype.copy()
+        option = options[prototype.name] = copied(prototype)
         option.default = option.value = text
     return options
 

@@ -3,27 +3,30 @@
 import os
 import sys
 from collections.abc import Sequence
-from functools import partial
+from functools import partial, reduce
+from operator import getitem
 from typing import Any
 
 from configman import ConfigurationManager, Namespace, class_converter, command_line
 from configman.config_exceptions import NotAnOptionError
 from configman.config_file_future_proxy import ConfigFileFutureProxy
+from configman.dotdict import DotDict
 from configman.environment import environment
-from configman.option import Option
+from configman.option import Aggregation, Option
 from configman.value_sources.source_exceptions import UnknownFileExtensionException, ValueException
 from configobj import ConfigObjError
 
-from crontabber.config.command_line import option_given
+from crontabber.config.command_line import adapted, option_given
 from crontabber.config.config_file import check_config_file, why_unreadable
+from crontabber.config.definitions import PLAIN_TYPES, named, options_in
 from crontabber.config.logging_options import logging_required_config
 from crontabber.config.option_faults import (
     fault_of_command_line,
     faults_of_values,
     faults_that_went_unnoticed,
-    options_in,
     unknown_options,
 )
+from crontabber.config.overlay import overlay
 from crontabber.errors import AppDetailMissingError, ConfigurationError, CrontabberError, OutputError
 from crontabber.output.logger import setup_logger
 from crontabber.output.secrets import MASK, is_secret, mask_of
@@ -70,14 +73,15 @@ def help_without_configuration(app_class: Any) -> Any:
     return _manager(app_class, [command_line], os.curdir, ConfigurationManager, argv_source=["--help"])
 
 
-class ExplainingManager:
-    """To be put before a ConfigurationManager."""
+class ManagerMixin:
+    """What we do differently from configman: put it in front of a ConfigurationManager."""
 
     unknown_options: tuple[str, ...] = ()
 
     def _overlay_expand(self: Any) -> set[str]:
+        self.values_source_list = list(map(adapted, self.values_source_list))
         try:
-            known: set[str] = super()._overlay_expand()  # type: ignore[misc]
+            known = overlay(self)
         except (CrontabberError, ConfigObjError):
             raise
         except (Exception, SystemExit) as error:
@@ -111,6 +115,28 @@ class ExplainingManager:
                 options.admin[name].doc = doc
         return options
 
+    def _aggregate(self: Any, source: Namespace, base_namespace: Any, local_namespace: Any) -> bool:
+        """Put what aggregations make into the configuration. configman, told True, makes all of it a second time."""
+        made = []
+        for name, aggregation in named(Aggregation, source).items():
+            *levels, key = name.split(".")
+            local = reduce(getitem, levels, local_namespace)
+            aggregation.aggregate(base_namespace, local, self.args)
+            made += [(local, key, aggregation.value)]
+        for local, key, value in made:
+            if not key.endswith("$"):
+                local[key] = value
+        return False
+
+    @staticmethod
+    def _walk_and_close(config: Any) -> None:
+        """Close what can be closed, the innermost first. configman looks for close() in every text and section, too."""
+        for value in config.values():
+            if isinstance(value, DotDict):
+                ManagerMixin._walk_and_close(value)
+            elif type(value) not in PLAIN_TYPES and not isinstance(value, type) and hasattr(value, "close"):
+                value.close()
+
     def output_summary(self: Any, output_stream: Any = None) -> None:
         from crontabber.config.help_text import render_help
 
@@ -137,7 +163,7 @@ def _mark_secrets(definitions: Namespace) -> None:
     """Secret is also what is called so, and what has a password in it like a URL may. Masking the whole text that is
     printed would spoil its form."""
     mask = mask_of()
-    for _, option in options_in(definitions):
+    for option in options_in(definitions).values():
         text = str(option)
         option.secret = option.secret or is_secret(option.name) or mask(text) != text
 
@@ -151,7 +177,7 @@ def _manager(
     )
     definition.update(logging_required_config(app_class.app_name))
     definition.add_aggregation("logger", partial(setup_logger, app_class.app_name))
-    return type("Manager", (ExplainingManager, config_manager_cls), {})(
+    return type("Manager", (ManagerMixin, config_manager_cls), {})(
         definition,
         values_source_list=sources,
         app_name=app_class.app_name,

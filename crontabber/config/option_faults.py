@@ -7,9 +7,11 @@ from typing import Any
 
 from configman.config_exceptions import CannotConvertError
 from configman.converters import boolean_converter, class_converter, str_quote_stripper
+from configman.dotdict import DotDict
 from configman.namespace import Namespace
 from configman.option import Option
 
+from crontabber.config.definitions import flattened, options_in
 from crontabber.errors import CrontabberError
 from crontabber.output.secrets import MASK, is_secret
 
@@ -41,11 +43,10 @@ def faults_that_went_unnoticed(manager: Any) -> list[str]:
 def unknown_options(manager: Any, known: set[str], strict: bool) -> Iterator[tuple[str, str]]:
     """For each option that a source has and nothing asks for: its name, and a sentence; unless it is `strict`, without
     what may be there for others. NotAnOptionError for what the command line has too much."""
-    from crontabber.configman_compat.command_line import unknown_keys
-
     for source in manager.values_source_list:
         in_command_line = hasattr(source, "command_line_value_source")
-        unknown = unknown_keys(source.get_values(manager, not in_command_line, manager.value_source_object_hook), known)
+        values = source.get_values(manager, not in_command_line, manager.value_source_object_hook)
+        unknown = _unknown_keys(values, known)
         if getattr(source, "always_ignore_mismatches", False):
             # The environment belongs to everyone; but no other program's names begin like ours.
             definitions = Namespace.items(manager.option_definitions)
@@ -79,22 +80,9 @@ def fault_of_command_line(error: Exception, known: Iterable[str]) -> str:
     return f"there is no option {option}{near}; --help lists all"
 
 
-def options_in(definitions: Namespace) -> list[tuple[str, Option]]:
-    """Each option by its dotted name, those of a namespace before those further down."""
-    found: list[tuple[str, Option]] = []
-    namespaces = [("", definitions)]
-    for prefix, namespace in namespaces:
-        for key, value in Namespace.items(namespace):
-            if isinstance(value, Option):
-                found.append((prefix + key, value))
-            elif isinstance(value, Namespace):
-                namespaces.append((f"{prefix}{key}.", value))
-    return found
-
-
 def _faults(manager: Any, why_not: Callable[[str, Option], str | None]) -> list[str]:
     faults: dict[tuple[str, str], str] = {}
-    for key, option in options_in(manager.option_definitions):
+    for key, option in options_in(manager.option_definitions).items():
         why = why_not(key, option)
         if why is None:
             continue
@@ -155,6 +143,12 @@ def _place(manager: Any, source: Any) -> str:
         return "environment"
     path = manager.option_definitions.admin.conf.default if "conf" in manager.option_definitions.admin else None
     return path if isinstance(path, str) and not hasattr(source, "source") else "configuration"
+
+
+def _unknown_keys(values: Any, known_keys: set[str]) -> set[str]:
+    """The dotted names of what a source has and nobody asked for."""
+    flat = flattened(values) or flattened(DotDict(values)) or {}
+    return {key for key, value in flat.items() if not isinstance(value, DotDict)}.difference(known_keys)
 
 
 def _nearest(key: str, known: Iterable[str], prefix: str = "") -> str:

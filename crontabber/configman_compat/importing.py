@@ -6,7 +6,7 @@ import os.path
 import sys
 from types import ModuleType
 
-from crontabber.configman_compat import faults, secrets, speed, views
+from crontabber.configman_compat import faults, secrets, views
 
 TYPE_CHECKING = False  # as in typing, which takes 4 ms to import; importlib.abc takes 20
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
 COVERED_VERSION = "1.3.0"
-COVERS = (*faults.COVERS, *secrets.COVERS, *speed.COVERS)
+COVERS = (*faults.COVERS, *secrets.COVERS)
 
 
 class CoveringFinder:

@@ -1,57 +1,53 @@
-"""From sources and definitions to values: configman's algorithm with each option looked up once a pass.
+"""From definitions and sources to values: configman's algorithm, with each option looked up once a round.
 
-configman's own is quadratic in the number of options in two places, looks up each option from the top at each of its
-steps, and asks every source for every option by its dotted name. Imported while configman.config_manager is, when
-everything beneath it is there.
+configman's own is quadratic in the number of options in two places, looks up each option from the top in each of its
+steps, and asks every source for every option by its dotted name.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from configman.config_exceptions import CannotConvertError
+from configman.converters import class_converter, to_str
 from configman.dotdict import DotDict
 from configman.namespace import Namespace
 from configman.option import Aggregation, Option
 from configman.required_config import RequiredConfig
 
-from crontabber.configman_compat.containers import PLAIN_TYPES
+from crontabber.config.definitions import PLAIN_TYPES, copied, flattened, members, options_in
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
-    Find = Callable[[str, Any], Any]
+Find = Callable[[str, Any], Any]
 
 MISSING = object()
-# What a class inherits it requires each time that it is asked: asked once is enough.
+# A class inherits this method and always requires the same: asking once is enough.
 COLLECT_FROM_CLASSES = RequiredConfig.get_required_config.__func__
 
 
-def overlay_expand(self: Any) -> set[str]:
-    """Give every option its value from the last source that has one, bring in the options that a value requires, and
-    again, until there are no new ones; the dotted names of all. A method of ConfigurationManager.
+def overlay(manager: Any) -> set[str]:
+    """Give every option of a manager its value, bring in the options that a value requires, and repeat until there are
+    no new ones. Return the dotted names of all. CannotConvertError and whatever a converter raises.
 
-    configman's own looks at an option again when a second class requires it, which can only do harm: what was changed
-    by a source counts as unchanged then, and is lost from a dumped file; a switch on the command line is turned back.
+    configman's own algorithm looks at an option again when a second class requires it, which can only do harm: a change
+    made by a source counts as none then and is lost from a dumped file; a switch on the command line is turned back.
     """
-    definitions = self.option_definitions
+    definitions = manager.option_definitions
     finished: set[str] = set()
     requirements_of_class: dict[Any, Any] = {}
     finds: dict[int, tuple[Any, Find]] = {}
+    classes: dict[str, Any] = {}
     while True:
-        existing: dict[str, Option] = {}
-        _collect_options(definitions, "", existing)
+        existing = options_in(definitions)
         new = {key: option for key, option in existing.items() if key not in finished}
         new = _make_shared_options(new, existing, definitions) | new
-        sources = [source.get_values(self, True, self.value_source_object_hook) for source in self.values_source_list]
+        sources = [
+            source.get_values(manager, True, manager.value_source_object_hook) for source in manager.values_source_list
+        ]
         if not new:
             return finished
         finished.update(new)
         _overlay(new, [_find(values, finds) for values in sources], definitions)
         for key, option in new.items():
-            option.set_value(option.default)
+            _convert(option, classes)
             if type(option.value) not in PLAIN_TYPES:
                 requirements = _requirements(key, option.value, requirements_of_class)
                 if requirements is not None:
@@ -59,7 +55,7 @@ def overlay_expand(self: Any) -> set[str]:
 
 
 def _make_shared_options(new: dict[str, Option], existing: dict[str, Option], definitions: Any) -> dict[str, Option]:
-    """Make what options refer to by reference_value_from and what is not there yet, each like the last that does so."""
+    """Make the missing options that others name by reference_value_from, each like the last one that names it."""
     missing: dict[str, Option] = {}
     for option in new.values():
         if option.reference_value_from:
@@ -67,7 +63,7 @@ def _make_shared_options(new: dict[str, Option], existing: dict[str, Option], de
             if name not in existing:
                 missing[name] = option
     for name, option in missing.items():
-        shared = option.copy()
+        shared = copied(option)
         shared.reference_value_from, shared.name = None, name
         definitions.add_option(shared)
         for end, character in enumerate(name):
@@ -76,20 +72,8 @@ def _make_shared_options(new: dict[str, Option], existing: dict[str, Option], de
     return {name: definitions[name] for name in missing}
 
 
-def _collect_options(namespace: Any, prefix: str, found: dict[str, Option]) -> None:
-    """Each option by its dotted name, those of a namespace before those further down."""
-    below = []
-    for key, value in Namespace.items(namespace):
-        if isinstance(value, Option):
-            found[prefix + key] = value
-        elif isinstance(value, DotDict):
-            below.append((f"{prefix}{key}.", value))
-    for prefix_below, namespace_below in below:
-        _collect_options(namespace_below, prefix_below, found)
-
-
 def _find(values: Any, known: dict[int, tuple[Any, Find]]) -> Find:
-    """A function that finds the value for a dotted name in a source, or gives back its second argument."""
+    """Return a function that finds the value for a dotted name in a source, or returns its second argument."""
     if id(values) in known:
         return known[id(values)][1]
     flat = flattened(values)
@@ -97,7 +81,7 @@ def _find(values: Any, known: dict[int, tuple[Any, Find]]) -> Find:
     def look_up(key: str, missing: Any) -> Any:
         try:
             return values[key]
-        except KeyError:
+        except (KeyError, AttributeError):  # the latter where the key leads through a value that is no mapping
             return missing
 
     find: Find = look_up if flat is None else flat.get
@@ -105,23 +89,8 @@ def _find(values: Any, known: dict[int, tuple[Any, Find]]) -> Find:
     return find
 
 
-def flattened(values: Any, prefix: str = "") -> dict[str, Any] | None:
-    """Everything by its dotted name; None for mappings that may have their own way to look up."""
-    if type(values) is not DotDict:
-        return None
-    flat: dict[str, Any] = {}
-    for key, value in DotDict.items(values):
-        flat[prefix + key] = value
-        if isinstance(value, Mapping):
-            below = flattened(value, f"{prefix}{key}.")
-            if below is None:
-                return None
-            flat.update(below)
-    return flat
-
-
 def _overlay(new: dict[str, Option], finds: list[Find], definitions: Any) -> None:
-    """Replace the defaults of the new options by what they refer to, and by what sources have."""
+    """Replace the defaults of the new options by what they refer to, and by what the sources have."""
     for key, option in new.items():
         if option.reference_value_from:
             shared = f"{option.reference_value_from}.{key.rpartition('.')[2]}"
@@ -133,15 +102,29 @@ def _overlay(new: dict[str, Option], finds: list[Find], definitions: Any) -> Non
 
 
 def _as_text(value: Any, converter: Any) -> Any:
-    """An ini file makes a list of a text with a comma and no quotes. Our own converters, which configman passed over
-    then, get the text; those of jobs may have come to live with a list."""
+    """An ini file turns an unquoted text with a comma into a list, and configman does not convert lists. Our own
+    converters get the text again; converters of jobs may rely on the list."""
     if type(value) is not list or not all(isinstance(item, str) for item in value):
         return value
     return ", ".join(value) if (getattr(converter, "__module__", None) or "").startswith("crontabber.") else value
 
 
+def _convert(option: Option, classes: dict[str, Any]) -> None:
+    """Make the value of an option. A default that names a class has not changed when it has become that class: it would
+    be dumped as if somebody had set it, and hide what is set for the resource that it refers to."""
+    defined = option.value
+    if option.from_string_converter is class_converter and isinstance(option.default, str):
+        if option.default not in classes:
+            classes[option.default] = class_converter(option.default)
+        option.set_value(classes[option.default])
+    else:
+        option.set_value(option.default)
+    if option.has_changed and isinstance(defined, str) and to_str(option.value) == defined:
+        option.has_changed = False
+
+
 def _requirements(key: str, value: Any, known: dict[Any, Any]) -> Any:
-    """The options that a value requires, as a namespace, or None."""
+    """Return the options that a value requires, as a namespace, or None."""
     if isinstance(value, type) and value in known:
         return known[value]
     if isinstance(value, DotDict):
@@ -168,12 +151,13 @@ def _bring_in(key: str, option: Option, requirements: Any, definitions: Any) -> 
 
 
 def _copy_missing(source: Any, target: Any, reference_value_from: str | None) -> None:
-    below = []
-    for key, value in Namespace.items(source):
+    below, held = [], vars(target)
+    for key, value in members(source):
         if not isinstance(value, (Option, Aggregation)):
             below.append((key, value))
-        elif key not in vars(target) and not hasattr(type(target), key):
-            target[key] = _copied(value, reference_value_from)
+        elif key not in held and not hasattr(type(target), key):
+            held[key] = _copied(value, reference_value_from)
+            held["_key_order"].add(key)
     for key, value in below:
         inner = target[key] if key in target else type(target)()
         if isinstance(inner, Namespace):
@@ -185,7 +169,7 @@ def _copy_missing(source: Any, target: Any, reference_value_from: str | None) ->
 def _copied(value: Any, reference_value_from: str | None) -> Any:
     if isinstance(value, Aggregation):
         return Aggregation(value.name, value.function)
-    copy = value.copy()
+    copy = copied(value)
     if not copy.reference_value_from:
         copy.reference_value_from = reference_value_from
     return copy
