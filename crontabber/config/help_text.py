@@ -1,4 +1,4 @@
-"""What --help prints: every option of a configuration, grouped like the sections of an ini file, in 80 columns."""
+"""Print --help: every option of a configuration, grouped like the sections of an ini file, in 80 columns."""
 
 import textwrap
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from crontabber.config.definitions import options_in
 from crontabber.output.secrets import MASK, is_secret, mask_of
 
 WIDTH = 80
-# Lines that a default may take: a long list of jobs would hide the rest.
+# Most lines of a default: a long list of jobs would hide the rest.
 MOST_LINES = 6
 
 NOT_SHOWN = ("application",)
@@ -18,7 +18,7 @@ FIRST, LAST = ("", "crontabber"), ("admin",)
 
 
 def render_help(manager: Any) -> str:
-    """The help for a configuration as it is now. Secrets are masked."""
+    """Return the help for a configuration as it is now, with secrets masked."""
     options = [member for member in options_in(manager.option_definitions).items() if member[0] not in NOT_SHOWN]
     mask = mask_of((option.name, str(option.default)) for _, option in options)
     lines = [
@@ -35,7 +35,7 @@ def render_help(manager: Any) -> str:
 
 
 def _sections(options: list[tuple[str, Option]]) -> Iterator[tuple[str, list[tuple[str, Option]]]]:
-    """What can be asked for in the order of its definition, each section by name, what is about configuring last."""
+    """Yield the modes in the order of their definition, then each section with its options by name, `admin` last."""
     sections: dict[str, list[tuple[str, Option]]] = {}
     for key, option in options:
         sections.setdefault(key.rpartition(".")[0], []).append((key, option))
@@ -59,7 +59,7 @@ def _entry(key: str, option: Option) -> Iterator[str]:
 
 
 def _default(option: Option) -> str:
-    """The value that the option has without the command line; nothing where that goes without saying."""
+    """Return the value that the option has without the command line; nothing where that is obvious."""
     if option.value is None or option.exclude_from_dump_conf or option.name == "help":
         return ""
     if option.secret or is_secret(option.name):

@@ -1,8 +1,8 @@
-"""What is wrong with options and their values: which one, where it was set, what is wanted, what may be meant."""
+"""Say what is wrong with options: which one, where it was set, what was expected, what may be meant."""
 
 import getopt
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from configman.config_exceptions import CannotConvertError
@@ -11,132 +11,72 @@ from configman.dotdict import DotDict
 from configman.namespace import Namespace
 from configman.option import Option
 
-from crontabber.config.definitions import flattened, options_in
+from crontabber.config.definitions import flattened, members, options_in
 from crontabber.errors import CrontabberError
 from crontabber.output.secrets import MASK, is_secret
+from crontabber.rules.text import one_line
 
 _BOOLEANS = ("true", "t", "1", "y", "yes", "false", "f", "0", "n", "no", "")
-_WANTED: dict[Any, str] = {
-    int: "a whole number is wanted",
-    float: "a number is wanted",
-    boolean_converter: "True or False is wanted",
+_EXPECTED: dict[Any, str] = {
+    int: "expected a whole number",
+    float: "expected a number",
+    boolean_converter: "expected True or False",
 }
-# Others may share these, or look after what they set: what is there too much is no fault unless it looks like one.
+# Other programs may share these sections, or somebody may clean up later: what is unknown there is a fault only where
+# it looks like a slip.
 _SHARED = re.compile(r"(resource|secrets)\.|(.*\.)?class-[^.]+\.")
 
-# Options of ours that are texts. Of others, which may have the same names, a list may be welcome.
+# Options of ours that are texts. For others, which may have the same names, a list may be welcome.
 _TEXTS = {"host", "port", "dbname", "user", "password", "data_dir", "run_as", "dsn", "syslog_host", "frequency", "time"}
 _OF_A_JOB = re.compile(r"(.*\.)?class-[^.]+\.(?!frequency$|time$)[^.]+")
 
 
 def faults_of_values(manager: Any) -> list[str]:
-    """A sentence for each option whose text cannot be converted. An option that many refer to is named once."""
-    return _faults(manager, _why_not_converted)
+    """Return a sentence for each option whose text cannot be converted. An option that many refer to is named once."""
+    options = options_in(manager.option_definitions)
+    return _faults(manager, {key: _why_not_converted(option) for key, option in options.items()})
 
 
 def faults_that_went_unnoticed(manager: Any) -> list[str]:
-    """The same for values that configman takes without a word: a boolean that is none, no class or a whole module, a
-    list for a text."""
-    return _faults(manager, _why_not_meant)
+    """Return the same for values that configman accepts silently: a text for a boolean, a module for a class, a list
+    for a text."""
+    options = options_in(manager.option_definitions)
+    return _faults(manager, {key: _why_not_meant(key, option) for key, option in options.items()})
 
 
 def unknown_options(manager: Any, known: set[str], strict: bool) -> Iterator[tuple[str, str]]:
-    """For each option that a source has and nothing asks for: its name, and a sentence; unless it is `strict`, without
-    what may be there for others. NotAnOptionError for what the command line has too much."""
+    """Yield the name of each unknown option that a source sets, and a sentence; unless `strict`, without those that may
+    be there for other programs. NotAnOptionError for an unknown one on the command line."""
     for source in manager.values_source_list:
-        in_command_line = hasattr(source, "command_line_value_source")
-        values = source.get_values(manager, not in_command_line, manager.value_source_object_hook)
-        unknown = _unknown_keys(values, known)
-        if getattr(source, "always_ignore_mismatches", False):
-            # The environment belongs to everyone; but no other program's names begin like ours.
-            definitions = Namespace.items(manager.option_definitions)
-            ours = tuple(f"{key}." for key, value in definitions if isinstance(value, Namespace))
-            unknown = {key for key in unknown if key.startswith(ours)}
-        for key in sorted(unknown):
-            section = key.rpartition(".")[0]
-            shared = _SHARED.match(key)
-            near = _nearest_in_section(key, known) if shared else _nearest(key, known)
-            if near or strict or not shared or ("class-" in section and section in _sections(known)):
-                yield key, f"{_place(manager, source)}: there is no option {key}{near}; it changes nothing"
+        place = place_of(manager, source)
+        for key in sorted(_unknown_in(manager, source, known)):
+            near = _nearest_in_section(key, known) if _SHARED.match(key) else _nearest(key, known)
+            if near or strict or not _is_of_others(key, known):
+                yield key, f"{place}: unknown option {key}{near}{'' if strict else ', ignored'}"
 
 
 def fault_of_command_line(error: Exception, known: Iterable[str]) -> str:
-    """What getopt, of which configman makes `error`, found wrong."""
+    """Return what getopt, of which configman makes `error`, found wrong."""
     cause = error.__cause__ or error.__context__
     if not isinstance(cause, getopt.GetoptError) or not cause.opt:
-        return f"{error}: see --help"
+        return f"{error} (see --help)"
     option = f"--{cause.opt}" if len(cause.opt) > 1 else f"-{cause.opt}"
     if "must not have an argument" in cause.msg:
         # --conf is a beginning of --configtest.
         meant = [key for key in known if key.startswith("admin.") and cause.opt.startswith(key.removeprefix("admin."))]
         hint = f" (did you mean --{meant[0]}=...?)" if meant else ""
-        return f"{option} is a switch that takes no value{hint}; in a configuration file it can be True or False"
+        return f"{option} takes no value{hint}; in a configuration file it can be True or False"
     if "requires argument" in cause.msg:
-        return f"{option} wants a value: {option}{'=' if option.startswith('--') else ' '}..."
+        return f"{option} needs a value: {option}{'=' if option.startswith('--') else ' '}..."
     if "unique prefix" in cause.msg:
         meant = sorted(f"--{key}" for key in known if key.startswith(cause.opt))
         return f"{option} could be {', '.join(meant[:4])}{' and others' if len(meant) > 4 else ''}"
     near = " (did you mean --help?)" if option == "-h" else _nearest(cause.opt, known, "--")
-    return f"there is no option {option}{near}; --help lists all"
+    return f"unknown option {option}{near or ' (see --help)'}"
 
 
-def _faults(manager: Any, why_not: Callable[[str, Option], str | None]) -> list[str]:
-    faults: dict[tuple[str, str], str] = {}
-    for key, option in options_in(manager.option_definitions).items():
-        why = why_not(key, option)
-        if why is None:
-            continue
-        source = _source_of(manager, key)
-        name = key.rpartition(".")[2], str(option.default)
-        if source is not None or name not in faults:
-            shown = MASK if option.secret or is_secret(name[0]) else repr(option.default)
-            place = f"{_place(manager, source)}: " if source is not None else ""
-            faults[name] = f"{place}{key} is {shown}: {why}"
-    return list(faults.values())
-
-
-def _why_not_converted(key: str, option: Option) -> str | None:
-    if not isinstance(option.default, str) or option.from_string_converter is None:
-        return None
-    try:
-        option.from_string_converter(option.default)
-    except (CrontabberError, TypeError):
-        return None  # The first is said by itself; after the second configman takes the text as it is.
-    except (Exception, SystemExit) as error:
-        said = " ".join(str(error).split())
-        if not isinstance(error, (ValueError, CannotConvertError)):
-            said = f"{type(error).__name__}: {said}"
-        if option.from_string_converter is class_converter:
-            return f"a class is wanted, as module.Class ({said})"
-        return _WANTED.get(option.from_string_converter) or said
-    return None
-
-
-def _why_not_meant(key: str, option: Option) -> str | None:
-    converter, text = option.from_string_converter, option.default
-    if isinstance(text, list) and option.name in _TEXTS and converter is str and not _OF_A_JOB.fullmatch(key):
-        return "a value with a comma stands between quotes"
-    if converter is str or not isinstance(text, str):
-        return None
-    if converter is boolean_converter and str_quote_stripper(text.strip()).lower() not in _BOOLEANS:
-        return _WANTED[converter]
-    if converter is class_converter and not callable(option.value) and (text or option.name.endswith("_class")):
-        return "a class is wanted, as module.Class"
-    return None
-
-
-def _source_of(manager: Any, key: str) -> Any:
-    """The source whose value an option has; None if it is nowhere but in the code."""
-    for source in reversed(manager.values_source_list):
-        try:
-            source.get_values(manager, True, manager.value_source_object_hook)[key]
-        except KeyError:
-            continue
-        return source
-    return None
-
-
-def _place(manager: Any, source: Any) -> str:
+def place_of(manager: Any, source: Any) -> str:
+    """Return where a person finds what a source of the configuration says."""
     if hasattr(source, "command_line_value_source"):
         return "command line"
     if getattr(source, "always_ignore_mismatches", False):
@@ -145,10 +85,87 @@ def _place(manager: Any, source: Any) -> str:
     return path if isinstance(path, str) and not hasattr(source, "source") else "configuration"
 
 
-def _unknown_keys(values: Any, known_keys: set[str]) -> set[str]:
-    """The dotted names of what a source has and nobody asked for."""
+def _faults(manager: Any, why: dict[str, str | None]) -> list[str]:
+    faults: dict[tuple[str, str], str] = {}
+    for key, reason in why.items():
+        if reason is None:
+            continue
+        option = manager.option_definitions[key]
+        source = _source_of(manager, key)
+        name = key.rpartition(".")[2], str(option.default)
+        if source is not None or name not in faults:
+            shown = MASK if option.secret or is_secret(name[0]) else repr(option.default)
+            place = f"{place_of(manager, source)}: " if source is not None else ""
+            faults[name] = f"{place}{key} is {shown}: {reason}"
+    return list(faults.values())
+
+
+def _why_not_converted(option: Option) -> str | None:
+    if not isinstance(option.default, str) or option.from_string_converter is None:
+        return None
+    try:
+        option.from_string_converter(option.default)
+    except (CrontabberError, TypeError):
+        return None  # The first is reported by itself; after the second configman takes the text as it is.
+    except (Exception, SystemExit) as error:
+        said = one_line(str(error))
+        if not isinstance(error, (ValueError, CannotConvertError)):
+            said = f"{type(error).__name__}: {said}"
+        if option.from_string_converter is class_converter:
+            return f"expected a class, as module.Class ({said})"
+        return _EXPECTED.get(option.from_string_converter) or said
+    return None
+
+
+def _why_not_meant(key: str, option: Option) -> str | None:
+    converter, text = option.from_string_converter, option.default
+    if isinstance(text, list) and option.name in _TEXTS and converter is str and not _OF_A_JOB.fullmatch(key):
+        return "put a value with a comma between quotes"
+    if converter is str or not isinstance(text, str):
+        return None
+    if converter is boolean_converter and str_quote_stripper(text.strip()).lower() not in _BOOLEANS:
+        return _EXPECTED[converter]
+    if converter is class_converter and not callable(option.value) and (text or option.name.endswith("_class")):
+        return "expected a class, as module.Class"
+    return None
+
+
+def _source_of(manager: Any, key: str) -> Any:
+    """Return the source whose value an option has; None if it is from the code alone."""
+    for source in reversed(manager.values_source_list):
+        try:
+            source.get_values(manager, True, manager.value_source_object_hook)[key]
+        except (KeyError, AttributeError):
+            continue
+        return source
+    return None
+
+
+def _unknown_in(manager: Any, source: Any, known: set[str]) -> set[str]:
+    if hasattr(source, "command_line_value_source"):
+        return _unknown_on_command_line(manager, source)
+    values = source.get_values(manager, True, manager.value_source_object_hook)
     flat = flattened(values) or flattened(DotDict(values)) or {}
-    return {key for key, value in flat.items() if not isinstance(value, DotDict)}.difference(known_keys)
+    unknown = {key for key, value in flat.items() if not isinstance(value, DotDict)} - known
+    return _ours(manager, unknown) if getattr(source, "always_ignore_mismatches", False) else unknown
+
+
+def _unknown_on_command_line(manager: Any, source: Any) -> set[str]:
+    """Raise NotAnOptionError for what it has too much; nothing else can be unknown there."""
+    source.get_values(manager, False, manager.value_source_object_hook)
+    return set()
+
+
+def _ours(manager: Any, names: set[str]) -> set[str]:
+    """The environment belongs to everyone, but only the names of our variables begin like our sections."""
+    sections = tuple(f"{key}." for key, value in members(manager.option_definitions) if isinstance(value, Namespace))
+    return {name for name in names if name.startswith(sections)}
+
+
+def _is_of_others(key: str, known: Iterable[str]) -> bool:
+    """True in a section that others share or may have left behind, except that of a configured job."""
+    section = key.rpartition(".")[0]
+    return bool(_SHARED.match(key)) and not ("class-" in section and section in _sections(known))
 
 
 def _nearest(key: str, known: Iterable[str], prefix: str = "") -> str:
@@ -163,12 +180,12 @@ def _nearest(key: str, known: Iterable[str], prefix: str = "") -> str:
 
 
 def _nearest_in_section(key: str, known: Iterable[str]) -> str:
-    """What looks like a slip: an option of a section that is there, or the name of such a section."""
+    """Name what a slip may mean: an option of an existing section, or the name of such a section."""
     from difflib import get_close_matches
 
     section, _, last = key.rpartition(".")
     if last == "jobs" and "crontabber.jobs" in known:
-        return " (did you mean crontabber.jobs? What stands below the heading of a section belongs to that section)"
+        return " (did you mean crontabber.jobs? Everything below the heading of a section belongs to that section)"
     sections = _sections(known)
     if section in sections:
         options = [name.rpartition(".")[2] for name in known if name.rpartition(".")[0] == section]
