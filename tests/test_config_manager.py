@@ -1,9 +1,18 @@
-"""Our ConfigurationManager: what it makes of the command line, of lists and of aggregations."""
+"""Our ConfigurationManager: what it reads from files and the command line, and how it deals with users' classes."""
 
-from configman import Namespace, RequiredConfig
+import os
+import subprocess
+import sys
+from unittest import mock
 
+from configman import ConfigurationManager, Namespace, RequiredConfig
+from configman.dotdict import DotDict, DotDictWithAcquisition, configman_keys
+
+from crontabber.config.manager import ManagerMixin, configuration
+from crontabber.errors import ConfigurationError
+from crontabber.generic_app import App
 from crontabber.transaction_executor import string_to_list_of_ints
-from tests.config_case import ConfigTestCase, manager, printed
+from tests.config_case import ConfigTestCase, definition, manager, printed
 
 
 def options(**defaults) -> Namespace:
@@ -13,7 +22,54 @@ def options(**defaults) -> Namespace:
     return tree
 
 
-class Lists(ConfigTestCase):
+class Files(ConfigTestCase):
+    def test_an_ini_file_may_refer_to_its_own_values_and_to_unknown_ones(self):
+        path = self.file("app.ini", "text = %(own)s and %(asctime)s\nown = mine\n")
+
+        config_manager = manager(sources=[path])
+
+        self.assertEqual(config_manager.get_config().text, "mine and %(asctime)s")
+        self.assertEqual(config_manager.unknown_options, (f"{path}: unknown option own, ignored",))
+
+    def test_an_ini_file_may_include_others_at_any_depth_of_sections(self):
+        self.file("more.ini", "text = far\n+include ./deep/section.ini\n")
+        (self.folder / "deep").mkdir()
+        self.file("deep/section.ini", "[secrets]\n  +include ./token.ini\n")
+        self.file("deep/token.ini", "token = t\n")
+
+        config = manager(sources=[self.file("app.ini", "+include ./more.ini\n")]).get_config()
+
+        self.assertEqual((config.text, config.secrets.token), ("far", "t"))
+
+    def test_every_kind_of_file_is_in_utf_8_in_any_locale_with_or_without_a_mark(self):
+        read = (
+            "import sys; from tests.config_case import manager;"
+            " print(ascii([manager(sources=[path]).get_config().text for path in sys.argv[1:]]))"
+        )
+        paths = [
+            self.file(f"{mark}.{kind}", (b"\xef\xbb\xbf" if mark else b"") + content.encode())
+            for kind, content in (("ini", "text = ü €\n"), ("json", '{"text": "ü €"}'), ("conf", "text=ü €\n"))
+            for mark in ("", "mark")
+        ]
+        env = {**os.environ, "LC_ALL": "POSIX", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+        process = subprocess.run([sys.executable, "-c", read, *paths], env=env, text=True, capture_output=True, timeout=60, check=False)
+
+        self.assertEqual(process.stdout, ascii(["ü €"] * len(paths)) + "\n", process.stderr)
+
+    def test_a_file_that_cannot_be_read_is_named_with_the_reason(self):
+        cases = (
+            ("app.json", "{", "line 1 is not valid JSON: Expecting property name"),
+            ("app.json", "[1]", "expected a JSON object"),
+            ("app.ini", "[a\n", "line 1 is neither"),
+            ("app.ini", "text=%(text)s\n", "interpolation loop"),
+            ("app.ini", "+include ./gone.ini\n", r"\+include .*gone.ini: No such file"),
+            ("app.conf", b"text=\xe9\n", "line 1 is not valid UTF-8"),
+        )
+        for name, content, message in cases:
+            with self.subTest(content), self.assertRaisesRegex(ConfigurationError, f"{name}: .*{message}"):
+                manager(sources=[self.file(name, content)])
+
     def test_a_list_stays_one_but_for_our_own_converters(self):
         tree = options(pair=("a", "b"), names=["a"], text="")
         tree.add_option("split", default="", from_string_converter=lambda text: text.split(","))
@@ -24,6 +80,29 @@ class Lists(ConfigTestCase):
 
         self.assertEqual([config.pair, config.names, config.text, config.split], [["1", "2"]] * 4)
         self.assertEqual(config.delays, [1, 2])
+
+
+    def test_the_path_that_an_application_gives_may_name_a_file(self):
+        path = self.file("app.ini", "[logging]\nsyslog_port=515\n")
+
+        for argv in ([], [f"--admin.conf={path}"]):
+            with self.subTest(argv), mock.patch("sys.argv", ["app", *argv]):
+                config_manager = configuration(App, None, path)
+
+                self.assertEqual(config_manager.option_definitions.logging.syslog_port.value, 515)
+
+
+class Environment(ConfigTestCase):
+    def test_a_variable_named_like_a_namespace_is_no_error(self):
+        for hook in (DotDict, DotDictWithAcquisition):
+            for name in ("crontabber", "resource", "secrets__sentry"):
+                with self.subTest(name, hook=hook):
+                    environment = configman_keys({name: "x", "text": "from the environment"})
+                    environment.always_ignore_mismatches = True
+
+                    config_manager = manager(sources=[environment], value_source_object_hook=hook)
+
+                    self.assertEqual(config_manager.get_config().text, "from the environment")
 
 
 class CommandLine(ConfigTestCase):
@@ -39,22 +118,11 @@ class CommandLine(ConfigTestCase):
 
         self.assertEqual(config.crontabber["class-Job"].shorty, "b")
 
+    def test_a_percent_sign_does_not_break_the_help(self):
+        help_text = printed(["--help"])
 
-class Twice(ConfigTestCase):
-    def test_what_was_changed_is_written_as_changed_also_if_it_is_required_twice(self):
-        class Inner(RequiredConfig):
-            required_config = Namespace()
-            required_config.add_option("both", default=1, doc="required a second time, in a later round")
-
-        class Outer(RequiredConfig):
-            required_config = Namespace()
-            required_config.add_option("both", default=1)
-            required_config.add_option("inner_class", default=Inner)
-
-        tree = Namespace()
-        tree.namespace("job").add_option("outer_class", default=Outer)
-
-        self.assertIn("\n    both=2\n", printed(["--job.both=2", "--admin.print_conf=ini"], definition=tree))
+        self.assertIn("a text, 100% or %(name)s", help_text)
+        self.assertIn("(default: %)", help_text)
 
 
 class Aggregations(ConfigTestCase):
@@ -75,3 +143,29 @@ class Aggregations(ConfigTestCase):
 
         self.assertEqual(made, [(1, None, None), (1, None, None), (1, 2, None)])
         self.assertEqual((config.both, config.inner.both, "hidden$" in config), (1, 3, False))
+
+
+class ClassesOfUsers(ConfigTestCase):
+    def test_a_manager_of_their_own_keeps_its_methods(self):
+        class Theirs(ConfigurationManager):
+            def __init__(self, *args, **options):
+                super().__init__(*args, **options)
+                self.made = True
+
+            def get_config(self, *args, **options):
+                config = super().get_config(*args, **options)
+                config.extra = "theirs"
+                return config
+
+            def dump_conf(self, config_pathname=None):
+                super().dump_conf(config_pathname)
+                self.dumped = config_pathname
+
+        theirs = type("Manager", (ManagerMixin, Theirs), {})(
+            [definition()], values_source_list=[{"text": "x"}], argv_source=[], quit_after_admin=False
+        )
+        theirs.dump_conf(str(self.folder / "app.ini"))
+
+        with theirs.context() as config:
+            self.assertEqual((theirs.made, config.text, config.extra), (True, "x", "theirs"))
+        self.assertEqual(theirs.dumped, str(self.folder / "app.ini"))

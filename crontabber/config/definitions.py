@@ -1,6 +1,7 @@
-"""Walk through the definitions of options, and copy them."""
+"""Walk through the definitions of options, and write an option's value as text."""
 
 from collections.abc import Mapping
+from types import BuiltinMethodType, MethodType
 from typing import Any
 
 from configman.dotdict import DotDict
@@ -55,6 +56,14 @@ def flattened(values: Any, prefix: str = "") -> dict[str, Any] | None:
                 return None
             flat.update(below)
     return flat
+
+
+def text_of(option: Option) -> str:
+    """Return an option's value as it stands in a file. configman writes `None.now` for `datetime.datetime.now`."""
+    method = option.value
+    if isinstance(method, (BuiltinMethodType, MethodType)) and isinstance(method.__self__, type):
+        return f"{method.__self__.__module__}.{method.__qualname__}"
+    return str(option)
 
 
 def _collect(kind: type[Any], namespace: Namespace, prefix: str, found: dict[str, Any]) -> None:

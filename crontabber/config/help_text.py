@@ -6,7 +6,7 @@ from typing import Any
 
 from configman.option import Option
 
-from crontabber.config.definitions import options_in
+from crontabber.config.definitions import options_in, text_of
 from crontabber.output.secrets import MASK, is_secret, mask_of
 
 WIDTH = 80
@@ -64,7 +64,7 @@ def _default(option: Option) -> str:
         return ""
     if option.secret or is_secret(option.name):
         return MASK if option.value else ""
-    return str(option)
+    return text_of(option)
 
 
 def _wrapped(text: str, most_lines: int | None = None) -> list[str]:

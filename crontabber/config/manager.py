@@ -1,8 +1,9 @@
-"""An application's configuration: configman's manager, with every fault said so that a person can put it right."""
+"""Configure an application: configman's manager with our own reading, writing, masking and error messages."""
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial, reduce
 from operator import getitem
 from typing import Any
@@ -14,11 +15,10 @@ from configman.dotdict import DotDict
 from configman.environment import environment
 from configman.option import Aggregation, Option
 from configman.value_sources.source_exceptions import UnknownFileExtensionException, ValueException
-from configobj import ConfigObjError
 
 from crontabber.config.command_line import adapted, option_given
-from crontabber.config.config_file import check_config_file, why_unreadable
-from crontabber.config.definitions import PLAIN_TYPES, named, options_in
+from crontabber.config.config_file import ConfigFile, check_config_file, is_readable
+from crontabber.config.definitions import PLAIN_TYPES, named, options_in, text_of
 from crontabber.config.logging_options import logging_required_config
 from crontabber.config.option_faults import (
     fault_of_command_line,
@@ -31,14 +31,15 @@ from crontabber.errors import AppDetailMissingError, ConfigurationError, Crontab
 from crontabber.output.logger import setup_logger
 from crontabber.output.secrets import MASK, is_secret, mask_of
 from crontabber.process.streams import answer
+from crontabber.rules.text import one_line
 
 ADMIN_DOCS = {
     "conf": "the configuration file to read: .ini, .json or .conf",
-    "dump_conf": "write the configuration, secrets included, to this file, which only you can read; its ending says in"
-    " which form: .ini, .json, .conf or .env",
-    "expose_secrets": "print secrets, too, where --admin.print_conf masks them",
-    "print_conf": "print the configuration in this form: ini, json, conf or env",
-    "strict": "refuse a configuration with an option that nothing asks for; otherwise it is warned of",
+    "dump_conf": "write the configuration, including secrets, to this file, which only you can read; its ending sets"
+    " the format: .ini, .json, .conf or .env",
+    "expose_secrets": "show secrets in the output of --admin.print_conf instead of masking them",
+    "print_conf": "print the configuration in this format: ini, json, conf or env",
+    "strict": "refuse unknown options instead of warning about them",
 }
 
 
@@ -46,9 +47,9 @@ def configuration(
     app_class: Any, values_source_list: Sequence[Any] | None, config_path: str | None,
     config_manager_cls: Any = ConfigurationManager,
 ) -> Any:  # fmt: skip
-    """The manager of an application's configuration. ConfigurationError and JobsSettingError say what is wrong.
+    """Return the manager of an application's configuration. ConfigurationError and JobsSettingError say what is wrong.
 
-    Its `unknown_options` are sentences about what is set and nothing asks for. SystemExit after --help and the like.
+    Its `unknown_options` are sentences about options that are set but unknown. SystemExit after --help and the like.
     """
     if not (app_class.app_name and isinstance(app_class.app_description, str)):
         raise AppDetailMissingError(f"{app_class.__name__} has no app_name or app_description")
@@ -58,31 +59,51 @@ def configuration(
         sources.insert(0, defaults)
     path = _config_file(app_class, config_path) if ConfigFileFutureProxy in sources else None
     try:
-        return _manager(app_class, sources, config_path or os.curdir, config_manager_cls)
+        return _manager(app_class, sources, config_path or os.curdir, config_manager_cls, config_file=path)
     except UnknownFileExtensionException as error:
         form = str(error).partition(" ")[0]
-        raise ConfigurationError(f"{form!r} is no form of configuration: ini, json, conf or env") from error
-    except (ValueException, ConfigObjError) as error:
-        reason = why_unreadable(path) if path else None
-        # The original error may quote a line with a secret, and the reason says all that it knows.
-        raise ConfigurationError(reason or " ".join(str(error).split())) from (None if reason else error)
+        raise ConfigurationError(f"unknown configuration format {form!r}: use ini, json, conf or env") from error
+    except ValueException as error:
+        raise ConfigurationError(one_line(str(error))) from error
 
 
 def help_without_configuration(app_class: Any) -> Any:
-    """Print the help that needs none, and raise SystemExit like any other."""
+    """Print the help that needs no configuration, and raise SystemExit like any other."""
     return _manager(app_class, [command_line], os.curdir, ConfigurationManager, argv_source=["--help"])
 
 
 class ManagerMixin:
-    """What we do differently from configman: put it in front of a ConfigurationManager."""
+    """What we do differently from configman: put it in front of a ConfigurationManager.
+
+    A ConfigFileFutureProxy among the sources stands for the file at `config_file`. ConfigFile reads this and any other
+    file that it can read; the rest is left to configman.
+    """
 
     unknown_options: tuple[str, ...] = ()
+    _dump_path: str | None = None
+
+    def __init__(self, *args: Any, values_source_list: Sequence[Any], config_file: Any = None, **options: Any) -> None:
+        self._given_sources = values_source_list
+        paths = [config_file if source is ConfigFileFutureProxy else source for source in values_source_list]
+        sources = [
+            ConfigFile(path) if is_readable(path) else source
+            for source, path in zip(values_source_list, paths, strict=True)
+        ]
+        super().__init__(*args, values_source_list=sources, **options)  # type: ignore[call-arg]
+
+    def _setup_admin_options(self: Any, values_source_list: Sequence[Any]) -> Any:
+        """With --admin.conf where a ConfigFileFutureProxy was given, also if we have read its file."""
+        options = super()._setup_admin_options(self._given_sources)  # type: ignore[misc]
+        for name, doc in ADMIN_DOCS.items():
+            if name in options.admin:
+                options.admin[name].doc = doc
+        return options
 
     def _overlay_expand(self: Any) -> set[str]:
         self.values_source_list = list(map(adapted, self.values_source_list))
         try:
             known = overlay(self)
-        except (CrontabberError, ConfigObjError):
+        except CrontabberError:
             raise
         except (Exception, SystemExit) as error:
             faults = faults_of_values(self)
@@ -106,14 +127,7 @@ class ManagerMixin:
         self.unknown_options = tuple(unknown.values())
         wanted = sum(_is_argument(self.option_definitions[key]) for key in known_keys) if self.args else 0
         if len(self.args) > wanted:
-            raise ConfigurationError(f"unexpected {self.args[wanted]!r}: every option begins with --; --help lists all")
-
-    def _setup_admin_options(self: Any, values_source_list: Sequence[Any]) -> Any:
-        options = super()._setup_admin_options(values_source_list)  # type: ignore[misc]
-        for name, doc in ADMIN_DOCS.items():
-            if name in options.admin:
-                options.admin[name].doc = doc
-        return options
+            raise ConfigurationError(f"unexpected argument {self.args[wanted]!r}: options begin with -- (see --help)")
 
     def _aggregate(self: Any, source: Namespace, base_namespace: Any, local_namespace: Any) -> bool:
         """Put what aggregations make into the configuration. configman, told True, makes all of it a second time."""
@@ -142,35 +156,58 @@ class ManagerMixin:
 
         answer(render_help(self), output_stream)
 
+    def log_config(self: Any, logger: Any) -> None:
+        _mark_secrets(self.option_definitions)
+        super().log_config(logger)  # type: ignore[misc]
+
     def print_conf(self: Any) -> None:
         from contextlib import redirect_stdout
         from io import StringIO
 
-        _mark_secrets(self.option_definitions)
         with redirect_stdout(StringIO()) as printed:
             super().print_conf()  # type: ignore[misc]
         answer(printed.getvalue())
 
     def dump_conf(self: Any, config_pathname: str | None = None) -> None:
-        path = config_pathname or self.option_definitions.admin.dump_conf.value
+        """Write a file with all secrets: it is to be used in place of the sources that it comes from."""
+        self._dump_path = config_pathname or self.option_definitions.admin.dump_conf.value
         try:
-            super().dump_conf(path)  # type: ignore[misc]
+            with _exposed_secrets(self.option_definitions.admin):
+                super().dump_conf(self._dump_path)  # type: ignore[misc]
         except OSError as error:
-            raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+            raise OutputError(f"{self._dump_path} cannot be written: {error.strerror}") from error
+        finally:
+            self._dump_path = None
+
+    def write_conf(self: Any, config_file_type: Any, opener: Any, skip_keys: Any = None) -> None:
+        from crontabber.config.writers import WRITERS, open_for_owner
+
+        _mark_secrets(self.option_definitions)
+        opener = partial(open_for_owner, self._dump_path) if self._dump_path else opener
+        super().write_conf(WRITERS.get(config_file_type, config_file_type), opener, skip_keys)  # type: ignore[misc]
 
 
 def _mark_secrets(definitions: Namespace) -> None:
-    """Secret is also what is called so, and what has a password in it like a URL may. Masking the whole text that is
-    printed would spoil its form."""
+    """Mark what is secret by its name, or has a password in it as a URL may. Masking the printed text as a whole would
+    break its format."""
     mask = mask_of()
     for option in options_in(definitions).values():
-        text = str(option)
+        text = text_of(option)
         option.secret = option.secret or is_secret(option.name) or mask(text) != text
+
+
+@contextmanager
+def _exposed_secrets(admin: Namespace) -> Iterator[None]:
+    asked_for, admin.expose_secrets.default = admin.expose_secrets.default, True
+    try:
+        yield
+    finally:
+        admin.expose_secrets.default = asked_for
 
 
 def _manager(
     app_class: Any, sources: list[Any], config_path: str, config_manager_cls: Any, **more: Any
-) -> Any:
+) -> Any:  # fmt: skip
     definition = Namespace()
     definition.add_option(
         "application", default=app_class, from_string_converter=class_converter, doc="the class of the application"
@@ -189,7 +226,7 @@ def _manager(
 
 
 def _config_file(app_class: Any, config_path: str | None) -> str:
-    """The file that is going to be read, if it is there."""
+    """Return the path of the file that is going to be read, if it is there."""
     default = config_path or os.curdir
     if os.path.isdir(default):
         default = os.path.join(default, f"{app_class.app_name}.ini")

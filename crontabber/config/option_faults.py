@@ -11,6 +11,7 @@ from configman.dotdict import DotDict
 from configman.namespace import Namespace
 from configman.option import Option
 
+from crontabber.config.config_file import ConfigFile
 from crontabber.config.definitions import flattened, members, options_in
 from crontabber.errors import CrontabberError
 from crontabber.output.secrets import MASK, is_secret
@@ -48,7 +49,7 @@ def unknown_options(manager: Any, known: set[str], strict: bool) -> Iterator[tup
     """Yield the name of each unknown option that a source sets, and a sentence; unless `strict`, without those that may
     be there for other programs. NotAnOptionError for an unknown one on the command line."""
     for source in manager.values_source_list:
-        place = place_of(manager, source)
+        place = place_of(source)
         for key in sorted(_unknown_in(manager, source, known)):
             near = _nearest_in_section(key, known) if _SHARED.match(key) else _nearest(key, known)
             if near or strict or not _is_of_others(key, known):
@@ -75,14 +76,14 @@ def fault_of_command_line(error: Exception, known: Iterable[str]) -> str:
     return f"unknown option {option}{near or ' (see --help)'}"
 
 
-def place_of(manager: Any, source: Any) -> str:
+def place_of(source: Any) -> str:
     """Return where a person finds what a source of the configuration says."""
     if hasattr(source, "command_line_value_source"):
         return "command line"
     if getattr(source, "always_ignore_mismatches", False):
         return "environment"
-    path = manager.option_definitions.admin.conf.default if "conf" in manager.option_definitions.admin else None
-    return path if isinstance(path, str) and not hasattr(source, "source") else "configuration"
+    contents = getattr(source, "source", None)
+    return contents.path if isinstance(contents, ConfigFile) else "configuration"
 
 
 def _faults(manager: Any, why: dict[str, str | None]) -> list[str]:
@@ -95,7 +96,7 @@ def _faults(manager: Any, why: dict[str, str | None]) -> list[str]:
         name = key.rpartition(".")[2], str(option.default)
         if source is not None or name not in faults:
             shown = MASK if option.secret or is_secret(name[0]) else repr(option.default)
-            place = f"{place_of(manager, source)}: " if source is not None else ""
+            place = f"{place_of(source)}: " if source is not None else ""
             faults[name] = f"{place}{key} is {shown}: {reason}"
     return list(faults.values())
 

@@ -1,25 +1,33 @@
-"""When is a module of configman covered? As it is imported, by a finder on sys.meta_path; at once if it is loaded."""
+"""Repair the modules of configman as they are imported, or at once where they are loaded already.
+
+configman 1.3.0 asks `collections`, `inspect` and `six` for names that are gone, or never were there. It gets private
+views of these modules that have the names; the modules themselves stay as they are, since other code in this process
+may look at them. The views also spare it slow imports for a few one-line functions.
+"""
 
 from __future__ import annotations
 
+import builtins
+import io
 import os.path
 import sys
-from types import ModuleType
+from functools import cache, reduce
+from types import FunctionType, ModuleType
 
-from crontabber.configman_compat import faults, secrets, views
+from crontabber.configman_compat.faults import REPAIRS
 
 TYPE_CHECKING = False  # as in typing, which takes 4 ms to import; importlib.abc takes 20
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from importlib.abc import Loader
     from importlib.machinery import ModuleSpec
+    from typing import Any
 
-COVERED_VERSION = "1.3.0"
-COVERS = (*faults.COVERS, *secrets.COVERS)
+REPAIRED_VERSION = "1.3.0"
 
 
-class CoveringFinder:
-    """Finds modules of configman where any other finder would, and has each of them covered as it is executed."""
+class RepairingFinder:
+    """Find the modules of configman where any other finder would, and repair each when it is executed."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -27,57 +35,57 @@ class CoveringFinder:
         if not _belongs_to_configman(fullname):
             return None
         for finder in sys.meta_path:
-            spec = None if isinstance(finder, CoveringFinder) else finder.find_spec(fullname, path, target)
+            spec = None if isinstance(finder, RepairingFinder) else finder.find_spec(fullname, path, target)
             if spec and spec.loader:
-                _cover_when_executed(spec.loader)
+                _repair_when_executed(spec.loader)
                 return spec
         return None
 
 
 def apply() -> None:
-    """Cover configman now and in every later import of it; a second call changes nothing."""
-    if not any(isinstance(finder, CoveringFinder) for finder in sys.meta_path):
-        sys.meta_path.insert(0, CoveringFinder())  # type: ignore[arg-type]  # duck-typed: importlib.abc is too slow
+    """Repair configman now and whenever it is imported later. A second call changes nothing."""
+    if not any(isinstance(finder, RepairingFinder) for finder in sys.meta_path):
+        sys.meta_path.insert(0, RepairingFinder())  # type: ignore[arg-type]  # duck-typed: importlib.abc is too slow
     loaded = [name for name in sys.modules if _belongs_to_configman(name)]
     if "configman" not in loaded:
         for name in loaded:
-            del sys.modules[name]  # left behind by an import that failed before it could be covered
+            del sys.modules[name]  # left over from an import that failed before we could repair it
         return
     for name in sorted(loaded, key=lambda name: name.count("."), reverse=True):
         module = sys.modules[name]
-        if not hasattr(module, "__covered__"):
-            views.look_through(module)
-            _cover(module)
+        if not hasattr(module, "__repaired__"):
+            _replace_imported_modules(module)
+            _repair(module)
 
 
 def _belongs_to_configman(name: str) -> bool:
     return name == "configman" or name.startswith("configman.")
 
 
-def _cover_when_executed(loader: Loader) -> None:
+def _repair_when_executed(loader: Loader) -> None:
     execute = loader.exec_module
 
     def exec_module(module: ModuleType) -> None:
-        vars(module)["__builtins__"] = views.BUILTINS
+        vars(module)["__builtins__"] = BUILTINS
         execute(module)
-        _cover(module)
+        _repair(module)
 
     loader.exec_module = exec_module  # type: ignore[method-assign]
 
 
-def _cover(module: ModuleType) -> None:
-    """Later versions get no more than the views, which do no harm where they are not needed."""
-    vars(module)["__covered__"] = True
-    covers = [cover for name, cover in COVERS if name == module.__name__]
-    if not covers or _version_of_configman() != COVERED_VERSION:
+def _repair(module: ModuleType) -> None:
+    """Other versions get nothing but the views, which do no harm where they are not needed."""
+    vars(module)["__repaired__"] = True
+    repairs = [repair for name, repair in REPAIRS if name == module.__name__]
+    if not repairs or _version_of_configman() != REPAIRED_VERSION:
         return
-    for cover in covers:
+    for repair in repairs:
         try:
-            cover(module)
+            repair(module)
         except AttributeError as error:
             raise ImportError(
-                f"configman at {module.__file__} says that it is version {COVERED_VERSION}, but it is not as "
-                f"published: {error}. Install it anew: pip install --force-reinstall configman=={COVERED_VERSION}"
+                f"configman at {module.__file__} claims to be version {REPAIRED_VERSION}, but differs from the "
+                f"published one: {error}. Reinstall it: pip install --force-reinstall configman=={REPAIRED_VERSION}"
             ) from error
 
 
@@ -88,3 +96,81 @@ def _version_of_configman() -> str:
             return version_file.read().strip()
     except OSError:
         return ""
+
+
+def _collections() -> dict[str, Any]:
+    """The abstract classes left this module in Python 3.10; configman asks for them at import and later."""
+    import collections.abc
+
+    return vars(collections) | {name: getattr(collections.abc, name) for name in collections.abc.__all__}
+
+
+def _inspect() -> dict[str, Any]:
+    """getargspec is gone since Python 3.11. Importing inspect takes 10 ms, for three one-line functions."""
+
+    def is_a(type_: type) -> Callable[[Any], bool]:
+        return lambda thing: isinstance(thing, type_)
+
+    def __getattr__(name: str) -> Any:
+        import inspect
+
+        return inspect.getfullargspec if name == "getargspec" else getattr(inspect, name)
+
+    needed = {"isclass": is_a(type), "ismodule": is_a(ModuleType), "isfunction": is_a(FunctionType)}
+    return {**needed, "__getattr__": __getattr__}
+
+
+def _six() -> dict[str, Any]:
+    """The Python 3 half, and `py3`, a misspelt PY3 that options of bytes run into. Importing six takes 2 ms."""
+
+    def __getattr__(name: str) -> Any:
+        import six  # type: ignore[import-untyped]
+
+        return getattr(six, name)
+
+    moves = ModuleType("six.moves")
+    vars(moves).update(builtins=builtins, reduce=reduce)
+    return {
+        "PY2": False,
+        "PY3": True,
+        "py3": True,
+        "StringIO": io.StringIO,
+        "binary_type": bytes,
+        "text_type": str,
+        "string_types": (str,),
+        "iteritems": lambda mapping: iter(mapping.items()),
+        "itervalues": lambda mapping: iter(mapping.values()),
+        "moves": moves,
+        "__getattr__": __getattr__,
+    }
+
+
+VIEWS = {"collections": _collections, "inspect": _inspect, "six": _six, "six.moves.builtins": _six}
+
+
+@cache
+def _view_of(names: Callable[[], dict[str, Any]]) -> ModuleType:
+    view = ModuleType(names.__name__.lstrip("_"))
+    vars(view).update(names())
+    return view
+
+
+def _import(
+    name: str,
+    globals: dict[str, Any] | None = None,
+    locals: dict[str, Any] | None = None,
+    fromlist: tuple[str, ...] | None = (),
+    level: int = 0,
+) -> ModuleType:
+    return _view_of(VIEWS[name]) if name in VIEWS else builtins.__import__(name, globals, locals, fromlist or (), level)
+
+
+# A module that is executed with these as its __builtins__ imports the views, now and in its functions.
+BUILTINS = vars(builtins) | {"__import__": _import}
+
+
+def _replace_imported_modules(module: ModuleType) -> None:
+    """Give a loaded module the views in place of the modules that it has imported."""
+    for name, names in VIEWS.items():
+        if isinstance(getattr(module, name, None), ModuleType):
+            setattr(module, name, _view_of(names))

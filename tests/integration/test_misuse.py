@@ -140,7 +140,7 @@ COMMAND_LINE = [
     Misuse("a switch of the configuration with a value", ("--crontabber.session_locks", "takes no value"),
            ("--crontabber.session_locks=False",)),
     Misuse("--conf for --admin.conf", ("--configtest", "--admin.conf="), ("--conf=crontabber.ini",)),
-    Misuse("a word that belongs to no option", ("unexpected 'good'",), ("good",)),
+    Misuse("a word that belongs to no option", ("unexpected argument 'good'",), ("good",)),
     Misuse("a word after two dashes", ("'good'",), ("--", "good")),
     Misuse("an empty --job", ("--job is empty",), ("--job=",)),
     Misuse("a blank --job", ("--job is empty",), ("--job= ",)),
@@ -154,7 +154,7 @@ COMMAND_LINE = [
     Misuse("two modes, one of them Nagios's", (), ("--nagios", "--list-jobs"), exit_code=3,
            stdout="UNKNOWN - --list-jobs and --nagios cannot be combined: choose one\n"),
     Misuse("a Sentry that is not configured", ("sentry.dsn is not set",), ("--sentrytest",)),
-    Misuse("a form of configuration that there is not", ("'yaml'",), ("--admin.print_conf=yaml",)),
+    Misuse("a form of configuration that there is not", ("unknown configuration format 'yaml'",), ("--admin.print_conf=yaml",)),
     Misuse("a dump into a form that there is not", ("xyz",), ("--admin.dump_conf=dumped.xyz",)),
     Misuse("a dump into a folder that there is not", ("nowhere/dumped.ini",), ("--admin.dump_conf=nowhere/dumped.ini",)),
 ]  # fmt: skip
@@ -220,11 +220,11 @@ FILES = [
     Misuse("a slip in its name", ("crontaber.ini", "did you mean crontabber.ini?"), ("--admin.conf=crontaber.ini",)),
     Misuse("no name", ("--admin.conf is empty",), ("--admin.conf=",)),
     Misuse("a folder", ("is a folder",), ("--admin.conf=.",)),
-    Misuse("a device", ("/dev/null", "is no file"), ("--admin.conf=/dev/null",)),
+    Misuse("a device", ("/dev/null", "is not a regular file"), ("--admin.conf=/dev/null",)),
     Misuse("another kind of file", ("oddities.txt", ".ini"), ("--admin.conf=oddities.txt",)),
     Misuse("a module that is not there", ("no_such_module",), ("--admin.conf=no_such_module",)),
-    Misuse("no text", ("crontabber.ini", "is no text file"), raw=b"[crontabber]\n\0\1\2"),
-    Misuse("another encoding", ("crontabber.ini", "line 2", "UTF-8"), raw=b"[crontabber]\n# caf\xe9\n"),
+    Misuse("no text", ("crontabber.ini", "is not a text file"), raw=b"[crontabber]\n\0\1\2"),
+    Misuse("another encoding", ("crontabber.ini", "line 2", "not valid UTF-8"), raw=b"[crontabber]\n# caf\xe9\n"),
     Misuse("a line that is nothing", ("crontabber.ini", "line 2"), raw=b"[crontabber]\njust words\n"),
     Misuse("a section that is not closed", ("crontabber.ini", "line 1"), raw=b"[crontabber\njobs=\n"),
     Misuse("a section too deep", ("crontabber.ini", "line 2", "brackets"), raw=b"[a]\n[[[b]]]\n"),
@@ -234,7 +234,7 @@ FILES = [
     Misuse("a file included that is not there", ("common.ini",), raw=b"[crontabber]\n+include ./common.ini\n"),
     Misuse("a file that includes itself", ("crontabber.ini", "circle"), raw=b"+include ./crontabber.ini\n"),
     Misuse("a value that refers to itself", ("crontabber.ini", "loop"), raw=b"[crontabber]\njobs=%(jobs)s\n"),
-    Misuse("broken JSON", ("broken.json", "line 2"), ("--admin.conf=broken.json",)),
+    Misuse("broken JSON", ("broken.json", "line 2", "not valid JSON"), ("--admin.conf=broken.json",)),
 ]  # fmt: skip
 
 SETTING = [

@@ -304,7 +304,7 @@ class TestHelp(SurroundingsTestCase):
 
     def test_it_and_the_version_work_with_a_broken_configuration(self):
         broken = [
-            (["--admin.conf=nope.ini"], "nope.ini: there is no such configuration file"),
+            (["--admin.conf=nope.ini"], "nope.ini: no such configuration file"),
             (["--frobnicate"], "unknown option --frobnicate"),
             (["--crontabber.jobs=nowhere.Job|1d,nowhere.Other|1d"], "no module named 'nowhere' (is PYTHONPATH right?) (and 1 more)"),
             (["--crontabber.error_retry_time=soon"], "crontabber.error_retry_time is 'soon'"),

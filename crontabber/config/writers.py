@@ -1,31 +1,50 @@
-"""How is a configuration written, so that what is read back is what was written? Imported when something is written."""
+"""Write a configuration so that what is read back is what was written. Imported when something is written."""
 
 import io
 import json
+import os
 import re
 import shlex
+import stat
 import textwrap
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import IO, Any
 
 import configobj
 from configman import Namespace
 from configman.converters import to_str
 from configman.option import Aggregation, Option
+from configman.value_sources import for_configobj
+
+from crontabber.config.definitions import text_of
 
 INI_INDENT = 4
 INI_VALUE_THAT_READS_AS_IT_STANDS = re.compile(r"""([^\s,#'"]([^,#'"\n\r]*[^\s,#'"])?)?""")
 
 
-def write_ini(source: Namespace, output_stream: IO[str], write_plainly: Callable[..., None]) -> None:
-    """By configman's own writer, from a copy in which docs and values are put so that it writes them well."""
+def open_for_owner(path: str) -> IO[str]:
+    """Open a file to write, emptied and readable by its owner alone, also if it was there before."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+    try:
+        if stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.fchmod(descriptor, 0o600)
+            os.ftruncate(descriptor, 0)
+        return os.fdopen(descriptor, "w", encoding="utf-8")
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def write_ini(source: Namespace, output_stream: IO[str]) -> None:
+    """Use configman's own writer, on a copy with docs and values in a form that it writes correctly."""
     prepared = source.safe_copy()
     _prepare_for_ini(prepared, "")
-    write_plainly(prepared, output_stream=output_stream)
+    for_configobj.ValueSource.write(prepared, output_stream=output_stream)
 
 
-def write_env(source: Namespace, output_stream: IO[str], write_plainly: Callable[..., None]) -> None:
-    """As words of a shell; configman wrote the repr of bytes, and the true default of a masked option in a comment."""
+def write_env(source: Namespace, output_stream: IO[str]) -> None:
+    """Write words of a shell. configman wrote the repr of bytes, and a masked option's true default in a comment."""
     previous_namespace = ""
     for namespace, option in _options(source):
         if namespace != previous_namespace:
@@ -34,41 +53,51 @@ def write_env(source: Namespace, output_stream: IO[str], write_plainly: Callable
         default = option.value if option.secret else option.default
         comment = f"{option.doc or ''} (default: {default!r})".strip()
         print(textwrap.fill(comment, 80, initial_indent="# ", subsequent_indent="# "), file=output_stream)
-        assignment = f"{_dotted(namespace, option.name).replace('.', '__')}={_shell_quoted(str(option))}"
+        assignment = f"{_dotted(namespace, option.name).replace('.', '__')}={_shell_quoted(text_of(option))}"
         print(_commented(assignment) if option.value is None else assignment, file=output_stream)
 
 
-def write_conf(source: Namespace, output_stream: IO[str], write_plainly: Callable[..., None]) -> None:
-    """One assignment a line, commented out where it says what would be so without it, or where it has several lines.
+def write_conf(source: Namespace, output_stream: IO[str]) -> None:
+    """Write one assignment a line, commented out if it only states the default, or has several lines.
 
-    configman wrote the repr of bytes, and changed values commented out too.
+    configman wrote the repr of bytes, and commented changed values out too.
     """
     previous_namespace = ""
     for namespace, option in _options(source):
         if namespace != previous_namespace:
             print(f"#{'-' * 79}\n# {namespace}\n", file=output_stream)
             previous_namespace = namespace
-        name, value = _dotted(namespace, option.name), str(option)
+        name, value = _dotted(namespace, option.name), text_of(option)
         print(_commented(f"name: {name}\ndoc: {option.doc}"), file=output_stream)
         assignment = f"{name}={value}"
         stands = _stands(option) and "\n" not in value
         print(assignment if stands else _commented(assignment), end="\n\n", file=output_stream)
 
 
-def write_json(source: Namespace, output_stream: IO[str], write_plainly: Callable[..., None]) -> None:
-    """None is null, which was the text "None"; and a value is written by the option's own converter.
+def write_json(source: Namespace, output_stream: IO[str]) -> None:
+    """Write None as null, where configman wrote "None", and a value by the option's own converter.
 
-    JSON has no comments: what is at its default says so by another name, for a value would hide that of the resource
-    which the option refers to. What is no option, and is asked for nowhere, is left out.
+    JSON has no comments: a default gets another name, since a value would hide that of the resource which the option
+    refers to. Aggregations, which configman wrote as unknown options, are left out.
     """
     json.dump(_as_json(source), output_stream)
 
 
-WRITERS = {"ini": write_ini, "env": write_env, "conf": write_conf, "json": write_json}
+def _writer(write: Callable[[Namespace, IO[str]], None]) -> SimpleNamespace:
+    """configman writes by the name of a format that is registered with it, or by a module with a ValueSource."""
+    return SimpleNamespace(ValueSource=SimpleNamespace(write=write))
+
+
+WRITERS = {
+    "ini": _writer(write_ini),
+    "env": _writer(write_env),
+    "conf": _writer(write_conf),
+    "json": _writer(write_json),
+}
 
 
 def _options(source: Namespace, namespace: str = "") -> Iterator[tuple[str, Option]]:
-    """Each option with the dotted name of its namespace: those of a namespace by name, before those further down."""
+    """Yield each option with the dotted name of its namespace: those of a namespace by name, before those below it."""
     options = [value for value in source.values() if isinstance(value, Option)]
     yield from ((namespace, option) for option in sorted(options, key=lambda option: option.name))
     for key, value in source.items():
@@ -77,7 +106,7 @@ def _options(source: Namespace, namespace: str = "") -> Iterator[tuple[str, Opti
 
 
 def _stands(option: Option) -> bool:
-    """Is it more than a comment, that says what would be so without it?"""
+    """True if it says more than what would be so without it."""
     return bool(option.likely_to_be_changed or option.has_changed)
 
 
@@ -100,13 +129,13 @@ def _prepare_for_ini(namespace: Namespace, indent: str) -> None:
             _prepare_for_ini(value, indent + " " * INI_INDENT)
         elif isinstance(value, Option):
             value.doc = value.doc and f"\n{indent}# ".join(value.doc.split("\n"))
-            value.value, value.to_string_converter = _ini_quoted(str(value)), None
-            # A comment has one line only. To set the default says the same.
+            value.value, value.to_string_converter = _ini_quoted(text_of(value)), None
+            # A comment has one line only. Setting the default means the same.
             value.has_changed = value.has_changed or "\n" in value.value
 
 
 def _ini_quoted(text: str) -> str:
-    """The text in the first of an ini file's ways to quote that gives it back; else as good as it gets."""
+    """Quote the text in the first of an ini file's ways that gives it back; else as well as possible."""
     if INI_VALUE_THAT_READS_AS_IT_STANDS.fullmatch(text):
         return text
     quotes = ['"', "'", '"""', "'''"]
@@ -125,6 +154,6 @@ def _as_json(source: Any) -> Any:
     if isinstance(source, Option):
         attributes = {name: None if value is None else to_str(value) for name, value in vars(source).items()}
         del attributes["value"], attributes["default"]
-        value = None if source.value is None else str(source)
+        value = None if source.value is None else text_of(source)
         return attributes | ({"value": value, "default": value} if _stands(source) else {"default_in_code": value})
     return {key: _as_json(value) for key, value in source.items() if not isinstance(value, Aggregation)}
