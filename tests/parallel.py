@@ -145,7 +145,7 @@ def summary(results: list[Result], seconds: float, stopped: bool = False) -> str
 
 
 def _shown(result: Result) -> str:
-    line = f"{result.module}: {result.ran} tests in {result.seconds:.1f} s"
+    line = f"{result.module}: {result.ran} {'test' if result.ran == 1 else 'tests'} in {result.seconds:.1f} s"
     if result.skipped:
         line += f", {result.skipped} skipped"
     return f"== {line}\n{result.output}" if result.bad else line
