@@ -145,6 +145,22 @@ class Aggregations(ConfigTestCase):
         self.assertEqual((config.both, config.inner.both, "hidden$" in config), (1, 3, False))
 
 
+class Closing(ConfigTestCase):
+    def test_what_can_be_closed_is_closed_at_the_end_also_in_a_mapping(self):
+        class Thing:
+            def close(self):
+                closed.append(self)
+
+        closed, deep, near = [], Thing(), Thing()
+        tree = options(near=near, mapping={"deep": deep}, thing_class=Thing, text="close")
+        tree.namespace("section").add_option("again", default=near)
+
+        with manager(definition=tree).context():
+            self.assertEqual(closed, [])
+
+        self.assertEqual(closed, [near, deep, near])
+
+
 class ClassesOfUsers(ConfigTestCase):
     def test_a_manager_of_their_own_keeps_its_methods(self):
         class Theirs(ConfigurationManager):

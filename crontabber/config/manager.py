@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial, reduce
 from operator import getitem
@@ -130,7 +130,7 @@ class ManagerMixin:
             raise ConfigurationError(f"unexpected argument {self.args[wanted]!r}: options begin with -- (see --help)")
 
     def _aggregate(self: Any, source: Namespace, base_namespace: Any, local_namespace: Any) -> bool:
-        """Put what aggregations make into the configuration. configman, told True, makes all of it a second time."""
+        """Put what aggregations make into the configuration. configman would make all of it a second time for that."""
         made = []
         for name, aggregation in named(Aggregation, source).items():
             *levels, key = name.split(".")
@@ -146,9 +146,11 @@ class ManagerMixin:
     def _walk_and_close(config: Any) -> None:
         """Close what can be closed, the innermost first. configman looks for close() in every text and section, too."""
         for value in config.values():
-            if isinstance(value, DotDict):
+            if type(value) in PLAIN_TYPES or isinstance(value, type):
+                continue
+            if isinstance(value, Mapping):
                 ManagerMixin._walk_and_close(value)
-            elif type(value) not in PLAIN_TYPES and not isinstance(value, type) and hasattr(value, "close"):
+            if not isinstance(value, DotDict) and hasattr(value, "close"):
                 value.close()
 
     def output_summary(self: Any, output_stream: Any = None) -> None:
