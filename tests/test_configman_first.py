@@ -19,6 +19,14 @@ STARTS = {
     "crontabber first": "import crontabber, configman.dotdict",
     "crontabber's application": "import crontabber.app, configman.dotdict",
     "twice": "import importlib, configman.dotdict; importlib.reload(configman); importlib.reload(configman.dotdict)",
+    "modules dropped and imported again": """
+        loaded = dict(sys.modules)
+        for _ in range(3):
+            import configman.dotdict
+            sys.modules.clear()
+            sys.modules.update(loaded)
+        import configman.dotdict
+        """,
 }
 IS_REPAIRED = "assert sys.modules['configman.dotdict'].DotDictWithAcquisition({'a': 1})['x.y.z.a'] == 1"
 

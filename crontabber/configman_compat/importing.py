@@ -35,7 +35,7 @@ class RepairingFinder:
         if not _belongs_to_configman(fullname):
             return None
         for finder in sys.meta_path:
-            spec = None if isinstance(finder, RepairingFinder) else finder.find_spec(fullname, path, target)
+            spec = None if _is_ours(finder) else finder.find_spec(fullname, path, target)
             if spec and spec.loader:
                 _repair_when_executed(spec.loader)
                 return spec
@@ -44,7 +44,7 @@ class RepairingFinder:
 
 def apply() -> None:
     """Repair configman now and whenever it is imported later. A second call changes nothing."""
-    if not any(isinstance(finder, RepairingFinder) for finder in sys.meta_path):
+    if not any(_is_ours(finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, RepairingFinder())  # type: ignore[arg-type]  # duck-typed: importlib.abc is too slow
     loaded = [name for name in sys.modules if _belongs_to_configman(name)]
     if "configman" not in loaded:
@@ -56,6 +56,11 @@ def apply() -> None:
         if not hasattr(module, "__repaired__"):
             _replace_imported_modules(module)
             _repair(module)
+
+
+def _is_ours(finder: object) -> bool:
+    """Compare names: a finder from before crontabber was dropped from sys.modules and imported again is ours too."""
+    return type(finder).__name__ == RepairingFinder.__name__
 
 
 def _belongs_to_configman(name: str) -> bool:
