@@ -22,12 +22,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import psycopg2
 
 from tests.benchmark_cases import Bench, Case, Figures
+from tests.benchmark_start import measure_starts
 from tests.support import connection_options
 
 ROUNDS, ROUNDS_QUICK = 7, 3
+PAIRS_OF_STARTS, PAIRS_QUICK = 400, 100
 LOG_ROWS = 1_000_000
 IDLE_BOUNDS = {1: 1.75, 100: 2.1, 1000: 3.5}
 IDLE_BOUND_POSTGRES = 6.0
+START_BOUND = 0.3
 MEMORY_BOUNDS = {100: 36, 1000: 45}
 REPORTS = ("--nagios", "--list-jobs")
 
@@ -95,6 +98,8 @@ def bounds(result: Result) -> dict[str, float]:
     mode, jobs = result["mode"], result["jobs"]
     if mode == "floor":
         return {}
+    if mode == "start":
+        return {"milliseconds_more": START_BOUND} if result["kind"] == "further" else {}
     bound: dict[str, float] = {"connections": 1}
     if jobs in MEMORY_BOUNDS and result["kind"] == "plain":
         bound["megabytes"] = MEMORY_BOUNDS[jobs]
@@ -150,8 +155,8 @@ def _milliseconds_a_flush() -> float:
 
 COLUMNS = (
     ("ms", "milliseconds", ".1f"), ("x floor", "floors", ".2f"), ("x idle", "idles", ".2f"),
-    ("ms/job", "milliseconds_a_job", ".2f"), ("stmts", "statements", "d"), ("trans", "transactions", "d"),
-    ("conns", "connections", "d"), ("WAL/job", "wal_bytes_a_job", ".0f"), ("MB", "megabytes", ".1f"),
+    ("ms more", "milliseconds_more", ".2f"), ("ms/job", "milliseconds_a_job", ".2f"),
+    ("stmts", "statements", "d"), ("trans", "transactions", "d"), ("conns", "connections", "d"), ("WAL/job", "wal_bytes_a_job", ".0f"), ("MB", "megabytes", ".1f"),
 )  # fmt: skip
 
 
@@ -170,7 +175,8 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer jobs, fewer rounds, no rows in the log")
     arguments = parser.parse_args()
     facts = machine()
-    measured = results(run(cases(arguments.quick), ROUNDS_QUICK if arguments.quick else ROUNDS))
+    measured = measure_starts(PAIRS_QUICK if arguments.quick else PAIRS_OF_STARTS)
+    measured += results(run(cases(arguments.quick), ROUNDS_QUICK if arguments.quick else ROUNDS))
     if arguments.json:
         print(json.dumps({"machine": facts, "results": measured, "exceeded": exceeded(measured)}, indent=1))
         return
