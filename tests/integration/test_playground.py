@@ -47,7 +47,8 @@ class TestPlayground(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.folder)
         self.checkout = self.folder / "a checkout"
         ignored = shutil.ignore_patterns("data", ".venv", "__pycache__")
-        shutil.copytree(ROOT / "exampleapp", self.checkout / "exampleapp", ignore=ignored)
+        for name in ("exampleapp", "share"):
+            shutil.copytree(ROOT / name, self.checkout / name, ignore=ignored)
         for name in ("setup.py", "pyproject.toml", "test-requirements.txt"):
             shutil.copy(ROOT / name, self.checkout)
         (self.checkout / "crontabber").symlink_to(ROOT / "crontabber")
