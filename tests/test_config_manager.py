@@ -23,7 +23,7 @@ def options(**defaults) -> Namespace:
 
 
 class Files(ConfigTestCase):
-    def test_an_ini_file_may_refer_to_its_own_values_and_to_unknown_ones(self):
+    def test_an_ini_file_may_refer_to_known_and_unknown_values(self):
         path = self.file("app.ini", "text = %(own)s and %(asctime)s\nown = mine\n")
 
         config_manager = manager(sources=[path])
@@ -41,7 +41,7 @@ class Files(ConfigTestCase):
 
         self.assertEqual((config.text, config.secrets.token), ("far", "t"))
 
-    def test_every_kind_of_file_is_in_utf_8_in_any_locale_with_or_without_a_mark(self):
+    def test_every_file_is_read_as_utf_8_in_any_locale(self):
         read = (
             "import sys; from tests.config_case import manager;"
             " print(ascii([manager(sources=[path]).get_config().text for path in sys.argv[1:]]))"
@@ -93,7 +93,7 @@ class Files(ConfigTestCase):
 
 
 class Environment(ConfigTestCase):
-    def test_a_variable_named_like_a_namespace_is_no_error(self):
+    def test_a_variable_named_like_a_namespace_is_ignored(self):
         for hook in (DotDict, DotDictWithAcquisition):
             for name in ("crontabber", "resource", "secrets__sentry"):
                 with self.subTest(name, hook=hook):
@@ -126,7 +126,7 @@ class CommandLine(ConfigTestCase):
 
 
 class Aggregations(ConfigTestCase):
-    def test_each_sees_the_options_and_its_own_section_and_is_made_once(self):
+    def test_each_aggregation_runs_once_with_the_options_and_its_section(self):
         tree = options(number=1)
         tree.namespace("inner").add_option("own", default=2)
         made = []
@@ -146,7 +146,7 @@ class Aggregations(ConfigTestCase):
 
 
 class Closing(ConfigTestCase):
-    def test_what_can_be_closed_is_closed_at_the_end_also_in_a_mapping(self):
+    def test_values_with_a_close_method_are_closed_also_in_mappings(self):
         class Thing:
             def close(self):
                 closed.append(self)

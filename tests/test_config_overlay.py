@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Copies(unittest.TestCase):
-    def test_they_are_like_those_that_options_make_themselves(self):
+    def test_they_equal_the_copies_that_options_make(self):
         late = Option("late")
         typed = Option("typed", from_string_converter=int)
         late.default = typed.default = 3

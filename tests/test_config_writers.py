@@ -39,7 +39,7 @@ class Writing(ConfigTestCase):
         config_manager = manager(sources=[source])
         return values(config_manager), config_manager.unknown_options
 
-    def test_what_was_changed_is_written_as_changed_also_if_it_is_required_twice(self):
+    def test_a_changed_option_is_written_as_changed_even_if_required_twice(self):
         class Inner(RequiredConfig):
             required_config = Namespace()
             required_config.add_option("both", default=1, doc="required a second time, in a later round")
@@ -54,7 +54,7 @@ class Writing(ConfigTestCase):
 
         self.assertIn("\n    both=2\n", printed(["--job.both=2", "--admin.print_conf=ini"], definition=tree))
 
-    def test_a_class_that_was_defined_by_its_name_is_written_as_a_default(self):
+    def test_a_class_given_by_name_is_written_as_a_default(self):
         tree = Namespace()
         tree.add_option("job_class", default="tests.config_case.Job", from_string_converter="configman.class_converter")
 

@@ -62,7 +62,7 @@ class ConfigmanFirst(unittest.TestCase):
             """
         )
 
-    def test_read_twice_as_in_every_virtual_environment_it_acts_once(self) -> None:
+    def test_read_twice_it_acts_once(self) -> None:
         self.check(BEGINS_WITH_IT + """assert str(sys.meta_path).count("repair_configman") == 1, sys.meta_path""")
 
     def test_it_is_silent_without_crontabber(self) -> None:

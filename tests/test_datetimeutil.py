@@ -30,7 +30,7 @@ DURATIONS = [
 
 
 class TestTimesince(unittest.TestCase):
-    def test_it_says_the_two_largest_adjacent_units(self):
+    def test_it_shows_the_two_largest_adjacent_units(self):
         for seconds, text, reason in DURATIONS:
             with self.subTest(reason):
                 self.assertEqual(timesince(NOON, NOON + timedelta(seconds=seconds)), text)

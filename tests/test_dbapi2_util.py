@@ -55,7 +55,7 @@ class TestDbapi2Util(unittest.TestCase):
                 self.assertEqual(function(self.connection, sql, parameters), answer)
                 self.assertTrue(self.connection.last_cursor.closed)
 
-    def test_nothing_where_one_row_should_be_is_an_error_that_quotes_the_sql(self):
+    def test_a_missing_row_is_an_error_that_quotes_the_sql(self):
         cases = [
             (single_value_sql, NO_ROW, SQLDidNotReturnSingleValue, "no value returned by: "),
             (single_row_sql, NO_ROW, SQLDidNotReturnSingleRow, "no row returned by: "),
@@ -86,7 +86,7 @@ class TestDbapi2Util(unittest.TestCase):
 
         self.assertEqual(single_row_sql(self.connection, "SELECT count(*), sum(i) FROM t"), (1234, 1234 * 1235 // 2))
 
-    def test_a_stand_in_for_a_cursor_needs_no_more_than_its_first_methods(self):
+    def test_a_mock_cursor_needs_only_the_basic_methods(self):
         class Cursor:
             def __init__(self):
                 self.rows = [(1,), (2,)]
@@ -110,7 +110,7 @@ class TestDbapi2Util(unittest.TestCase):
         mocked.cursor.return_value.fetchone.side_effect = [(1,), None]
         self.assertEqual(list(execute_query_iter(mocked, TWO_ROWS)), [(1,)])
 
-    def test_an_iteration_that_is_given_up_leaves_no_cursor_open(self):
+    def test_an_abandoned_iteration_leaves_no_cursor_open(self):
         rows = execute_query_iter(self.connection, TWO_ROWS)
 
         self.assertEqual(next(rows), (1, "one"))

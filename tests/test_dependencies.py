@@ -25,7 +25,7 @@ class TestOrder(unittest.TestCase):
 
         self.assertEqual(names(reorder_dag(items)), ["a", "aa", "b", "c", "d"])
 
-    def test_it_passes_over_names_that_are_not_in_the_sequence(self):
+    def test_it_ignores_names_outside_the_sequence(self):
         self.assertEqual(names(reorder_dag([Item("b", "elsewhere"), Item("a", "b")])), ["b", "a"])
 
     def test_it_asks_the_getters_that_it_is_given(self):
@@ -60,7 +60,7 @@ class TestOrder(unittest.TestCase):
         self.assertEqual(toposort_flatten(graph), ["a", "z", "b", "c"])
 
     @given(st.data())
-    def test_whatever_the_graph_every_item_comes_once_and_after_what_it_depends_on(self, data):
+    def test_in_any_graph_each_item_comes_once_and_after_its_dependencies(self, data):
         size = data.draw(st.integers(0, 12))
         labels = [f"job{i}" for i in range(size)]
         items = [Item(label, data.draw(st.lists(st.sampled_from(labels[:i]), max_size=4)) if i else None)

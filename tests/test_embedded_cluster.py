@@ -70,13 +70,13 @@ class TestPrepareFolder(unittest.TestCase):
             prepare_folder(str(self.folder), account)
         self.assertEqual(f"data_dir={self.folder}{message}", str(raised.exception))
 
-    def test_a_new_folder_is_made_private_and_nothing_is_left_beside_it(self) -> None:
+    def test_a_new_folder_is_private_and_nothing_is_left_next_to_it(self) -> None:
         self.assertAccepted()
 
         self.assertEqual([self.folder], list(self.folder.parent.iterdir()))
         self.assertFalse(has_cluster(str(self.folder)))
 
-    def test_an_empty_folder_a_cluster_and_what_a_kill_has_left_are_accepted(self) -> None:
+    def test_an_empty_folder_a_cluster_and_a_half_made_one_are_accepted(self) -> None:
         for left in ((), ("PG_VERSION", "base"), (GATE_FILE, UNFINISHED), (GATE_FILE, "base", FINISHED)):
             with self.subTest(left=left):
                 self.folder.mkdir(mode=0o700, exist_ok=True)
@@ -85,7 +85,7 @@ class TestPrepareFolder(unittest.TestCase):
 
                 self.assertAccepted()
 
-    def test_a_folder_of_other_things_is_refused_whoever_owns_it(self) -> None:
+    def test_a_folder_with_other_files_is_refused_whatever_its_owner(self) -> None:
         self.folder.mkdir(mode=0o700)
         (self.folder / "thesis.tex").touch()
 
@@ -98,7 +98,7 @@ class TestPrepareFolder(unittest.TestCase):
 
         self.assertRefused(" is not a folder: choose one that is new or empty")
 
-    def test_a_missing_parent_is_not_made(self) -> None:
+    def test_a_missing_parent_is_not_created(self) -> None:
         self.folder = self.folder / "deep" / "data"
 
         self.assertRefused(f": the folder {self.folder.parent} does not exist, create it first")
@@ -112,7 +112,7 @@ class TestPrepareFolder(unittest.TestCase):
                 self.assertRefused(" is open to other users: close it with chmod 700, or choose a new data_dir")
                 self.assertEqual(0o40000 + mode, self.folder.stat().st_mode)
 
-    def test_a_folder_of_someone_else_is_refused(self) -> None:
+    def test_a_folder_of_another_user_is_refused(self) -> None:
         self.folder.mkdir(mode=0o700)
 
         self.assertRefused(

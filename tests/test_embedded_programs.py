@@ -38,7 +38,7 @@ class TestFindPrograms(unittest.TestCase):
 
         self.assertEqual(folders[1], find_programs(folders))
 
-    def test_without_any_the_way_to_install_them_is_told(self) -> None:
+    def test_without_programs_it_tells_how_to_install_them(self) -> None:
         with self.assertRaises(EmbeddedServerError) as raised:
             find_programs([self.make("client", "pg_ctl"), str(self.folder / "missing")])
         self.assertEqual(
@@ -63,7 +63,7 @@ class TestServerAccount(unittest.TestCase):
         self.assertIn(server_account().name, ("postgres", "nobody"))
 
     @unittest.skipUnless(IS_ROOT, "needs root")
-    def test_root_is_told_which_users_will_not_do(self) -> None:
+    def test_root_learns_which_users_cannot_be_used(self) -> None:
         self.assertRefused("root", "run_as=root: PostgreSQL refuses to run as root, choose another user")
         self.assertRefused(
             "no-such-user",
@@ -71,7 +71,7 @@ class TestServerAccount(unittest.TestCase):
         )
 
     @unittest.skipIf(IS_ROOT, "needs an ordinary user")
-    def test_an_ordinary_user_runs_it_himself_and_nobody_else(self) -> None:
+    def test_an_ordinary_user_can_only_run_it_as_himself(self) -> None:
         me = pwd.getpwuid(os.geteuid()).pw_name
 
         self.assertEqual(server_account(me), server_account())
@@ -88,7 +88,7 @@ class TestRun(unittest.TestCase):
 
         self.assertEqual({"LC_ALL", "PATH", "PGDATA", ""}, {line.split("=")[0] for line in said} - {"TZ", "PWD"})
 
-    def test_a_failure_is_told_with_the_last_words(self) -> None:
+    def test_a_failure_shows_the_last_words_of_the_program(self) -> None:
         with self.assertRaises(EmbeddedServerError) as raised:
             run(["sh", "-c", "echo first >&2; echo last >&2; exit 3"], OURSELVES, "/")
         self.assertEqual("sh failed: last", str(raised.exception))
@@ -102,7 +102,7 @@ class TestRun(unittest.TestCase):
 
 
 class TestErrorSummary(unittest.TestCase):
-    def test_the_last_complaint_is_told_with_what_explains_it(self) -> None:
+    def test_the_last_complaint_is_shown_with_its_details(self) -> None:
         cases = (
             ("silence", "\n \n", "no output"),
             ("no complaint among it", "one\ntwo\n", "two"),

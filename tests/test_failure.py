@@ -53,7 +53,7 @@ class TestFailureOf(unittest.TestCase):
         self.assertEqual(failure_of(raised(Unspeakable())).value, "<an exception whose str() raises>")
         self.assertEqual(failure_of(raised(Rude("x"))).type, "<an exception class whose repr() raises>")
 
-    def test_what_postgresql_refuses_is_escaped(self):
+    def test_characters_that_postgresql_refuses_are_escaped(self):
         self.assertEqual(failure_of(raised(ValueError("a\x00b\udc80c"))).value, "a\\x00b\\udc80c")
 
     def test_a_huge_message_keeps_its_two_ends(self):

@@ -21,7 +21,7 @@ class TestProcessStateRestored(unittest.TestCase):
 
         self.assertEqual(signal.alarm(0), 0)
 
-    def test_one_of_somebody_elses_goes_on_whatever_is_done_to_it(self):
+    def test_a_postmaster_of_another_user_goes_on(self):
         signal.setitimer(signal.ITIMER_REAL, 100)
 
         with process_state_restored():
@@ -39,7 +39,7 @@ class TestProcessStateRestored(unittest.TestCase):
 
         self.assertIs(signal.getsignal(signal.SIGTERM), before)
 
-    def test_a_logger_is_as_it_was_and_a_stand_in_for_one_is_left_alone(self):
+    def test_a_logger_is_restored_and_a_mock_is_left_alone(self):
         logger = logging.getLogger("surroundings")
         logger.setLevel(logging.INFO)
 

@@ -35,7 +35,7 @@ class TestSplitting(unittest.TestCase):
 
         self.assertEqual(line_splitter(text), ["a.B|5m", "c.D|1d|03:00", "k.L|1h"])
 
-    def test_the_class_is_what_stands_before_the_first_bar(self):
+    def test_the_class_comes_before_the_first_bar(self):
         self.assertEqual(pipe_splitter(" a.B | 5m"), "a.B")
 
     def test_the_rest_becomes_options(self):
@@ -49,7 +49,7 @@ class TestSplitting(unittest.TestCase):
                 options = get_extra_as_options(entry)
                 self.assertEqual((options.frequency.default, options.time.default), wanted)
 
-    def test_what_has_not_that_form_is_refused(self):
+    def test_a_malformed_entry_is_refused(self):
         for entry in ("a.B", "a.B|", "a.B| |03:00", "a.B|1d|03:00|x"):
             with self.subTest(entry), self.assertRaises(JobDescriptionError) as caught:
                 get_extra_as_options(entry)
@@ -128,7 +128,7 @@ class TestFaults(unittest.TestCase):
             with self.subTest(text):
                 self.assertEqual(self.faults(text), [fault])
 
-    def test_all_faults_are_said_at_once(self):
+    def test_all_faults_are_reported_at_once(self):
         found = self.faults("tests.nowhere.Foo|1d\ntests.jobs.FooJob|3e\ntests.odd_jobs.NamelessJob|1d\nLonely|1d")
 
         self.assertEqual(len(found), 4)

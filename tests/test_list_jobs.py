@@ -50,7 +50,7 @@ class TestJobList(unittest.TestCase):
             "\n",
         )
 
-    def test_a_job_that_is_well(self):
+    def test_a_job_without_errors(self):
         state = JobState("foo", next_run=NOW + timedelta(seconds=3599), last_run=NOW - timedelta(minutes=5),
                          last_success=NOW - timedelta(minutes=5))  # fmt: skip
 
@@ -66,7 +66,7 @@ class TestJobList(unittest.TestCase):
             ],
         )
 
-    def test_a_row_that_somebody_has_emptied(self):
+    def test_a_row_with_empty_columns(self):
         text = render_job_list([ListedJob("jobs.Foo", "foo", "1h")], {"foo": JobState("foo")}, NOW)
 
         self.assertEqual(

@@ -46,7 +46,7 @@ class TestMoment(unittest.TestCase):
 
     @given(days, times, zones)
     @settings(deadline=None)
-    def test_it_is_the_first_instant_at_which_the_clocks_show_that_time_or_a_later_one(self, day, at, zone):
+    def test_it_is_the_first_instant_at_or_after_that_wall_time(self, day, at, zone):
         wall = datetime.combine(day, at)
 
         moment = moment_on(day, at, zone)
@@ -76,7 +76,7 @@ class TestDates(unittest.TestCase):
             with self.subTest(zone, day=day):
                 self.assertEqual(exists(date.fromisoformat(day), ZoneInfo(zone)), expected)
 
-    def test_a_date_has_begun_although_the_clocks_show_the_one_before_again(self):
+    def test_a_date_has_begun_even_if_clocks_fall_back(self):
         # In St. John's the clocks went from 00:01 on 7 November 2010 back to 23:01 on the 6th.
         half_past_eleven_again = datetime(2010, 11, 7, 3, 0, tzinfo=UTC)
 
@@ -84,7 +84,7 @@ class TestDates(unittest.TestCase):
 
     @given(st.datetimes(datetime(1965, 1, 1), datetime(2060, 1, 1), timezones=st.just(UTC)), times, zones)
     @settings(deadline=None)
-    def test_the_last_day_is_the_latest_whose_time_has_come(self, moment, at, zone):
+    def test_the_last_day_is_the_latest_one_reached(self, moment, at, zone):
         day = last_day(moment, at, zone)
 
         self.assertLessEqual(moment_on(day, at, zone), moment)

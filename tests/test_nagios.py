@@ -31,7 +31,7 @@ class TestNagios(unittest.TestCase):
             with self.subTest(why):
                 self.assertEqual(judge([self.BACKFILL, self.FOO], states), verdict)
 
-    def test_it_is_one_line_whatever_the_error_text_holds(self):
+    def test_it_is_one_line_for_any_error_text(self):
         error = {"type": "T", "value": "a|b\nc\x1b[31m\x00  d\u2028e"}
 
         verdict = judge([self.FOO], {"foo": JobState("foo", error_count=1, last_error=error)})
@@ -53,6 +53,6 @@ class TestNagios(unittest.TestCase):
         start = "foo (FooJob) | T | "
         self.assertEqual(verdict.line, f"CRITICAL - {start}{'x' * (999 - len(start))}…")
 
-    def test_what_cannot_be_checked(self):
+    def test_a_check_that_is_impossible(self):
         self.assertEqual(critical("no\nserver"), Verdict(2, "CRITICAL - no server"))
         self.assertEqual(unknown("bad\nsetting"), Verdict(3, "UNKNOWN - bad setting"))

@@ -26,10 +26,10 @@ class TestIsRunningHere(unittest.TestCase):
     def test_a_process_that_was_there_when_the_claim_was_taken(self):
         self.assertTrue(is_running_here(self.owner, self.now, self.now))
 
-    def test_not_one_that_has_begun_since(self):
+    def test_a_process_that_started_later_does_not_count(self):
         self.assertFalse(is_running_here(self.owner, self.now - HOUR, self.now))
 
-    def test_not_one_that_is_dead_whether_or_not_its_parent_has_taken_notice(self):
+    def test_a_dead_process_or_a_zombie_does_not_run(self):
         self.process.kill()
         os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
         self.assertFalse(is_running_here(self.owner, self.now, self.now))
@@ -37,7 +37,7 @@ class TestIsRunningHere(unittest.TestCase):
 
         self.assertFalse(is_running_here(self.owner, self.now, self.now))
 
-    def test_not_one_of_another_host_nor_this_one_nor_nonsense(self):
+    def test_another_host_this_process_and_nonsense_do_not_count(self):
         # Number 2 is the kernel's, where it is the machine's.
         for owner in (f"{HOST}:2", f"x{self.owner}", this_process(), f"{HOST}:", f"{HOST}:0", f"{HOST}:self", HOST, ""):
             with self.subTest(owner):
@@ -45,7 +45,7 @@ class TestIsRunningHere(unittest.TestCase):
 
 
 class TestJudge(unittest.TestCase):
-    def test_it_tells_free_alive_and_dead_owners_apart(self):
+    def test_it_distinguishes_free_alive_and_dead_owners(self):
         now = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
         young, old = now - HOUR, now - 12 * HOUR
         cases = [

@@ -128,7 +128,7 @@ class TestPackaging(unittest.TestCase):
         # Not a class cleanup: nose does not know these.
         rmtree(cls.folder)
 
-    def test_the_wheel_has_the_package_the_manual_page_and_the_completion_and_nothing_else(self) -> None:
+    def test_the_wheel_has_only_the_package_the_manual_page_and_the_completion(self) -> None:
         package = files_in(self.clean, "crontabber")
         about = {"LICENSE", "METADATA", "RECORD", "WHEEL", "entry_points.txt", "top_level.txt"}
 
@@ -138,7 +138,7 @@ class TestPackaging(unittest.TestCase):
         shared = {f"{NAME}.data/data/{name}" for name in files_in(self.clean, "share/man", "share/bash-completion")}
         self.assertEqual(names, package | shared | {PTH} | {f"{NAME}.dist-info/{name}" for name in about})
 
-    def test_the_source_distribution_has_what_the_checkout_has_but_for_its_own_checks(self) -> None:
+    def test_the_source_distribution_has_everything_but_the_checks(self) -> None:
         kept = files_in(self.clean, "crontabber", "docs", "exampleapp", "share", "tests")
         kept |= {path.name for path in self.clean.iterdir() if path.is_file()}
 
@@ -159,7 +159,7 @@ class TestPackaging(unittest.TestCase):
             "[console_scripts]\ncrontabber = crontabber.__main__:local_main\n",
         )
 
-    def test_it_asks_for_what_it_imports(self) -> None:
+    def test_it_declares_what_it_imports(self) -> None:
         asked = {re.split("[<=>;]", text)[0].strip() for text in self.metadata().get_all("Requires-Dist", [])}
         imported = {name for path in self.clean.glob("crontabber/**/*.py") for name in libraries_in(path)}
 

@@ -76,7 +76,7 @@ class TestParallel(unittest.TestCase):
         note = self.folder / "left"
         return int(wait_until(lambda: note.exists() and note.read_text(), "the test does not run"))
 
-    def test_where_all_is_well_each_module_is_a_line(self) -> None:
+    def test_each_module_that_passes_is_one_line(self) -> None:
         exit_code, output = self.run_modules(good=GOOD, better=GOOD)
 
         self.assertEqual(exit_code, 0, output)
@@ -97,13 +97,13 @@ class TestParallel(unittest.TestCase):
         self.assertIn("test_dead.py ended with 0 and without a result\n", output)
         self.assertRegex(output, r"\nFAILED \(SKIP=1, errors=2\)\n\Z")
 
-    def test_what_a_module_leaves_behind_is_ended(self) -> None:
+    def test_processes_left_by_a_module_are_ended(self) -> None:
         exit_code, output = self.run_modules(leaves=LEAVES.replace("SECONDS", "0"))
 
         self.assertEqual(exit_code, 0, output)
         self.assertFalse(is_running(self.process_left()))
 
-    def test_told_to_end_it_ends_whatever_runs_and_has_failed(self) -> None:
+    def test_a_signal_ends_the_running_job_as_a_failure(self) -> None:
         for signum in (signal.SIGTERM, signal.SIGINT):
             with self.subTest(signum):
                 (self.folder / "left").unlink(missing_ok=True)

@@ -31,7 +31,7 @@ class TestPrepared(unittest.TestCase):
         self.assertEqual(taken, ["SELECT %(now)s", "EXECUTE crontabber_1(%(now)s)", "EXECUTE crontabber_1(%(now)s)"])
         self.assertEqual(sent, ["PREPARE crontabber_1(timestamptz) AS SELECT $1"])
 
-    def test_what_could_not_be_prepared_is_prepared_when_it_comes_again(self):
+    def test_a_failed_preparation_is_repeated_the_next_time(self):
         statements, sent = PreparedStatements(), []
         statements.to_send("SELECT %(now)s", sent.append)
 

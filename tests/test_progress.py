@@ -34,7 +34,7 @@ class TestLines(unittest.TestCase):
             ],
         )
 
-    def test_there_is_none_where_there_is_nothing_to_tell(self):
+    def test_there_is_no_progress_without_dates(self):
         cases = [
             (0, [100], "no backfill"),
             (1, [100], "a single date"),

@@ -148,7 +148,7 @@ class TestTimeOfDay(unittest.TestCase):
 
     @given(st.text(alphabet="0123456789:０x ", max_size=6))
     @settings(deadline=None)
-    def test_whatever_is_taken_for_one_reads_the_same_afterwards(self, text):
+    def test_each_accepted_name_is_read_back_unchanged(self, text):
         try:
             taken = parse_time(text)
         except TimeDefinitionError:
@@ -244,7 +244,7 @@ class TestNextRunWithoutATime(unittest.TestCase):
                         next_run,
                     )
 
-    def test_a_phase_that_is_set_anew_is_that_of_the_tick(self):
+    def test_a_new_phase_is_that_of_the_tick(self):
         table = [
             ("12:00:55", "12:02:25", "12:05", "an earlier job took 90 s: the very next tick runs it again"),
             ("12:00:55", "12:03:25", "12:08", "half an interval and more after its tick: from its own start"),
@@ -368,7 +368,7 @@ class TestNextRunWithATime(unittest.TestCase):
                     next_run = next_run_after_success(schedule, before, at(now), BERLIN)
                 self.assertEqual(next_run, expected and at(expected))
 
-    def test_a_success_on_another_date_than_that_of_its_slot_remembers_the_slot(self):
+    def test_a_success_on_a_later_date_remembers_its_slot(self):
         tuesday = "2024-03-05 21:00"
         table = [
             ("7d", {"next_run": tuesday}, tuesday + ":03", False, None, "its own date tells"),

@@ -75,7 +75,7 @@ class TestDates(unittest.TestCase):
                 self.assertEqual({date.tzinfo for date in dates}, {BERLIN} if expected else set())
                 self.assertEqual(count_backfill_dates(*question), len(expected))
 
-    def test_a_date_that_never_was_is_none_of_a_daily_job(self):
+    def test_a_skipped_date_is_not_a_date_of_a_daily_job(self):
         state = JobState("job", last_success=datetime(2011, 12, 28, 21, tzinfo=APIA))
 
         dates = backfill_dates(parse_schedule("1d", "21:00"), state, datetime(2012, 1, 1, 22, tzinfo=APIA), APIA)
@@ -92,7 +92,7 @@ class TestDates(unittest.TestCase):
                 self.assertEqual(list(backfill_dates(schedule, state, now, BERLIN)), [])
                 self.assertEqual(next_run_after_success(schedule, state, now, BERLIN, last_success=now), NEVER)
 
-    def test_six_years_of_hours_start_at_once_and_are_never_all_in_memory(self):
+    def test_six_years_of_hours_are_generated_one_by_one(self):
         begin = datetime(2018, 3, 5, 12, 0, 0, 250000, tzinfo=UTC)
         state = JobState("job", last_success=begin)
         now = begin + 6 * 365 * DAY
@@ -148,7 +148,7 @@ class TestRuns(unittest.TestCase):
 
     @given(schedules, zones, moments, st.lists(st.floats(0, 3), max_size=20))
     @settings(deadline=None)
-    def test_a_job_is_due_when_and_only_when_it_has_a_date_to_run(self, schedule, zone, now, intervals_apart):
+    def test_a_job_is_due_exactly_when_it_has_a_date_to_run(self, schedule, zone, now, intervals_apart):
         job = SimulatedBackfillJob(schedule, zone)
         now = _first_tick(schedule, zone, now)
         job.tick(now)
@@ -160,7 +160,7 @@ class TestRuns(unittest.TestCase):
 
     @given(st.lists(st.tuples(st.floats(0, 55), st.floats(0, 90)), min_size=1, max_size=288))
     @settings(deadline=None)
-    def test_under_a_crontab_whose_ticks_start_late_no_run_is_without_a_date_and_none_is_more_than_a_tick_late(
+    def test_late_ticks_delay_each_date_by_at_most_one_tick(
         self, lateness
     ):
         schedule, begin = parse_schedule("5m", ""), datetime(2024, 3, 5, tzinfo=UTC)

@@ -6,7 +6,7 @@ from tests.support import assert_within
 
 
 class TestSecrets(unittest.TestCase):
-    def test_it_takes_out_what_looks_like_a_secret(self) -> None:
+    def test_it_masks_texts_that_look_like_secrets(self) -> None:
         cases = [
             ("host=db password=hunter2 user=me", "host=db password=**** user=me"),
             ("password = 'it\\'s me' port=1", "password = **** port=1"),
@@ -24,7 +24,7 @@ class TestSecrets(unittest.TestCase):
             with self.subTest(text=text):
                 self.assertEqual(mask(text), expected)
 
-    def test_it_leaves_alone_what_is_no_secret(self) -> None:
+    def test_it_leaves_other_texts_alone(self) -> None:
         for text in (
             'FATAL: password authentication failed for user "me"',
             "unexpected token: }",
@@ -34,7 +34,7 @@ class TestSecrets(unittest.TestCase):
             with self.subTest(text=text):
                 self.assertEqual(masker([])(text), text)
 
-    def test_it_takes_out_known_secrets_however_they_are_quoted(self) -> None:
+    def test_it_masks_known_secrets_however_they_are_quoted(self) -> None:
         cases = [
             ("hunter2!", "xhunter2!x", "x****x"),
             ("a b/c:d", "a b/c:d a%20b%2Fc%3Ad a+b%2Fc%3Ad", "**** **** ****"),
@@ -48,10 +48,10 @@ class TestSecrets(unittest.TestCase):
             with self.subTest(secret=secret):
                 self.assertEqual(masker([secret])(text), expected)
 
-    def test_the_longer_of_two_secrets_goes_first(self) -> None:
+    def test_the_longer_of_two_secrets_is_masked_first(self) -> None:
         self.assertEqual(masker(["hunter", "hunter2000"])("hunter2000 hunter"), "**** ****")
 
-    def test_the_environment_has_secrets_where_a_name_says_so(self) -> None:
+    def test_variables_with_telling_names_are_secrets(self) -> None:
         environment = {
             "PGPASSWORD": "x",
             "crontabber.database.password": "hunter2",

@@ -82,6 +82,6 @@ class TestTiers(unittest.TestCase):
         ]
         self.assertEqual(up, [])
 
-    def test_every_module_says_its_job_in_its_first_sentence(self):
+    def test_every_module_has_a_docstring(self):
         silent = [str(path.relative_to(PACKAGE)) for path in modules() if not ast.get_docstring(ast.parse(path.read_text("utf-8")))]
         self.assertEqual(silent, [])

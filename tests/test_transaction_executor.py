@@ -117,7 +117,7 @@ class EveryExecutor:
         self.assertEqual(self.tried(add, name="apple"), 1)
         self.assertEqual(self.goods(), ["apple"])
 
-    def test_it_undoes_everything_whatever_is_raised(self):
+    def test_it_rolls_back_for_every_exception(self):
         own = DBApiUtilNonFatalBaseException("nothing found")
         errors = (ValueError("no"), KeyboardInterrupt(), SystemExit(3), GeneratorExit(), TimeoutError(), own)
         for error in errors:
@@ -128,7 +128,7 @@ class EveryExecutor:
             self.assertEqual(self.goods(), [])
         self.assertEqual(self.source.dropped, [])
 
-    def test_a_connection_that_its_source_keeps_has_nothing_left_of_what_failed(self):
+    def test_a_kept_connection_has_nothing_left_of_a_failure(self):
         self.source = KeepingWarehouse(self.path)
         self.addCleanup(self.source.kept.close)
         for error in (ValueError(), KeyboardInterrupt(), SystemExit()):
@@ -157,7 +157,7 @@ class EveryExecutor:
 
         self.assertEqual((self.source.dropped, self.goods()), ([True], []))
 
-    def test_a_connection_that_cannot_roll_back_is_dropped_and_the_first_error_is_the_one_raised(self):
+    def test_a_failed_rollback_drops_the_connection_and_raises_the_first_error(self):
         def close_and_fail(connection):
             connection.close()
             raise ValueError("first")
@@ -167,7 +167,7 @@ class EveryExecutor:
 
         self.assertEqual(self.source.dropped, [True])
 
-    def test_what_is_no_fault_of_the_connection_is_neither_logged_nor_tried_again(self):
+    def test_other_errors_are_neither_logged_nor_retried(self):
         self.source = GloomyWarehouse(self.path)
 
         with self.assertLogs(LOGGER) as logs, self.assertRaises(DBApiUtilNonFatalBaseException):
@@ -218,7 +218,7 @@ class TestBackoff(ExecutorTestCase):
 
         self.assertEqual(self.slept, [1] * (2 + 3))
 
-    def test_infinite_backoff_goes_on_with_the_last_delay(self):
+    def test_infinite_backoff_repeats_the_last_delay(self):
         self.source.refusals = 5
 
         self.executor(TransactionExecutorWithInfiniteBackoff)(add, "apple")
@@ -237,7 +237,7 @@ class TestBackoff(ExecutorTestCase):
 
         self.assertEqual(self.goods(), ["pear"])
 
-    def test_the_quit_check_is_called_each_second_and_ends_the_waiting_by_raising(self):
+    def test_the_quit_check_runs_each_second_and_may_end_the_wait(self):
         self.source.refusals = 9
         seconds = iter(range(4))
 
@@ -250,7 +250,7 @@ class TestBackoff(ExecutorTestCase):
 
         self.assertEqual(self.slept, [1] * 4)
 
-    def test_it_says_what_it_waits_for(self):
+    def test_it_logs_what_it_waits_for(self):
         self.source.refusals = 1
 
         with self.assertLogs(LOGGER) as logs:
@@ -265,7 +265,7 @@ class TestBackoff(ExecutorTestCase):
             ],
         )
 
-    def test_an_interval_of_zero_says_nothing_while_it_waits(self):
+    def test_an_interval_of_zero_logs_nothing_while_it_waits(self):
         self.source.refusals = 1
 
         with self.assertLogs(LOGGER) as logs:
@@ -280,7 +280,7 @@ class TestListOfSeconds(unittest.TestCase):
             with self.subTest(text):
                 self.assertEqual(string_to_list_of_ints(text), numbers)
 
-    def test_it_refuses_everything_else_by_name(self):
+    def test_it_refuses_everything_else_and_quotes_it(self):
         for text in ("", "soon", "10;20", "1.5", "10, -1", "10,"):
             with self.subTest(text), self.assertRaises(CrontabberError) as raised:
                 string_to_list_of_ints(text)

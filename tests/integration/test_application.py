@@ -49,7 +49,7 @@ class ApplicationTestCase(DatabaseTestCase):
 
 
 class TestRunning(ApplicationTestCase):
-    def test_a_clock_that_a_test_suite_moves_moves_everything(self):
+    def test_a_clock_patched_by_a_test_suite_moves_everything(self):
         tab = self.application("tests.jobs.BarJob|1d\ntests.jobs.FooJob|1d\ntests.jobs.FooBackfillJob|1d")
         self.assertEqual((tab.run_all(), self.ran()), (0, ["FooJob", "BarJob"]))
         self.assertEqual((tab.run_all(), self.ran()), (0, []))
@@ -97,7 +97,7 @@ class TestRunning(ApplicationTestCase):
 
 
 class TestReporting(ApplicationTestCase):
-    def test_every_report_goes_to_the_stream_that_is_given_or_to_stdout(self):
+    def test_every_report_goes_to_the_given_stream_or_to_stdout(self):
         tab = self.application("tests.jobs.FooJob|1d\ntests.jobs.SadJob|1d")
         listed = (
             "=== JOB " + "=" * 72 + "\nClass:          tests.jobs.FooJob\nApp name:       foo\nFrequency:      1d\n*NO PREVIOUS RUN INFO*\n"
@@ -128,7 +128,7 @@ class TestReporting(ApplicationTestCase):
 
 
 class TestChecking(ApplicationTestCase):
-    def test_configtest_is_true_when_all_is_well_and_logs_each_fault(self):
+    def test_configtest_is_true_without_faults_and_logs_each_fault(self):
         self.assertIs(self.application("tests.jobs.FooJob|1d|03:00").configtest(), True)
         self.logger.critical.assert_not_called()
 
@@ -138,7 +138,7 @@ class TestChecking(ApplicationTestCase):
             self.logger.critical.call_args_list, [mock.call("Failed to config test a job", exc_info=True)] * 3
         )
 
-    def test_sentrytest_without_a_dsn_is_an_error_and_with_one_logs_the_identifier(self):
+    def test_sentrytest_needs_a_dsn_and_logs_the_identifier(self):
         tab = self.application("")
         with self.assertRaises(SentryConfigurationError):
             tab.sentrytest()
@@ -171,7 +171,7 @@ class TestChecking(ApplicationTestCase):
 
 
 class TestState(ApplicationTestCase):
-    def test_the_state_database_is_built_on_first_use_and_anew_when_asked(self):
+    def test_the_state_database_is_built_on_first_use_and_again_on_request(self):
         tab = self.application("tests.jobs.FooJob|1d")
         self.assertEqual(self.sql("SELECT to_regclass('crontabber')"), [(None,)])
 
@@ -183,7 +183,7 @@ class TestState(ApplicationTestCase):
         self.assertIsNot(tab.job_state_database, first)
         first.close()
 
-    def test_resetting_says_what_it_did(self):
+    def test_resetting_logs_what_it_did(self):
         tab = self.application("tests.jobs.FooJob|1d")
         tab.run_all()
 

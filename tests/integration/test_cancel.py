@@ -50,7 +50,7 @@ class TestCancel(DatabaseTestCase):
         self.addCleanup(connection.close)
         return connection
 
-    def test_it_ends_what_every_connection_executes_whoever_made_it(self):
+    def test_it_cancels_the_statement_of_every_connection(self):
         ours, theirs = factory_for().connection(), connect()
         self.addCleanup(ours.close)
         self.addCleanup(theirs.close)

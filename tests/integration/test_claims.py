@@ -24,7 +24,7 @@ class TestSharing(FaultTestCase):
         runs = self.sql("SELECT log_time - duration, log_time FROM crontabber_log ORDER BY id DESC LIMIT %s", (len(ALL_NAPS),))
         return max(sum(start <= moment < end for start, end in runs) for moment, _ in runs)
 
-    def test_eight_at_once_run_each_of_20_jobs_once_and_several_at_a_time(self):
+    def test_eight_processes_run_each_of_20_jobs_once_and_in_parallel(self):
         self.configure(*NAP_ENTRIES)
 
         self.share()
@@ -36,7 +36,7 @@ class TestSharing(FaultTestCase):
 
         self.share()
 
-    def test_no_child_starts_before_its_parents_have_succeeded_and_all_have_run_when_the_last_one_ends(self):
+    def test_every_child_runs_after_its_parents_and_all_jobs_run(self):
         self.configure(*(f"Relative{name.upper()}|1h" for name in FAMILY))
         for _ in range(self.rounds):
             ends, _ = self.together(4)
@@ -79,7 +79,7 @@ class TestOngoingElsewhere(FaultTestCase):
         self.assertEqual(self.end_of(first).returncode, 0)
         self.assertEqual((self.crontabber().returncode, self.ran()), (0, ["patient", "child-of-patient"]))
 
-    def test_what_is_forced_elsewhere_and_not_due_is_nothing_to_mention(self):
+    def test_a_job_forced_elsewhere_is_not_mentioned_unless_due(self):
         self.give("enough")
         self.crontabber()
         (self.folder / "enough").unlink()
@@ -107,7 +107,7 @@ class TestOngoingElsewhere(FaultTestCase):
         self.give("enough")
         self.assertEqual((self.end_of(owner).returncode, self.ran()), (0, ["patient"]))
 
-    def test_a_row_without_an_owner_is_somebodys_until_it_is_too_old(self):
+    def test_without_an_owner_only_the_age_counts(self):
         self.give("enough")
         self.crontabber()
         for age, wanted in (("11 hours", (3, [])), ("2 days 1 hour", (0, ["patient"]))):
@@ -144,7 +144,7 @@ class TestDeadOwners(FaultTestCase):
                 (self.folder / "enough").unlink()
                 self.due("patient")
 
-    def test_a_child_that_the_owner_forked_and_left_behind_does_not_keep_it_alive(self):
+    def test_a_forked_child_does_not_keep_a_dead_owner_alive(self):
         self.configure("LeavesAChild|1h")
         owner = self.start()
         self.wait_for("running")
@@ -156,7 +156,7 @@ class TestDeadOwners(FaultTestCase):
         self.assertIn(f"process {owner.pid} on", tick.stderr)
         self.assertEqual(tick.returncode, 0)
 
-    def test_one_that_lost_its_session_stores_nothing_once_another_has_taken_over_and_goes_on_with_the_next_job(self):
+    def test_an_owner_whose_job_was_taken_over_stores_nothing_and_goes_on(self):
         self.configure("Patient|1h", "PatientToo|1h")
         owner = self.start_elsewhere()
         self.wait_for("running")
@@ -193,7 +193,7 @@ class TestDeadOwners(FaultTestCase):
         self.assertEqual((self.end_of(owner).returncode, self.ran()), (0, ["patient"]))
         self.assert_at_rest()
 
-    def test_one_that_lost_its_session_while_nobody_looked_stores_its_result(self):
+    def test_an_owner_that_lost_its_session_unnoticed_stores_its_result(self):
         owner = self.start()
         self.wait_for("running")
         self.assertEqual(self.terminate_holder_of_the_claim(), 1)
@@ -219,14 +219,14 @@ class TestWithoutSessionLocks(FaultTestCase):
     def test_no_lock_of_a_session_is_taken(self):
         self.assertEqual(self.sql(OUR_LOCKS), [])
 
-    def test_what_is_ongoing_elsewhere_is_passed_over(self):
+    def test_a_job_ongoing_elsewhere_is_skipped(self):
         self.assertEqual(self.crontabber().returncode, 3)
         self.give("enough")
 
         self.assertEqual((self.end_of(self.owner).returncode, self.ran()), (0, ["other", "patient"]))
         self.assert_at_rest()
 
-    def test_the_age_alone_tells_that_an_owner_has_died(self):
+    def test_only_the_age_shows_that_an_owner_died(self):
         self.kill(self.owner)
         self.give("enough")
         self.assertEqual((self.crontabber().returncode, self.ran()), (3, ["other"]))

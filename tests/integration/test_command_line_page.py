@@ -53,7 +53,7 @@ class TestCommandLinePage(unittest.TestCase):
 
 
 class TestDistributedConfiguration(unittest.TestCase):
-    def test_the_file_is_what_dump_conf_writes_and_only_its_owner_may_read_that(self) -> None:
+    def test_the_file_is_what_dump_conf_writes_for_its_owner_alone(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             written = Path(folder, "crontabber.ini")
 

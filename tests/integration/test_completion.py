@@ -63,7 +63,7 @@ class TestCompletion(DatabaseTestCase):
 
         self.assertEqual([line.strip() for line in shown if line.startswith(("b", "f"))], ["bar", "bazaar at noon", "foo"])
 
-    def test_without_a_database_no_name_is_offered_and_nothing_is_said(self) -> None:
+    def test_without_a_database_nothing_is_offered_or_printed(self) -> None:
         self.ini("named.Foo|5m", connection={"host": "127.0.0.1", "port": "1"})
 
         self.assertEqual(

@@ -80,7 +80,7 @@ class TestOptions(DatabaseTestCase):
 
         self.assertEqual(name, "from the service")
 
-    def test_it_says_who_it_is_and_does_not_wait_for_ever(self):
+    def test_it_has_an_application_name_and_a_connect_timeout(self):
         cases = [
             # the environment, application_name, connect_timeout
             ({}, "crontabber", "10"),
@@ -114,7 +114,7 @@ class TestOptions(DatabaseTestCase):
 
 
 class TestOptionsInConfigman(unittest.TestCase):
-    def test_what_is_said_once_for_postgresql_reaches_every_factory(self):
+    def test_a_setting_for_postgresql_reaches_every_factory(self):
         manager = ConfigurationManager(
             [ConnectionFactory.required_config],
             values_source_list=[{"resource.postgresql.host": "db1", "resource.postgresql.password": "*", "user": "me"}],
@@ -137,7 +137,7 @@ class TestConnections(DatabaseTestCase):
         self.addCleanup(self.factory.close)
         self.sql("CREATE TABLE notes (note text)")
 
-    def test_a_connection_is_closed_at_the_end_of_its_block_however_that_ends(self):
+    def test_a_connection_is_closed_however_its_block_ends(self):
         for error in (None, ValueError(), KeyboardInterrupt(), SystemExit(), GeneratorExit()):
             for name in (None, "mine"):
                 with self.subTest(error=error, name=name):
@@ -175,7 +175,7 @@ class TestConnections(DatabaseTestCase):
 
         self.assertFalse(self.factory.connection("mine").closed)
 
-    def test_connections_with_a_name_are_closed_with_the_factory_and_made_anew_on_demand(self):
+    def test_named_connections_are_closed_with_the_factory_and_reopened_on_demand(self):
         for end in (self.factory.close, self.factory.force_reconnect):
             with self.subTest(end.__name__):
                 first = self.factory.connection("mine")
@@ -237,7 +237,7 @@ class TestOperationalErrors(DatabaseTestCase):
             other.cursor().execute("LOCK locked")
             return self.error_of("LOCK locked NOWAIT")
 
-    def test_an_error_of_the_job_is_not(self):
+    def test_an_error_of_the_job_is_not_retried(self):
         self.sql("CREATE TABLE once (i int PRIMARY KEY)")
         twice = self.error_of("INSERT INTO once VALUES (1), (1)")
         cases = {

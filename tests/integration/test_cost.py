@@ -39,20 +39,20 @@ class TestCost(DatabaseTestCase):
             self.assertEqual(self.crontabber(*arguments, **OPTIONS).returncode, 0)
         return traffic.connections, len(traffic.statements)
 
-    def test_a_tick_that_finds_nothing_due_asks_twice(self):
+    def test_an_idle_tick_sends_two_statements(self):
         self.assertEqual(self.traffic(), (1, 2))
 
-    def test_each_job_that_is_due_takes_two_statements_more_which_are_prepared_if_there_are_several(self):
+    def test_each_due_job_takes_two_statements_prepared_from_the_second_job_on(self):
         for jobs, statements in ((1, 2 + 2), (2, 2 + 2 * 2 + 2), (NUMBER, 2 + 2 * NUMBER + 2)):
             with self.subTest(jobs=jobs):
                 self.due(*NAMES[:jobs])
 
                 self.assertEqual(self.traffic(), (1, statements))
 
-    def test_a_report_asks_once(self):
+    def test_a_report_sends_one_query(self):
         for mode in ("--nagios", "--list-jobs", "--audit-ghosts"):
             with self.subTest(mode):
                 self.assertEqual(self.traffic(mode), (1, 1))
 
-    def test_a_version_asks_nothing(self):
+    def test_a_version_sends_no_query(self):
         self.assertEqual(self.traffic("--version"), (0, 0))

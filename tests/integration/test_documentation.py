@@ -32,7 +32,7 @@ class TestBlocks(unittest.TestCase):
             with self.subTest(page):
                 self.assertEqual(len(blocks_of(page)), count_of_blocks(page))
 
-    def test_every_block_is_run_or_says_why_not(self) -> None:
+    def test_every_block_runs_or_explains_why_not(self) -> None:
         for page in (*USER_PAGES, *DEVELOPER_PAGES):
             for block in blocks_of(page):
                 with self.subTest(str(block)):

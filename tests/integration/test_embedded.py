@@ -25,12 +25,12 @@ from tests.support import PATIENCE_SECONDS, processes_under, wait_until
 
 
 class TestComingAndGoing(EmbeddedTestCase):
-    def test_nothing_is_made_before_the_first_connection(self) -> None:
+    def test_nothing_is_created_before_the_first_connection(self) -> None:
         EmbeddedServer(str(self.new()))
 
         self.assertFalse(self.new().exists())
 
-    def test_the_first_connection_starts_it_and_the_end_of_the_process_stops_it(self) -> None:
+    def test_the_first_connection_starts_it_and_the_process_end_stops_it(self) -> None:
         first = self.visit()
         self.assertEqual([], servers_under(self.root))
         second = self.visit()
@@ -38,7 +38,7 @@ class TestComingAndGoing(EmbeddedTestCase):
         self.assertEqual((1, 2), (first[1], second[1]))
         self.assertNotEqual(first[0], second[0])
 
-    def test_a_connection_that_the_process_itself_left_open_does_not_keep_it_running(self) -> None:
+    def test_a_connection_that_the_process_left_open_does_not_keep_it_running(self) -> None:
         self.visit("open")
 
         self.assertEqual([], servers_under(self.root, wait=True))
@@ -48,7 +48,7 @@ class TestComingAndGoing(EmbeddedTestCase):
             self.assertEqual((pid, 2), self.visit())
             self.assertEqual((pid, 3), self.visit())
 
-    def test_a_stranger_who_is_connected_keeps_it_running_until_the_next_tick(self) -> None:
+    def test_another_client_keeps_it_running_until_the_next_tick(self) -> None:
         server = EmbeddedServer(self.data_dir)
         server.start()
         stranger = psycopg2.connect(server.dsn)
@@ -60,7 +60,7 @@ class TestComingAndGoing(EmbeddedTestCase):
         stranger.close()
         self.visit()
 
-    def test_a_stranger_who_is_just_leaving_is_waited_for(self) -> None:
+    def test_it_waits_for_a_client_that_is_just_leaving(self) -> None:
         server = EmbeddedServer(self.data_dir)
         server.start()
         stranger = psycopg2.connect(server.dsn)
@@ -73,7 +73,7 @@ class TestComingAndGoing(EmbeddedTestCase):
 
         self.assertEqual([], servers_under(self.root, wait=True))
 
-    def test_force_stops_it_whoever_is_connected(self) -> None:
+    def test_force_stops_it_even_with_other_clients(self) -> None:
         server = EmbeddedServer(self.data_dir)
         server.start()
         stranger = psycopg2.connect(server.dsn)
@@ -88,21 +88,21 @@ class TestComingAndGoing(EmbeddedTestCase):
             for use in [threads.submit(server.start) for _ in range(8)]:
                 use.result()
 
-    def test_a_child_that_a_job_forks_does_not_stop_it_for_its_parent(self) -> None:
+    def test_a_forked_child_does_not_stop_it_for_its_parent(self) -> None:
         code, out, err = self.client("fork")
 
         self.assertEqual((0, ""), (code, err))
         before, after = map(words, out.splitlines())
         self.assertEqual((before[0], 1, 2), (after[0], before[1], after[1]))
 
-    def test_a_child_that_a_job_leaves_behind_neither_keeps_it_running_nor_holds_up_the_next_tick(self) -> None:
+    def test_a_child_left_behind_delays_neither_the_job_nor_the_next_tick(self) -> None:
         code, out, err = self.client("linger")
         self.addCleanup(os.kill, int(out.split()[-1]), signal.SIGKILL)
 
         self.assertEqual((0, "", []), (code, err, servers_under(self.root, wait=True)))
         self.visit()
 
-    def test_a_user_and_a_database_of_other_names_are_made(self) -> None:
+    def test_a_user_and_a_database_of_other_names_are_created(self) -> None:
         names = ('dbname=it\'s "mine"', "user=Zoë")
 
         first = self.visit("exit", *names, "host=elsewhere", "port=1", "password=none")
@@ -110,12 +110,12 @@ class TestComingAndGoing(EmbeddedTestCase):
 
         self.assertEqual((1, 2), (first[1], second[1]))
 
-    def test_eight_at_once_make_one_cluster(self) -> None:
+    def test_eight_processes_create_one_cluster(self) -> None:
         self.crowd(8, at=self.new())
 
         self.assertEqual(9, self.visit(at=self.new())[1])
 
-    def test_two_and_eight_who_come_and_go_at_once_never_lose_their_server(self) -> None:
+    def test_two_or_eight_concurrent_clients_never_lose_their_server(self) -> None:
         for number in (2, 8, 8):
             self.crowd(number)
 
@@ -128,17 +128,17 @@ class TestComingAndGoing(EmbeddedTestCase):
 
 
 class TestKills(EmbeddedTestCase):
-    def test_after_kill_9_of_a_client_the_next_one_uses_its_server_and_stops_it(self) -> None:
+    def test_after_kill_9_the_next_client_uses_and_stops_the_server(self) -> None:
         with self.staying() as (process, pid, _):
             process.kill()
             process.wait()
 
         self.assertEqual((pid, 2), self.visit())
 
-    def test_after_an_abrupt_exit_the_next_one_uses_its_server_and_stops_it(self) -> None:
+    def test_after_an_abrupt_exit_the_next_process_uses_and_stops_the_server(self) -> None:
         self.assertEqual(self.visit("vanish")[0], self.visit()[0])
 
-    def test_after_kill_9_of_the_postmaster_the_next_tick_works_and_nothing_is_lost(self) -> None:
+    def test_after_kill_9_of_the_postmaster_the_next_tick_has_lost_nothing(self) -> None:
         for visits in range(1, 7, 2):
             pid, seen = self.visit("vanish")
             os.kill(pid, signal.SIGKILL)
@@ -160,7 +160,7 @@ class TestKills(EmbeddedTestCase):
 
         self.assertEqual(2, self.visit()[1])
 
-    def test_what_a_killed_postmaster_leaves_behind_is_waited_for(self) -> None:
+    def test_it_waits_for_the_children_of_a_killed_postmaster(self) -> None:
         pid, _ = self.visit("vanish")
         straggler = next(child for child in servers_under(self.root) if child != pid)
         os.kill(straggler, signal.SIGSTOP)
@@ -173,7 +173,7 @@ class TestKills(EmbeddedTestCase):
 
         self.assertEqual(("", 2), (err, words(out)[1]))
 
-    def test_a_pid_file_that_names_no_postmaster_is_not_believed(self) -> None:
+    def test_a_pid_file_without_a_postmaster_is_ignored(self) -> None:
         pid_file = self.data_dir / postmaster.PID_FILE
         with as_server_user("sleep", "60") as stranger, as_server_user("true") as zombie:
             os.waitid(os.P_PID, zombie, os.WEXITED | os.WNOWAIT)
@@ -189,7 +189,7 @@ class TestKills(EmbeddedTestCase):
                         file.chmod(0o644)
                     self.visit()
 
-    def test_a_killed_initdb_is_begun_again(self) -> None:
+    def test_a_killed_initdb_is_started_again(self) -> None:
         unfinished = self.new() / cluster.UNFINISHED
         process = self.start(at=self.new())
         wait_until((unfinished / "PG_VERSION").exists, "initdb has not begun")
@@ -202,7 +202,7 @@ class TestKills(EmbeddedTestCase):
         self.assertEqual(1, self.visit(at=self.new())[1])
         self.assertFalse(unfinished.exists())
 
-    def test_an_initdb_whose_starter_was_killed_is_waited_for(self) -> None:
+    def test_it_waits_for_an_initdb_whose_starter_was_killed(self) -> None:
         with self.start(at=self.new()) as starter:
             wait_until((self.new() / cluster.UNFINISHED / "PG_VERSION").exists, "initdb has not begun")
             starter.kill()
@@ -216,7 +216,7 @@ class TestKills(EmbeddedTestCase):
 
         self.assertEqual(("", 1), (err, words(out)[1]))
 
-    def test_a_new_cluster_that_was_half_moved_into_its_place_is_moved_on(self) -> None:
+    def test_an_interrupted_move_of_a_new_cluster_is_completed(self) -> None:
         made = self.data_dir / cluster.FINISHED
         made.mkdir()
         shutil.chown(made, self.data_dir.stat().st_uid)

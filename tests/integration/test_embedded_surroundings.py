@@ -26,7 +26,7 @@ from tests.support import PATIENCE_SECONDS
 
 
 class TestTheServerItself(EmbeddedTestCase):
-    def test_it_holds_on_to_nothing_of_who_started_it(self) -> None:
+    def test_it_keeps_nothing_of_its_starter_open(self) -> None:
         # cron waits until nobody has its mail pipe any more; so does communicate(), called by visit().
         ours, theirs = os.pipe()
         os.set_inheritable(theirs, True)
@@ -41,7 +41,7 @@ class TestTheServerItself(EmbeddedTestCase):
         os.close(ours)
         os.close(theirs)
 
-    def test_it_survives_ctrl_c_on_the_terminal_of_who_started_it(self) -> None:
+    def test_it_survives_ctrl_c_on_the_terminal_of_its_starter(self) -> None:
         with self.staying(start_new_session=True) as (starter, pid, _), self.staying(start_new_session=True):
             os.killpg(starter.pid, signal.SIGINT)
             starter.wait(PATIENCE_SECONDS)
@@ -68,7 +68,7 @@ class TestTheServerItself(EmbeddedTestCase):
 
                 self.assertEqual([1, 2], visits)
 
-    def test_a_log_that_has_grown_long_is_begun_anew(self) -> None:
+    def test_a_long_log_is_rotated(self) -> None:
         log = self.data_dir / cluster.LOG_FILE
         with log.open("a") as file:
             file.write("x" * postmaster.LONGEST_LOG_BYTES)
@@ -120,7 +120,7 @@ class TestUsers(EmbeddedTestCase):
         self.assertEqual((server_account("nobody").uid, 0o700), (made.st_uid, stat.S_IMODE(made.st_mode)))
         self.assertEqual((before.st_uid, before.st_mode, ["data"]), (after.st_uid, after.st_mode, os.listdir(parent)))
 
-    def test_an_ordinary_user_needs_nobody_else(self) -> None:
+    def test_an_ordinary_user_needs_no_other_account(self) -> None:
         home = self.root / "home"
         home.mkdir(mode=0o700)
         shutil.chown(home, "nobody")
@@ -132,7 +132,7 @@ class TestUsers(EmbeddedTestCase):
         self.assertEqual(["True", "True"], [as_user("nobody", use) for _ in range(2)])
         self.assertEqual("nobody", (home / "data").owner())
 
-    def test_another_user_cannot_connect_even_if_someone_opens_the_folder(self) -> None:
+    def test_another_user_cannot_connect_even_to_an_opened_folder(self) -> None:
         self.addCleanup(self.data_dir.chmod, 0o700)
         with EmbeddedServer(str(self.data_dir)) as server:
             for mode in (0o700, 0o755):

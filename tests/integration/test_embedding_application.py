@@ -206,7 +206,7 @@ class TestEmbeddingApplication(DatabaseTestCase):
         self.assertEqual(self.tab().returncode, 0)
         self.assertEqual(self.ran(), ["fetch"])
 
-    def test_its_own_option_marks_a_job_as_a_success_that_was_not_run(self):
+    def test_its_own_option_marks_a_job_as_successful(self):
         marked = self.tab("--mark-success=digest")
 
         self.assertEqual((marked.returncode, marked.stdout), (0, ""))
@@ -217,7 +217,7 @@ class TestEmbeddingApplication(DatabaseTestCase):
         self.assertEqual(rows, [("digest", 0, "{}", ["fetch"], None, True, "00:00", 1)])
         self.assertEqual(self.sql("SELECT app_name, success IS NOT NULL, exc_type FROM crontabber_log"), [("digest", True, None)])
 
-    def test_all_are_marked_in_the_order_in_which_they_run_and_the_tick_passes_them_over(self):
+    def test_all_are_marked_in_order_and_the_next_tick_skips_them(self):
         self.configure("works.Daily|1d\nworks.Digest|1d|00:00\nworks.Fetch|12h\nworks.Sad|5m")
         self.tab("--job=sad")
 
@@ -229,7 +229,7 @@ class TestEmbeddingApplication(DatabaseTestCase):
         self.ran()
         self.assertEqual((self.tab().returncode, self.ran()), (0, []))
 
-    def test_a_backfill_that_was_marked_goes_on_from_that_date(self):
+    def test_a_marked_backfill_continues_from_that_date(self):
         self.tab("--mark-success=all")
         marked = self.row("daily", "last_success")
         self.sql("UPDATE crontabber SET last_success = last_success - interval '3 days',"
@@ -240,13 +240,13 @@ class TestEmbeddingApplication(DatabaseTestCase):
         self.assertEqual(self.ran(), ["daily"] * 3)
         self.assertEqual(self.row("daily", "last_success"), marked)
 
-    def test_its_own_errors_are_told_as_any_other(self):
+    def test_its_own_errors_are_shown_like_any_other(self):
         marked = self.tab("--mark-success=nobody")
 
         self.assertEqual((marked.returncode, marked.stdout), (1, ""))
         self.assertEqual(marked.stderr.splitlines()[-1], "tab: there is no job 'nobody' to mark")
 
-    def test_the_defaults_lie_beneath_the_file_the_environment_and_the_command_line(self):
+    def test_file_environment_and_command_line_override_the_defaults(self):
         cases = [
             ([], {}, "", "production", 600),
             ([], {}, "error_retry_time=900", "production", 900),
@@ -275,7 +275,7 @@ class TestEmbeddingApplication(DatabaseTestCase):
         self.assertEqual(self.tab("--audit-ghosts").stdout, "")
         self.assertRegex(self.tab("--reset-job=works.Sad").stderr, "(?m)^INFO App reset$")
 
-    def test_help_and_its_configuration_show_its_own_options_beside_the_jobs(self):
+    def test_the_help_shows_its_own_options_and_those_of_the_jobs(self):
         told = self.tab("--help")
         dumped = self.tab("--admin.dump_conf=all.ini")
 

@@ -57,7 +57,7 @@ class TestImports(DatabaseTestCase):
             with self.subTest(arguments):
                 self.assertEqual(self.imported(*arguments), used)
 
-    def test_a_job_that_is_due_adds_the_log_the_zone_of_the_server_and_its_progress(self):
+    def test_a_due_job_adds_logging_the_time_zone_and_the_progress(self):
         self.due("foo", "bar")
         self.ini("tests.jobs.FooJob|1d,tests.jobs.BarJob|1d", extra="[logging]\nstderr_error_logging_level=50")
 

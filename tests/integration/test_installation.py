@@ -41,7 +41,7 @@ class TestInstallation(unittest.TestCase):
         self.quickstart(None, str(self.folder))
 
     @unittest.skipUnless(os.geteuid() == 0, "only root can be somebody else")
-    def test_the_quickstart_of_an_ordinary_user_without_a_home_of_his_own(self) -> None:
+    def test_the_quickstart_for_an_ordinary_user_without_a_home(self) -> None:
         self.quickstart(SOME_USER, NO_HOME)
 
     def quickstart(self, user: str | None, home: str) -> None:

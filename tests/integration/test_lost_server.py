@@ -32,7 +32,7 @@ class TestAbsence(OwnServerTestCase):
 
 
 class TestLostServer(OwnServerTestCase):
-    def test_where_it_does_not_come_back_the_result_is_in_the_log_and_the_next_tick_finds_the_dead_owner(self):
+    def test_if_the_server_stays_away_the_result_is_logged(self):
         for entry, app_name, result in (
             ("Patient|1h", "patient", "which was: success"),
             ("PatientFailure|1h", "patient-failure", "\n<class 'ValueError'>: No more patience"),
@@ -60,7 +60,7 @@ class TestLostServer(OwnServerTestCase):
                 (self.folder / "enough").unlink()
                 self.forget("running")
 
-    def test_a_server_that_can_only_be_read_is_one_clear_message_and_no_job_starts(self):
+    def test_a_read_only_server_is_one_clear_message_and_no_job_starts(self):
         self.configure("Other|1h")
         self.crontabber()
         self.due("other")
@@ -85,7 +85,7 @@ class TestLostServer(OwnServerTestCase):
         self.assertEqual((tick.returncode, tick.stdout, tick.stderr.count("\n")), (1, "", 1))
         self.assertRegex(tick.stderr, r"\Acrontabber: state database: .*check host, port")
 
-    def test_told_to_end_while_it_waits_for_the_server_it_ends_at_once(self):
+    def test_a_signal_ends_it_while_it_waits_for_the_server(self):
         self.configure("Patient|1h")
         process = self.start()
         self.wait_for("running")
@@ -100,7 +100,7 @@ class TestLostServer(OwnServerTestCase):
 
 
 class TestNoTransactionOfOurs(OwnServerTestCase):
-    def test_a_job_of_2_seconds_is_recorded_where_idle_transactions_and_sessions_end_after_half_a_second(self):
+    def test_a_job_outlives_the_servers_timeouts_for_idle_sessions(self):
         for setting in ("idle_in_transaction_session_timeout", "idle_session_timeout"):
             self.set_for_new_sessions(setting, "500ms")
         self.configure("TwoSeconds|1h", "Dates|1d")

@@ -281,7 +281,7 @@ class TestPostgres(ManualTestCase):
         self.write("pg", POSTGRES)
         self.ini("\n".join(f"jobs.pg.{name}|1d" for name in self.JOBS))
 
-    def test_the_three_decorators_when_all_is_well(self):
+    def test_the_three_decorators_commit_successes(self):
         self.sql("CREATE TABLE B ()")
 
         tick = self.crontabber()
@@ -290,7 +290,7 @@ class TestPostgres(ManualTestCase):
         self.assertEqual(self.sql("SELECT * FROM A ORDER BY 1"), [(5, 5, 5), (11, 22, 33), (26, 30, 4)])
         self.assertEqual(self.sql("SELECT to_regclass('B')"), [(None,)])
 
-    def test_the_transaction_executor_has_a_connection_of_its_own_beside_the_one_that_run_gets(self):
+    def test_the_executor_does_not_use_the_connection_that_run_gets(self):
         self.write("two", TWO_CONNECTIONS)
         self.ini("jobs.two.TwoConnections|1d")
 
@@ -298,7 +298,7 @@ class TestPostgres(ManualTestCase):
 
         self.assertEqual(self.row("two-connections", "error_count", "last_error"), (0, {}))
 
-    def test_what_fails_is_rolled_back(self):
+    def test_a_failure_is_rolled_back(self):
         (self.folder / "bad").touch()
 
         self.crontabber()
@@ -402,7 +402,7 @@ class TestConfiguration(ManualTestCase):
         self.assertEqual(tick.returncode, 0, tick.stderr)
         return self.log_of("my-first-config-app")
 
-    def test_a_setting_has_a_default_and_is_overridden_in_the_environment_or_the_file(self):
+    def test_the_environment_and_the_file_override_a_default(self):
         (default,) = self.said()
         self.assertRegex(default, r"\ANow is \d\d/\d\d \d{4} - \d\d:\d\d\Z")
         (weekday,) = self.said(**{"crontabber.class-MyFirstConfigApp.date_format": "%A"})
@@ -437,7 +437,7 @@ class TestConfiguration(ManualTestCase):
         )
         self.assertIn("#date_function=datetime.datetime.now\n", printed.stdout)
 
-    def test_a_dumped_configuration_of_any_kind_is_one_to_go_on_with(self):
+    def test_a_dumped_configuration_of_any_format_can_be_used(self):
         self.ini("jobs.config.MyFirstConfigApp|1d", self.SECTION)
         option = {"crontabber.class-MyFirstConfigApp.date_function": "datetime.datetime.utcnow"}
         for kind in ("ini", "json", "conf"):

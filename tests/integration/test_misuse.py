@@ -426,7 +426,7 @@ class TestWarnings(DatabaseTestCase):
             with self.subTest(warning):
                 self.assertEqual(self.warnings(**source), [f"WARNING {warning}"])
 
-    def test_what_others_may_have_set_is_no_news(self):
+    def test_settings_of_other_programs_cause_no_warning(self):
         cases = [
             (dict(extra="[[class-Departed]]\ngreeting=bye"), "a job that is configured no longer"),
             (dict(before="[secrets]\n[[vault]]\nx=1\n"), "a secret of another program"),

@@ -89,7 +89,7 @@ class TestRequiredConfig(unittest.TestCase):
 
         self.assertEqual((config.database.table, config.database.database_class), ("notes", ConnectionFactory))
 
-    def test_a_subclass_that_is_decorated_again_keeps_what_its_base_has_in_that_namespace(self):
+    def test_a_decorated_subclass_keeps_the_options_of_its_base(self):
         @using_postgres()
         class Base(Keeping):
             required_config = Namespace()
@@ -106,7 +106,7 @@ class TestRequiredConfig(unittest.TestCase):
 
 
 class TestResources(DatabaseTestCase):
-    def test_the_job_has_a_factory_and_an_executor_as_soon_as_its_own_init_needs_them(self):
+    def test_the_factory_and_the_executor_are_available_in_the_jobs_init(self):
         @using_postgres()
         class Job(BaseCronApp):
             def __init__(self, config, job_information):
@@ -162,7 +162,7 @@ class TestOtherResources(EndsTestCase):
         finally:
             connection.close()
 
-    def test_a_job_can_be_one_transaction_on_a_resource_of_the_users_own(self):
+    def test_a_job_can_be_one_transaction_on_a_custom_resource(self):
         job = job_of(with_warehouse(with_single_transaction("warehouse")(type("Job", (Keeping,), {}))), **self.options)
 
         job.use = lambda connection: connection.execute("INSERT INTO goods VALUES ('apple')")

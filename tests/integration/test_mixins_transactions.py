@@ -32,7 +32,7 @@ class TestConnectionAsArgument(EndsTestCase):
 
         self.assertEqual((self.notes(), job.connections[0].closed), (["committed"], 1))
 
-    def test_the_connection_is_closed_whatever_ends_the_run(self):
+    def test_the_connection_is_closed_however_the_run_ends(self):
         for error_class, end in self.bad_endings():
             with self.subTest(error_class.__name__):
                 job = job_of(WithConnection)
@@ -44,7 +44,7 @@ class TestConnectionAsArgument(EndsTestCase):
                 self.assertNotEqual(job.connections[0].closed, 0)
                 self.assertEqual(self.notes(), [])
 
-    def test_what_run_returns_is_passed_on(self):
+    def test_the_result_of_run_is_passed_on(self):
         @using_postgres()
         @with_postgres_connection_as_argument()
         class Job(BaseCronApp):
@@ -63,7 +63,7 @@ class TestSingleTransaction(EndsTestCase):
 
         self.assertEqual((self.notes(), job.connections[0].closed), (["a"], 1))
 
-    def test_it_is_rolled_back_whatever_ends_the_run(self):
+    def test_it_is_rolled_back_however_the_run_ends(self):
         for error_class, end in self.bad_endings():
             with self.subTest(error_class.__name__):
                 job = job_of(SingleTransaction)
@@ -75,7 +75,7 @@ class TestSingleTransaction(EndsTestCase):
                 self.assertNotEqual(job.connections[0].closed, 0)
                 self.assertEqual(self.notes(), [])
 
-    def test_what_is_called_before_the_commit_is_part_of_the_transaction(self):
+    def test_the_call_before_the_commit_is_part_of_the_transaction(self):
         job = job_of(SingleTransaction)
         job.use = lambda connection: note(connection, "by run")
         job._before_commit = lambda connection: note(connection, f"before the commit there is {self.notes()}")

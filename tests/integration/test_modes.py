@@ -9,7 +9,7 @@ from tests.support import assert_within
 
 
 class TestJobAndForce(ModeTestCase):
-    def test_a_job_that_is_not_due_is_not_run_until_it_is_forced(self):
+    def test_a_job_that_is_not_due_does_not_run_unless_forced(self):
         self.ini("nightly.Foo|1d\nnightly.Sad|1d")
 
         for description in ("foo", "nightly.Foo"):
@@ -27,7 +27,7 @@ class TestJobAndForce(ModeTestCase):
         self.crontabber("-j", "foo", "-f")
         self.assertEqual(self.ran(), ["foo again"])
 
-    def test_a_job_that_is_held_back_is_not_run_until_it_is_forced(self):
+    def test_a_held_back_job_does_not_run_unless_forced(self):
         self.ini("nightly.Sad|1d\nnightly.SadChild|1d")
         self.crontabber("--job=sad")
 
@@ -76,7 +76,7 @@ class TestResetJob(ModeTestCase):
     def names(self):
         return [name for (name,) in self.sql("SELECT app_name FROM crontabber ORDER BY 1")]
 
-    def test_a_job_is_as_if_it_had_never_run_and_the_log_keeps_its_runs(self):
+    def test_it_forgets_the_state_and_keeps_the_log(self):
         for description in ("foo", "nightly.Foo"):
             with self.subTest(description):
                 reset = self.crontabber(f"--reset-job={description}")
@@ -106,7 +106,7 @@ class TestResetJob(ModeTestCase):
         self.assertRegex(reset.stderr, r"\A\S+ \S+ INFO - App reset\n\Z")
         self.assertEqual(self.names(), ["bar"])
 
-    def test_a_job_that_nobody_knows_is_an_error(self):
+    def test_an_unknown_job_is_an_error(self):
         reset = self.crontabber("--reset-job=fop")
 
         self.assert_said(reset, 1, "", "crontabber: unknown job 'fop': did you mean foo?\n")
@@ -129,10 +129,10 @@ class TestConfigtest(ModeTestCase):
         self.ini(jobs, connection=NOWHERE)
         return self.crontabber("--configtest")
 
-    def test_it_says_nothing_when_all_is_well(self):
+    def test_it_prints_nothing_without_faults(self):
         self.assert_said(self.configtest("nightly.Foo|5m\nnightly.Bar|12h\nnightly.Back|7d|03:00"), 0, "")
 
-    def test_a_dependency_that_is_not_configured_is_worth_a_warning_and_no_fault(self):
+    def test_an_unconfigured_dependency_is_a_warning_and_not_a_fault(self):
         tested = self.configtest("nightly.Bar|1d")
 
         self.assertEqual((tested.returncode, tested.stdout), (0, ""))
@@ -209,7 +209,7 @@ class TestSentrytest(ModeTestCase):
 
 
 class TestSentryInATick(ModeTestCase):
-    def test_what_a_job_raised_has_arrived_when_the_tick_ends(self):
+    def test_an_error_has_reached_sentry_when_the_tick_ends(self):
         with SentryReceiver() as sentry:
             self.ini("nightly.Sad|1d\nnightly.Foo|1d", f"[sentry]\ndsn={sentry.dsn()}")
 
@@ -223,7 +223,7 @@ class TestSentryInATick(ModeTestCase):
         self.assertEqual(tick.returncode, 0)
         self.assertRegex(tick.stderr, rf"(?m)^\S+ \S+ INFO - Error captured in Sentry\. Reference: {event['event_id']}$")
 
-    def test_a_server_that_is_down_or_no_dsn_at_all_fails_no_tick(self):
+    def test_no_tick_fails_for_want_of_a_server_or_a_dsn(self):
         with SentryReceiver() as sentry:
             gone = sentry.dsn()
         for dsn, said in ((gone, ""), ("not-a-dsn", "sentry.dsn is not a valid DSN")):
@@ -238,7 +238,7 @@ class TestSentryInATick(ModeTestCase):
                 self.assertEqual(tick.stderr.count("Traceback"), 1)
                 self.assertNotIn(KEY, tick.stderr)
 
-    def test_a_server_that_never_answers_holds_a_tick_back_for_five_seconds_however_many_jobs_fail(self):
+    def test_a_silent_server_delays_a_tick_by_at_most_five_seconds(self):
         with SentryReceiver(answers=None) as sentry:
             self.ini("nightly.Sad|1d\nnightly.Rude|1d\nnightly.Loud|1d\nnightly.Foo|1d", f"[sentry]\ndsn={sentry.dsn()}")
             started = time.monotonic()
@@ -253,7 +253,7 @@ class TestSentryInATick(ModeTestCase):
 
 
 class TestVersion(ModeTestCase):
-    def test_it_is_the_bare_version_whatever_the_configuration(self):
+    def test_it_is_the_bare_version_even_with_a_broken_configuration(self):
         self.ini("nightly.Foo|1d", connection=NOWHERE)
         for argument in ("--version", "-v", "--vers"):
             self.assert_said(self.crontabber(argument), 0, f"{crontabber.__version__}\n")

@@ -110,7 +110,7 @@ class ReadsDates(BaseCronApp):
 class TestIsolation(FaultTestCase):
     rounds = 2
 
-    def test_roles_whose_transactions_are_of_another_isolation(self):
+    def test_roles_with_another_isolation_level(self):
         for level in ("repeatable read", "serializable"):
             with self.subTest(level):
                 self.set_for_new_sessions("default_transaction_isolation", level)
@@ -129,7 +129,7 @@ class TestOddDatabases(FaultTestCase):
     def outcomes(self):
         return self.sql("SELECT app_name, error_count, last_success IS NOT NULL, ongoing, owner FROM crontabber ORDER BY 1")
 
-    def test_a_log_whose_rows_a_trigger_puts_elsewhere(self):
+    def test_a_log_whose_rows_a_trigger_redirects(self):
         self.sql("CREATE TABLE effects (date timestamptz)")
         self.give("enough")
         self.configure("Other|1h", "Dates|1d", "InOneTransaction|1h")
@@ -170,7 +170,7 @@ class TestOddDatabases(FaultTestCase):
         forced = self.crontabber("--job=other", "--force")
         self.assertEqual((forced.returncode, self.ran()), (0, ["other"]), forced.stderr)
 
-    def test_a_last_error_that_is_none_of_ours(self):
+    def test_a_foreign_last_error(self):
         self.configure("Other|1h")
         self.crontabber()
         self.ran()
@@ -196,7 +196,7 @@ class TestOddDatabases(FaultTestCase):
         said = [line.partition(" WARNING - ")[2] for line in tick.stderr.splitlines() if "WARNING" in line]
         self.assertEqual([words.partition(": ")[0] for words in said], ["is-somebody-else", "reads-in-the-end"])
 
-    def test_a_transaction_that_has_failed_and_is_undone_is_no_success(self):
+    def test_a_failed_transaction_is_not_a_success(self):
         self.sql("CREATE TABLE effects (date timestamptz)")
         self.write_module("transactions", TRANSACTIONS)
         self.ini("transactions.PassesOverAnError|1h\ntransactions.PassesOverAnErrorOfADate|1h")

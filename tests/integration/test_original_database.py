@@ -77,7 +77,7 @@ class OriginalTestCase(ModeTestCase):
 
 
 class TestEveryMode(OriginalTestCase):
-    def test_who_may_only_select_can_ask_before_anything_is_added(self):
+    def test_a_role_with_select_alone_can_read_the_original_tables(self):
         for generation, statements in GENERATIONS.items():
             with self.subTest(generation):
                 self.empty_the_database()
@@ -143,7 +143,7 @@ class TestEveryMode(OriginalTestCase):
                 self.assert_said(self.crontabber("--audit-ghosts"), 0, "")
                 self.assertEqual(self.crontabber("--nagios").returncode, 2)
 
-    def test_a_backfill_goes_on_from_where_the_original_stopped(self):
+    def test_a_backfill_continues_where_the_original_stopped(self):
         self.make()
         self.put_some()
         last = self.row("back", "last_success")
@@ -168,7 +168,7 @@ class TestEveryMode(OriginalTestCase):
 class TestOngoing(OriginalTestCase):
     """Nobody can tell whether the original's process lives: its age decides."""
 
-    def test_a_young_one_is_left_alone_and_holds_back_only_what_depends_on_it(self):
+    def test_a_recent_one_is_left_alone_and_holds_back_only_its_children(self):
         self.make()
         self.put("foo", next_run="-1 minute", ongoing="-11 hours -59 minutes")
         self.ini("nightly.Foo|1d\nnightly.Bar|1d\nnightly.Back|1d")
@@ -181,7 +181,7 @@ class TestOngoing(OriginalTestCase):
         self.assertEqual(self.crontabber("--nagios").returncode, 0)
         self.assertIn("\nOngoing now!    Started 11 hours, 59 minutes ago\n", self.crontabber("--list").stdout)
 
-    def test_an_old_one_is_run_again_and_that_is_said(self):
+    def test_an_old_one_runs_again_with_a_warning(self):
         self.make()
         self.put("foo", next_run="-1 minute", ongoing="-12 hours -1 minute")
         self.ini("nightly.Foo|1d")
@@ -241,7 +241,7 @@ class TestSchemas(OriginalTestCase):
     def rows(self, schema):
         return self.sql(f"SELECT app_name FROM {schema}.crontabber")
 
-    def test_tables_out_of_the_search_path_are_someone_elses(self):
+    def test_tables_outside_the_search_path_are_ignored(self):
         self.make(schema="one.")
         self.put("ghost", schema="one.")
 
@@ -276,7 +276,7 @@ class TestSchemas(OriginalTestCase):
         self.assertEqual(self.ran(), ["foo the first time", "foo the first time"])
         self.assertEqual((self.rows("one"), self.rows("two")), ([("foo",)], [("foo",)]))
 
-    def test_a_search_path_that_leads_nowhere_is_said(self):
+    def test_a_search_path_without_schemas_is_reported(self):
         tick = self.tick("nowhere")
 
         self.assertEqual((tick.returncode, tick.stdout), (1, ""))
@@ -284,7 +284,7 @@ class TestSchemas(OriginalTestCase):
 
 
 class TestWayBack(OriginalTestCase):
-    def test_what_ours_leaves_is_what_the_original_knows_and_one_column_that_may_be_empty(self):
+    def test_our_tables_are_the_originals_plus_one_nullable_column(self):
         self.make()
         before = {table: self.sql(COLUMNS, (table, "public")) for table in ("crontabber", "crontabber_log")}
         self.put_some()
@@ -306,7 +306,7 @@ class TestWayBack(OriginalTestCase):
         ])
         self.assertEqual(set(self.row("sad", "last_error")), {"type", "value", "traceback"})
 
-    def test_tables_that_ours_made_are_the_originals_and_that_column(self):
+    def test_our_tables_are_the_originals_and_one_column(self):
         self.make(schema="")
         wanted = {table: set(self.sql(COLUMNS, (table, "public"))) for table in ("crontabber", "crontabber_log")}
         self.empty_the_database()

@@ -120,7 +120,7 @@ class TestSubclassOfJobStateDatabase(OwnClassTestCase):
         self.assertEqual(self.crontabber("--reset-job=sad").returncode, 0)
         self.assertEqual(self.lines("mine.txt"), ["built"] * 5 + ["pop sad"])
 
-    def test_a_report_by_it_asks_no_more_than_select(self):
+    def test_its_reports_need_only_select(self):
         self.crontabber()
         self.ini("nightly.Sad|1d", job_state_db_class="own_state.Noted", connection=self.reader())
 
@@ -168,7 +168,7 @@ class TestConnectionsOfOnesOwn(OwnClassTestCase):
         self.assertEqual(self.crontabber("--reset-job=asking").returncode, 0)
         self.assertIsNone(self.row("asking", "app_name"))
 
-    def test_a_class_that_is_not_there_is_named(self):
+    def test_a_missing_class_is_named(self):
         self.configured_with("database_class=own_connections.Nothing")
 
         tick = self.crontabber()
@@ -208,7 +208,7 @@ class TestWholeStateClass(OwnClassTestCase):
             self.crontabber("--audit-ghosts"), 0, "Ghosts: in the state database, but not configured here\n\tback\n\tbar\n"
         )
 
-    def test_a_backfill_goes_on_from_its_last_date(self):
+    def test_a_backfill_continues_after_its_last_date(self):
         self.configure("nightly.Back|1d")
         self.crontabber()
         path = self.folder / "state" / "back.json"

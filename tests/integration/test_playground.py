@@ -56,7 +56,7 @@ class TestPlayground(unittest.TestCase):
         self.python.write_text(INTERPRETER.format(python=sys.executable))
         self.python.chmod(0o755)
 
-    def test_it_ends_with_what_ran_failed_and_was_held_back_and_goes_on_from_there(self) -> None:
+    def test_it_sums_up_the_jobs_and_continues_the_next_time(self) -> None:
         first, second = self.play(), self.play()
 
         self.assertEqual([said.split("\n\n")[-1] for said in (first, second)], [SUMMARY, SUMMARY])
@@ -66,7 +66,7 @@ class TestPlayground(unittest.TestCase):
         self.assertEqual(self.play("--version"), f"{__version__}\n")
         self.assertEqual(self.run_it("--job=nobody").returncode, 1)
 
-    def test_a_job_that_succeeded_once_and_is_held_back_now_is_said_to_be_held_back(self) -> None:
+    def test_a_held_back_job_is_shown_despite_an_earlier_success(self) -> None:
         jobs = self.checkout / "exampleapp/jobs/plain.py"
         broken = jobs.read_text()
         jobs.write_text(broken.replace('raise RuntimeError("this job fails on purpose")', "pass"))
@@ -78,7 +78,7 @@ class TestPlayground(unittest.TestCase):
         self.assertEqual(self.play().split("\n\n")[-1], SUMMARY)
 
     @AS_ROOT
-    def test_root_in_a_closed_folder_works_in_a_place_of_its_own_and_says_where(self) -> None:
+    def test_root_in_a_closed_folder_uses_another_folder_and_names_it(self) -> None:
         self.folder.chmod(0o700)
 
         said = self.play()
@@ -91,7 +91,7 @@ class TestPlayground(unittest.TestCase):
         self.assertEqual(said.split("\n\n")[-1], SUMMARY)
 
     @AS_ROOT
-    def test_a_place_that_somebody_else_made_first_is_refused(self) -> None:
+    def test_a_folder_that_another_user_created_first_is_refused(self) -> None:
         self.folder.chmod(0o700)
         place = self.make_place()
         os.chown(place, pwd.getpwnam("nobody").pw_uid, -1)

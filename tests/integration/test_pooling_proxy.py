@@ -79,7 +79,7 @@ class TestBehindPgBouncer(FaultTestCase):
             )
             self.due(*ALL_NAPS)
 
-    def test_the_age_alone_tells_that_an_owner_has_died(self):
+    def test_only_the_age_shows_that_an_owner_died(self):
         self.configure_behind_it("Patient|1h", "Other|1h")
         owner = self.start()
         self.wait_for("running")

@@ -41,7 +41,7 @@ class TestProgress(DatabaseTestCase):
         self.sql("UPDATE crontabber SET last_success = now() - interval '40 hours 1 minute' WHERE app_name = 'slow'")
 
     @unittest.skipUnless(find_spec("tqdm"), "tqdm, which draws the bar, is not installed")
-    def test_on_a_terminal_a_bar_tells_date_number_rate_and_time_left(self):
+    def test_on_a_terminal_a_bar_shows_date_number_rate_and_time_left(self):
         exit_code, seen = on_terminal(self.command(), self.environment(TERM="xterm", COLUMNS="100"), self.folder)
 
         self.assertEqual(exit_code, 0, seen)

@@ -75,7 +75,7 @@ class TestWhatIsRaised(RecordingTestCase):
 
 
 class TestWhatIsDoneToTheProcess(RecordingTestCase):
-    def test_each_is_a_success_after_which_the_next_job_and_the_state_are_unharmed(self):
+    def test_each_succeeds_and_harms_neither_the_next_job_nor_the_state(self):
         for name in HARMLESS:
             with self.subTest(name):
                 self.empty_the_database()
@@ -101,7 +101,7 @@ class TestWhatIsDoneToTheProcess(RecordingTestCase):
 
 
 class TestOtherEncodings(OwnServerTestCase):
-    def test_what_the_encoding_of_the_database_lacks_is_escaped(self):
+    def test_characters_outside_the_database_encoding_are_escaped(self):
         for encoding, value in (("LATIN1", "\\u20ac é"), ("SQL_ASCII", "\\u20ac \\xe9"), ("UTF8", "€ é")):
             with self.subTest(encoding):
                 self.sql(f"CREATE DATABASE {encoding} ENCODING {encoding} LOCALE 'C' TEMPLATE template0")

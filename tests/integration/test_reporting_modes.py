@@ -8,7 +8,7 @@ LINE = "=== JOB " + "=" * 72 + "\n"
 
 
 class TestNagios(ModeTestCase):
-    def test_all_is_well_before_the_first_run_and_after_a_good_one(self):
+    def test_it_is_ok_before_the_first_run_and_after_a_success(self):
         self.ini("nightly.Foo|1d\nnightly.Back|1d")
 
         self.assert_said(self.crontabber("--nagios"), 0, "OK - All systems nominal\n")
@@ -16,7 +16,7 @@ class TestNagios(ModeTestCase):
         self.crontabber()
         self.assert_said(self.crontabber("-n"), 0, "OK - All systems nominal\n")
 
-    def test_an_error_is_critical_and_the_first_of_a_backfill_job_a_warning(self):
+    def test_an_error_is_critical_but_the_first_of_a_backfill_a_warning(self):
         sad = "sad (Sad) | <class 'ValueError'> | No more tissues"
         back = "sad-back (SadBack) | <class 'ValueError'> | No more tissues"
 
@@ -31,7 +31,7 @@ class TestNagios(ModeTestCase):
         self.crontabber()
         self.assert_said(self.crontabber("--nagios"), 2, f"CRITICAL - {back}\n")
 
-    def test_it_is_one_line_whatever_the_error_text_holds(self):
+    def test_it_is_one_line_for_any_error_text(self):
         loud = "loud (Loud) | <class 'RuntimeError'> | "
         self.ini("nightly.Rude|1d\nnightly.Loud|1d")
         self.crontabber()
@@ -61,7 +61,7 @@ class TestNagios(ModeTestCase):
 
         self.assert_said(told, 2, "CRITICAL - sad (Sad) | <class 'ValueError'> | No more tissues\n")
 
-    def test_a_server_that_was_made_read_only_can_be_asked(self):
+    def test_a_read_only_server_answers_reports(self):
         self.ini("nightly.Sad|1d")
         self.crontabber()
 
@@ -190,7 +190,7 @@ class TestListJobs(ModeTestCase):
                 self.assert_said(self.crontabber(argument), 0, text)
         self.assertEqual(self.sql("SELECT to_regclass('crontabber')"), [(None,)])
 
-    def test_a_job_without_a_time_of_a_single_day_is_listed_as_daily(self):
+    def test_a_job_with_only_a_time_is_listed_as_daily(self):
         self.ini("nightly.Foo|03:00")
 
         listed = self.crontabber("--list")
@@ -219,7 +219,7 @@ class TestListJobs(ModeTestCase):
 
 
 class TestAuditGhosts(ModeTestCase):
-    def test_it_names_what_is_in_the_state_and_not_configured(self):
+    def test_it_names_jobs_that_only_the_state_has(self):
         self.ini("nightly.Foo|1d\nnightly.Bar|1d\nnightly.Sad|1d")
 
         self.assert_said(self.crontabber("--audit-ghosts"), 0, "")

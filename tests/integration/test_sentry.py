@@ -83,7 +83,7 @@ class TestSentry(unittest.TestCase):
 
     # What arrives
 
-    def test_it_sends_type_value_stack_app_name_and_release_and_logs_the_reference(self) -> None:
+    def test_it_sends_the_error_with_its_context_and_logs_the_reference(self) -> None:
         receiver = self.receiver()
 
         self.sentry(receiver.dsn()).report(raised(ValueError("no luck")), "foo-app")
@@ -102,7 +102,7 @@ class TestSentry(unittest.TestCase):
         reference = f"INFO Error captured in Sentry. Reference: {received.event['event_id']}"
         self.assertEqual(self.log.lines("INFO", "WARNING", "ERROR"), [reference])
 
-    def test_it_sends_what_led_to_the_error_too(self) -> None:
+    def test_it_sends_the_causes_too(self) -> None:
         receiver = self.receiver()
         try:
             try:
@@ -136,7 +136,7 @@ class TestSentry(unittest.TestCase):
 
         self.assertEqual(self.log.text(), "")
 
-    def test_it_asks_of_raven_only_what_the_fakes_of_test_suites_have(self) -> None:
+    def test_it_uses_only_the_methods_of_raven_that_fakes_have(self) -> None:
         class Client:
             def __init__(self, dsn: str, **options: Any) -> None:
                 self.dsn = dsn
@@ -209,7 +209,7 @@ class TestSentry(unittest.TestCase):
         self.assertNotIn("gAmMa", self.log.text())
         self.assertIn("host=db password=**** dbname=x", sent)
 
-    def test_the_key_is_not_taken_to_where_the_server_redirects(self) -> None:
+    def test_the_key_does_not_follow_a_redirect(self) -> None:
         for status in (301, 302, 303, 307, 308):
             with self.subTest(status=status):
                 elsewhere = self.receiver()
@@ -223,7 +223,7 @@ class TestSentry(unittest.TestCase):
 
     # A Sentry that is no help
 
-    def test_a_server_that_takes_no_report_costs_a_moment_and_a_line_at_debug(self) -> None:
+    def test_a_server_that_refuses_reports_costs_one_debug_line(self) -> None:
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
             nobody = unused.getsockname()[1]
@@ -249,7 +249,7 @@ class TestSentry(unittest.TestCase):
                 self.assertNotIn(KEY, log.text())
                 self.assertNotIn(SECRET, log.text())
 
-    def test_a_slow_server_holds_the_jobs_back_no_longer_than_our_patience_in_all(self) -> None:
+    def test_a_slow_server_delays_the_jobs_no_longer_than_our_patience(self) -> None:
         receivers = {"does not answer": self.receiver(None), "drips": self.receiver("drip")}
         for which, receiver in receivers.items():
             with self.subTest(which=which):
@@ -264,7 +264,7 @@ class TestSentry(unittest.TestCase):
                 self.assertEqual(log.lines("DEBUG Failed", "WARNING"), [GIVEN_UP, NOT_SENT])
                 self.assertEqual(len(receiver.received), 1)
 
-    def test_many_failing_jobs_are_no_reason_to_give_up_a_server_that_answers(self) -> None:
+    def test_it_keeps_reporting_many_failures_to_a_server_that_answers(self) -> None:
         receiver = self.receiver(delay=0.02)
         sentry = self.sentry(receiver.dsn(), patience=0.3)
 
@@ -273,7 +273,7 @@ class TestSentry(unittest.TestCase):
 
         self.assertEqual((len(receiver.received), self.log.lines("WARNING")), (30, []))
 
-    def test_a_malformed_dsn_is_said_once_and_never_quoted(self) -> None:
+    def test_a_malformed_dsn_is_reported_once_and_never_quoted(self) -> None:
         cases = [
             "no dsn", KEY, f"https//{KEY}:{SECRET}@h/1", f"https://{KEY}:{SECRET}@/1", f"https://{KEY}:{SECRET}@h",
             f"https://{KEY}:{SECRET}@h/", f"https://h/{KEY}", f"gopher://{KEY}@127.0.0.1/1", f"file://{KEY}@h/etc/1",
@@ -320,7 +320,7 @@ class TestSentry(unittest.TestCase):
         self.assertEqual(receiver.received, [])
         self.assertEqual(self.log.lines("DEBUG Failed", "INFO", "WARNING"), [NOT_SENT])
 
-    def test_what_raven_logs_about_itself_becomes_a_line_at_debug(self) -> None:
+    def test_ravens_own_log_lines_appear_at_debug(self) -> None:
         def load() -> ModuleType:
             logging.getLogger("sentry.errors.uncaught").error("cannot send with %s", KEY)
             return load_raven()
@@ -335,7 +335,7 @@ class TestSentry(unittest.TestCase):
 
     # Errors that bite
 
-    def test_it_reports_an_error_whatever_that_does(self) -> None:
+    def test_it_reports_errors_that_misbehave(self) -> None:
         class Silent(Exception):
             def __str__(self) -> str:
                 raise RuntimeError("ask someone else")
@@ -397,7 +397,7 @@ class TestSentry(unittest.TestCase):
         self.assertLess(sum("pre_context" in frame for frame in frames), 50)
         self.assertLess(len(receiver.received[0].text), 500_000)
 
-    def test_it_follows_a_circle_of_causes_once_and_a_long_chain_for_ten_errors(self) -> None:
+    def test_it_follows_a_circle_of_causes_once_and_a_chain_ten_times(self) -> None:
         for length, sent in [(1, 1), (3, 3), (1000, 10)]:
             with self.subTest(length=length):
                 errors = [ValueError(str(number)) for number in range(length)]
@@ -410,7 +410,7 @@ class TestSentry(unittest.TestCase):
                 values = receiver.events()[0]["exception"]["values"]
                 self.assertEqual([each["value"] for each in values], [str(number) for number in reversed(range(sent))])
 
-    def test_an_error_that_takes_for_ever_to_describe_itself_holds_nothing_back(self) -> None:
+    def test_an_error_with_an_endless_str_delays_nothing(self) -> None:
         class Slow(Exception):
             def __str__(self) -> str:
                 time.sleep(60)
@@ -434,7 +434,7 @@ class TestSentry(unittest.TestCase):
         self.assertEqual(event["message"], "SentryTest: crontabber was asked to test its connection to Sentry")
         self.assertEqual(self.log.lines("INFO"), [f"INFO Sentry successful identifier: {identifier}"])
 
-    def test_a_test_without_a_usable_sentry_says_what_is_wrong(self) -> None:
+    def test_a_test_without_a_usable_sentry_reports_the_reason(self) -> None:
         receiver = self.receiver(401, {"X-Sentry-Error": "\x1b[2Jthat key\tis unknown"})
         cases = [
             (None, SentryConfigurationError, "cannot test Sentry: sentry.dsn is not set"),
@@ -454,7 +454,7 @@ class TestSentry(unittest.TestCase):
     # TLS
 
     @unittest.skipUnless(shutil.which("openssl"), "openssl is not installed: no certificate to test with")
-    def test_it_speaks_tls_with_a_server_whose_certificate_is_trusted_and_no_other(self) -> None:
+    def test_it_accepts_only_tls_servers_with_a_trusted_certificate(self) -> None:
         certificate = self._certificate()
         receiver = self.enterContextManager(SentryReceiver().with_certificate(certificate))
         cases = [
@@ -507,7 +507,7 @@ class TestSentryInAProcess(unittest.TestCase):
             env={**os.environ, "PYTHONPATH": str(ROOT)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
-    def test_what_was_reported_has_left_the_process_when_it_ends(self) -> None:
+    def test_reports_are_sent_before_the_process_ends(self) -> None:
         lines = 'sentry.report(ValueError("x"), "foo-app"); os.kill(os.getpid(), signal.SIGKILL)'
         with SentryReceiver() as receiver:
             process = self.run_python(lines, receiver.dsn())

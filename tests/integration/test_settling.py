@@ -35,7 +35,7 @@ class TestSettling(FaultTestCase):
             cursor.execute(sql.settle(), settle_parameters(CLAIM, STATE, timedelta(seconds=1), NOW, None))
         return owner
 
-    def test_somebody_who_comes_then_waits_for_the_result_and_lets_it_stand(self):
+    def test_a_second_process_waits_for_the_result_and_accepts_it(self):
         owner, process = self.somebody_comes()
 
         owner.commit()
@@ -45,7 +45,7 @@ class TestSettling(FaultTestCase):
         self.assertEqual(self.row("other", "next_run", "owner", "error_count"), (STATE.next_run, None, 0))
         self.assert_at_rest()
 
-    def test_a_result_that_is_not_stored_after_all_leaves_the_run_to_somebody_else(self):
+    def test_a_run_whose_result_is_not_stored_is_left_to_another_process(self):
         owner, process = self.somebody_comes()
 
         owner.close()

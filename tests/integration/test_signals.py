@@ -53,7 +53,7 @@ class TestWhileAJobRuns(SignalTestCase):
 
         self.assertEqual(self.ran(), ["other"])
 
-    def test_the_second_time_it_ends_at_once_and_the_next_tick_finds_it_dead(self):
+    def test_a_second_signal_ends_it_and_the_next_tick_finds_it_dead(self):
         self.configure("Stubborn|1h")
         process = self.start()
         self.wait_for("running")
@@ -69,7 +69,7 @@ class TestWhileAJobRuns(SignalTestCase):
         self.assertEqual(tick.returncode, 0)
         self.assertIn(f"process {process.pid} on", tick.stderr)
 
-    def test_a_result_whose_storing_waits_for_a_lock_is_given_up_and_told(self):
+    def test_a_result_that_waits_too_long_for_a_lock_is_logged(self):
         self.configure("Patient|1h")
         process = self.start()
         self.wait_for("running")
@@ -100,7 +100,7 @@ class TestBetweenJobs(SignalTestCase):
         self.assertEqual((self.row("other", "next_run > now()"), self.row("zealous", "next_run > now()")), (True, False))
         self.assert_at_rest()
 
-    def test_what_a_job_ignored_ends_the_tick_after_it(self):
+    def test_a_signal_that_the_job_ignored_ends_the_tick(self):
         self.configure("Deaf|1h", "Other|1h")
         process = self.start()
         self.wait_for("running")

@@ -49,12 +49,12 @@ class TestMapping(DatabaseTestCase):
         self.addCleanup(database.close)
         return database
 
-    def test_building_one_makes_the_tables_and_has_no_data(self):
+    def test_building_one_creates_empty_tables(self):
         self.assertEqual(self.sql("SELECT count(*) FROM crontabber UNION ALL SELECT count(*) FROM crontabber_log"), [(0,), (0,)])
         self.assertFalse(self.database.has_data())
         self.assertEqual((list(self.database), len(self.database), self.database.copy()), ([], 0, {}))
 
-    def test_what_is_set_is_what_one_gets(self):
+    def test_the_stored_state_is_the_one_read(self):
         self.database["foo"] = FOO
         self.database["bar"] = BAR
 
@@ -76,7 +76,7 @@ class TestMapping(DatabaseTestCase):
         self.assertEqual(dict(items), {"foo": without_ongoing(FOO), "bar": without_ongoing(BAR)})
         self.assertEqual(sorted(values, key=lambda info: info["error_count"]), [without_ongoing(BAR), without_ongoing(FOO)])
 
-    def test_what_is_not_there(self):
+    def test_missing_columns(self):
         self.assertIsNone(self.database.get("foo"))
         self.assertEqual((self.database.get("foo", 17), self.database.pop("foo", 18)), (17, 18))
         for act in (lambda: self.database["foo"], lambda: self.database.pop("foo"), lambda: self.database.__delitem__("foo")):
@@ -111,7 +111,7 @@ class TestMapping(DatabaseTestCase):
 
         self.assertEqual(self.database["foo"], FOO | {"last_success": None, "ongoing": None})
 
-    def test_what_one_gets_can_be_set_again(self):
+    def test_a_state_that_was_read_can_be_stored(self):
         self.database["foo"] = FOO
 
         self.database["copy"] = self.database["foo"]
@@ -138,7 +138,7 @@ class TestMapping(DatabaseTestCase):
                 self.database["foo"] = BAR | {"depends_on": given}
                 self.assertEqual(self.database["foo"]["depends_on"], kept)
 
-    def test_a_last_error_that_is_none_of_ours_is_shown_as_the_text_of_one(self):
+    def test_a_foreign_last_error_is_shown_as_text(self):
         for number, (stored, shown) in enumerate((('"boom"', "boom"), ("[1]", [1]), ("3", 3))):
             self.sql("INSERT INTO crontabber (app_name, last_error) VALUES (%s, %s)", (f"foo-{number}", stored))
             self.assertEqual(self.database[f"foo-{number}"]["last_error"], {"value": shown})
@@ -147,7 +147,7 @@ class TestMapping(DatabaseTestCase):
 
         self.assertEqual(self.database.pop("foo")["last_error"], {"value": "{broken"})
 
-    def test_it_sees_what_others_write_and_others_see_what_it_writes(self):
+    def test_it_shares_the_table_with_other_processes(self):
         other = self.state_database()
 
         self.database["foo"] = FOO

@@ -47,14 +47,14 @@ class TestRun(ProcessTestCase):
             with self.subTest(reason):
                 self.assertEqual(subprocesses.run(command, given), outcome)
 
-    def test_the_command_does_not_read_from_where_we_read_and_has_no_terminal(self):
+    def test_the_command_has_neither_our_stdin_nor_a_terminal(self):
         code = "from crontabber.process import subprocesses as c; print(c.run('cat; ps -o pid=,sid=,tty= -p $$'))"
 
         told = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, input="mine", text=True, timeout=60)
 
         self.assertRegex(told, r"^\(0, '(\d+) +\1 \?', ''\)\n$")
 
-    def test_what_cannot_be_started_is_the_error_of_the_system(self):
+    def test_a_command_that_cannot_start_raises_the_systems_error(self):
         with self.assertRaises(FileNotFoundError):
             subprocesses.run(["/no/such/program"])
 
@@ -85,7 +85,7 @@ class TestTimeout(ProcessTestCase):
         self.assertTrue(is_running(daemon))
         os.kill(daemon, signal.SIGKILL)
 
-    def test_a_command_that_is_in_time_is_not_disturbed(self):
+    def test_a_command_within_its_time_limit_is_not_disturbed(self):
         self.assertEqual(subprocesses.run("sleep 0.1; echo done", timeout=60), (0, "done", ""))
 
     def test_a_child_has_a_moment_to_clean_up(self):
@@ -115,7 +115,7 @@ class TestSignals(ProcessTestCase):
     def test_a_command_that_a_signal_interrupts_while_it_starts_is_ended(self):
         self.assert_ended(self.processes_of_interrupted_run(lambda: os.kill(os.getpid(), signal.SIGTERM)))
 
-    def test_threads_that_run_commands_at_once_do_not_put_signals_off_for_ever(self):
+    def test_threads_that_run_commands_do_not_defer_signals_forever(self):
         second_starts, first_is_done = threading.Event(), threading.Event()
         second = threading.Thread(target=subprocesses.run, args=("true",))
 

@@ -81,7 +81,7 @@ class SurroundingsTestCase(DatabaseTestCase):
 
 
 class TestStreams(SurroundingsTestCase):
-    def test_a_tick_does_its_work_whatever_becomes_of_its_streams(self):
+    def test_a_tick_works_with_closed_or_full_streams(self):
         self.ini("nightly.Loud|1d\nnightly.Chatty|1d\nnightly.Sad|1d")
         cases = [
             ("CRONTABBER", 0, "as usual"),
@@ -105,7 +105,7 @@ class TestStreams(SurroundingsTestCase):
                 self.assertEqual(self.row("chatty", "error_count"), 0)
             self.due("loud", "chatty", "sad")
 
-    def test_a_tick_says_that_stdout_is_full(self):
+    def test_a_tick_reports_a_full_stdout(self):
         self.ini("nightly.Loud|1d")
 
         ended = self.sh("CRONTABBER >/dev/full")
@@ -130,7 +130,7 @@ class TestStreams(SurroundingsTestCase):
                     ended = self.sh(line, mode)
                     self.assertEqual((ended.returncode, ended.stdout, ended.stderr), (1 if said else 3, "", ""))
 
-    def test_who_reads_may_stop_reading(self):
+    def test_a_reader_may_stop_reading(self):
         self.ini("nightly.Loud|1d")
         self.sh("CRONTABBER")
         for mode in ("--list-jobs", "--version", "--help", "--admin.print_conf=ini", "--nagios"):
@@ -140,7 +140,7 @@ class TestStreams(SurroundingsTestCase):
                 ended = self.sh("CRONTABBER | head -1", mode)
                 self.assertEqual((ended.stdout.count("\n"), ended.stderr), (1, ""))
 
-    def test_misuse_is_an_exit_code_where_nobody_can_be_told(self):
+    def test_misuse_is_an_exit_code_without_a_stderr(self):
         self.ini("nightly.Loud|1d")
         for line in ("CRONTABBER 2>&-", "CRONTABBER 2>/dev/full", "CRONTABBER >&- 2>&-", "CRONTABBER >/dev/full 2>&1"):
             for argument in ("--frobnicate", "--job=nobody", "--admin.conf=nope.ini", "--crontabber.host=/nonexistent"):
@@ -224,7 +224,7 @@ class TestTerminal(SurroundingsTestCase):
     def on_terminal(self, *arguments, **env):
         return on_terminal(self.command(*arguments), self.environment(TERM="xterm", COLUMNS="80", **env), self.folder)
 
-    def test_an_idle_tick_says_what_is_next_on_a_terminal_alone(self):
+    def test_an_idle_tick_shows_what_is_next_only_on_a_terminal(self):
         self.ini("nightly.Loud|1d")
         self.sh("CRONTABBER")
 
@@ -235,7 +235,7 @@ class TestTerminal(SurroundingsTestCase):
         self.assertRegex(seen, r"\A\S+ \S+ INFO - Nothing is due\. Next: loud at \S+ \d\d:\d\d \(in .*\)\n\Z")
         self.assertEqual((ended.stdout, ended.stderr), ("", ""))
 
-    def test_the_list_of_jobs_is_coloured_on_a_terminal_and_else_as_ever(self):
+    def test_the_list_of_jobs_has_colours_only_on_a_terminal(self):
         self.ini("nightly.Sad|1d")
         self.sh("CRONTABBER")
         self.sql("UPDATE crontabber SET last_error = %s", ('{"type": "T", "value": "a\\u001b[31mb\\u0007c"}',))
@@ -256,7 +256,7 @@ class TestTerminal(SurroundingsTestCase):
 class TestNagios(SurroundingsTestCase):
     TALKING = "import sys, os, warnings\nprint('hello')\nprint('oh', file=sys.stderr)\nwarnings.warn('well')\n"
 
-    def test_it_is_one_line_on_stdout_and_nothing_on_stderr_whatever_modules_say(self):
+    def test_it_is_one_line_on_stdout_even_if_modules_print(self):
         self.write_module("talking", self.TALKING + "from nightly import Loud")
         self.write_module("raising", self.TALKING + "raise RuntimeError('a\\nb')")
         self.ini("talking.Loud|1d")

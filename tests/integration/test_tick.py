@@ -96,7 +96,7 @@ class TestTick(TickTestCase):
         self.assertEqual(self.sql("SELECT app_name, success IS NOT NULL, exc_type FROM crontabber_log ORDER BY id"),
                          [("first", True, None), ("second", True, None), ("third", True, None)])
 
-    def test_each_job_that_ran_has_one_line_with_its_duration_and_next_run(self):
+    def test_each_run_is_one_line_with_its_duration_and_next_run(self):
         self.ini("nightly.First|5m")
         self.crontabber()
         self.due("first")
@@ -105,7 +105,7 @@ class TestTick(TickTestCase):
 
         self.assertRegex(tick.stderr, r"\A[\d-]+ [\d:,]+ INFO - first ran in 0\.\d s; next run at [\d-]+ \d\d:\d\d\n\Z")
 
-    def test_a_failure_is_recorded_told_and_tried_again_and_holds_back_its_child(self):
+    def test_a_failure_is_recorded_logged_and_retried_and_holds_back_its_child(self):
         self.ini("nightly.SadChild|1d\nnightly.Sad|1d\nnightly.First|1d")
         before = datetime.now(timezone.utc)
 
@@ -138,7 +138,7 @@ class TestTick(TickTestCase):
 
         self.assertEqual(self.row("sad", "error_count", "last_error"), (0, {}))
 
-    def test_a_dependency_that_is_not_configured_holds_back_until_someone_has_run_it(self):
+    def test_an_unconfigured_dependency_holds_back_until_it_has_run(self):
         self.ini("nightly.Orphan|1d")
 
         tick = self.crontabber()
@@ -150,7 +150,7 @@ class TestTick(TickTestCase):
         self.crontabber()
         self.assertEqual(self.ran(), ["orphan"])
 
-    def test_no_jobs_is_said_and_is_no_fault(self):
+    def test_no_jobs_is_a_warning_and_not_a_fault(self):
         self.ini("")
         warning = "WARNING - No jobs are configured, so there is nothing to do. (Is it the right --admin.conf?)\n"
         for mode, said in ((), warning), (("--configtest",), warning), (("--list-jobs",), "INFO - No jobs are configured.\n"):
@@ -159,7 +159,7 @@ class TestTick(TickTestCase):
 
                 self.assertEqual((tick.returncode, tick.stdout, tick.stderr[24:]), (0, "", said))
 
-    def test_a_setting_that_the_file_makes_a_list_of_is_the_same_setting(self):
+    def test_a_setting_that_the_file_turns_into_a_list_stays_the_same(self):
         entries = ["nightly.First|1d", "nightly.Second|1d"]
         server = {"postgresql": connection_options()}
         (self.folder / "crontabber.json").write_text(json.dumps({"resource": server, "crontabber": {"jobs": entries}}))
@@ -262,7 +262,7 @@ class TestStatements(TickTestCase):
 
 
 class TestKill(TickTestCase):
-    def test_the_tick_after_a_kill_says_who_died_and_runs_the_job(self):
+    def test_after_a_kill_the_tick_names_the_owner_and_runs_the_job(self):
         self.ini("nightly.Sleepy|1d")
         process = self.start()
         self.wait_for("sleeping")

@@ -14,7 +14,7 @@ DAY = timedelta(days=1)
 class TestJitter(SimulatedCrontab):
     hours = 2
 
-    def test_in_late_ticks_behind_a_slow_job_no_run_is_lost(self):
+    def test_no_run_is_lost_in_late_ticks_behind_a_slow_job(self):
         seed = int(os.environ.get("CRONTABBER_TEST_SEED", random.randrange(2**32)))
         print(f"CRONTABBER_TEST_SEED={seed}")
         chance = random.Random(seed)
@@ -110,7 +110,7 @@ class TestTimesOfDay(SimulatedCrontab):
 
 
 class TestBackfill(SimulatedCrontab):
-    def test_missed_dates_are_filled_in_once_each_and_a_failing_one_is_tried_as_itself(self):
+    def test_missed_dates_run_once_each_and_a_failing_date_is_retried(self):
         self.server_zone("America/Los_Angeles")
         zone = ZoneInfo("America/Los_Angeles")
         self.ini("timed.Dates|1d|03:00")
@@ -131,7 +131,7 @@ class TestBackfill(SimulatedCrontab):
             "13 03:00 -0700", "14 03:00 -0700", "15 03:00 -0700", "16 03:00 -0700",
         ])
 
-    def test_six_years_of_missed_hours_start_at_once_and_go_on_where_they_were_stopped(self):
+    def test_six_years_of_missed_hours_resume_after_a_stop(self):
         self.ini("timed.Dates|1h")
         start = datetime(2024, 1, 1, 0, 0, tzinfo=UTC)
         self.sql("CREATE TABLE crontabber (app_name text NOT NULL, next_run timestamptz, first_run timestamptz,"

@@ -69,13 +69,13 @@ class ExecutorTestCase(DatabaseTestCase):
 
 
 class TestTransactions(ExecutorTestCase):
-    def test_what_the_function_did_is_committed_at_once_and_the_connection_closed(self):
+    def test_a_function_is_committed_at_once_and_its_connection_closed(self):
         count = self.executor()(lambda connection: insert(connection, "a") or single_value_sql(connection, "SELECT 7"))
 
         self.assertEqual((count, self.notes()), (7, ["a"]))
         self.assert_all_closed()
 
-    def test_it_is_undone_and_the_connection_closed_whatever_ends_the_function(self):
+    def test_it_rolls_back_and_closes_the_connection_however_the_function_ends(self):
         handler = signal.signal(signal.SIGINT, signal.default_int_handler)
         self.addCleanup(signal.signal, signal.SIGINT, handler)
         endings = [
@@ -117,7 +117,7 @@ class TestTransactions(ExecutorTestCase):
         finally:
             thread.join()
 
-    def test_an_error_that_the_function_passed_over_undoes_it_and_is_said(self):
+    def test_a_swallowed_error_rolls_back_and_is_reported(self):
         def insert_twice(connection):
             insert(connection, "a")
             with suppress(self.factory.IntegrityError):
@@ -130,7 +130,7 @@ class TestTransactions(ExecutorTestCase):
         message = "an error in this transaction was ignored: all of it is rolled back"
         self.assertEqual([record.getMessage() for record in logs.records], [message])
 
-    def test_a_statement_without_any_value_to_return_is_said_to_have_none(self):
+    def test_a_statement_that_returns_nothing_is_reported(self):
         for statement in ("CREATE TABLE t ()", "SELECT"):
             with self.subTest(statement), self.assertRaises(SQLDidNotReturnSingleValue):
                 self.executor()(single_value_sql, statement)
@@ -173,7 +173,7 @@ class TestBackoff(ExecutorTestCase):
 
         self.assertEqual(self.sleep.mock_calls, [mock.call(1)] * 3)
 
-    def test_a_commit_whose_connection_was_lost_is_not_tried_again(self):
+    def test_a_commit_whose_connection_was_lost_is_not_retried(self):
         def lose(connection):
             insert(connection, "a")
             self.sql("SELECT pg_terminate_backend(%s, 5000)", (connection.info.backend_pid,))
@@ -183,7 +183,7 @@ class TestBackoff(ExecutorTestCase):
 
         self.assertEqual((self.notes(), len(self.factory.given)), ([], 1))
 
-    def test_a_cancelled_statement_is_not_tried_again(self):
+    def test_a_cancelled_statement_is_not_retried(self):
         with self.assertRaises(psycopg2.errors.QueryCanceled):
             self.executor(TransactionExecutorWithInfiniteBackoff)(time_out_in_database)
 

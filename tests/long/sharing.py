@@ -7,7 +7,7 @@ from tests.integration.fault_jobs import ALL_NAPS, NAP_ENTRIES
 class TestSharing(test_claims.TestSharing):
     rounds = 20
 
-    def test_eight_at_once_take_less_than_a_third_of_the_time_of_one(self) -> None:
+    def test_eight_processes_take_less_than_a_third_of_the_time_of_one(self) -> None:
         self.configure(*NAP_ENTRIES)
         _, alone = self.together(1)
         self.assert_each_once(self.ran(), ALL_NAPS)
