@@ -121,7 +121,7 @@ def _why_not_converted(option: Option) -> str | None:
 def _why_not_meant(key: str, option: Option) -> str | None:
     converter, text = option.from_string_converter, option.default
     if isinstance(text, list) and option.name in _TEXTS and converter is str and not _OF_A_JOB.fullmatch(key):
-        return "put a value with a comma between quotes"
+        return "put quotes around a value with a comma"
     if converter is str or not isinstance(text, str):
         return None
     if converter is boolean_converter and str_quote_stripper(text.strip()).lower() not in _BOOLEANS:
