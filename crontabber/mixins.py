@@ -138,6 +138,17 @@ with_postgres_transactions = using_postgres
 with_single_postgres_transaction = as_single_postgres_transaction
 
 
+def resources_of(job_class: type) -> dict[str, Any]:
+    """Return the resources that a job class is decorated with: by name, the class or dotted name that connects."""
+    options: Any = job_class.get_required_config()  # type: ignore[attr-defined]
+    marks = {name: f"{name}_transaction_executor_class" for name in options}
+    return {
+        name: options[name][f"{name}_class"].default
+        for name, mark in marks.items()
+        if isinstance(options[name], Namespace) and mark in options[name]
+    }
+
+
 def _with_attributes(job_class: JobClass, **attributes: Any) -> JobClass:
     """Set attributes as if they were in the body of the class. Return the class."""
     for name, value in attributes.items():

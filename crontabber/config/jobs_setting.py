@@ -80,14 +80,15 @@ def classes_in_namespaces_converter_with_compression(
     reference_namespace: Any = None,
     template_for_namespace: str = "class-%(name)s",
     list_splitter_fn: Callable[[str], Sequence[str]] = line_splitter,
-    class_extractor: Callable[[str], str] = pipe_splitter,
+    class_extractor: Callable[[str], str | type] = pipe_splitter,
     extra_extractor: Callable[[str], Namespace] = get_extra_as_options,
 ) -> Callable[[str], type]:
     """Return a configman converter that turns the text of the setting into a class.
 
     The class's required_config has a namespace with the options of each job; its `class_list` is [(NAME, class), ...]
     in the order of the setting. The converter raises JobNotFoundError or JobDescriptionError with every fault of the
-    setting. `reference_namespace` is accepted for compatibility: configman itself resolves shared options.
+    setting. `class_extractor` may return a class in place of its path. `reference_namespace` is accepted for
+    compatibility: configman itself resolves shared options.
     """
 
     def convert(text: str) -> type:
@@ -128,7 +129,7 @@ class _Entries:
 
 
 def _job_list(
-    entries: Sequence[str], template: str, class_extractor: Callable[[str], str],
+    entries: Sequence[str], template: str, class_extractor: Callable[[str], str | type],
     extra_extractor: Callable[[str], Namespace],
 ) -> type:  # fmt: skip
     loaded = _load(entries, class_extractor, extra_extractor)
@@ -166,7 +167,7 @@ def _merged_options(required_config: Namespace, of_its_entry: Namespace) -> Name
 
 
 def _load(
-    entries: Sequence[str], class_extractor: Callable[[str], str], extra_extractor: Callable[[str], Namespace]
+    entries: Sequence[str], class_extractor: Callable[[str], str | type], extra_extractor: Callable[[str], Namespace]
 ) -> _Entries:
     loaded = _Entries()
     known: dict[tuple[Any, ...], Namespace] = {}
@@ -188,8 +189,8 @@ def _load(
     return loaded
 
 
-def _as_job_class(path: str) -> type:
-    job_class = load_class(path)
+def _as_job_class(path: str | type) -> type:
+    job_class = load_class(path) if isinstance(path, str) else path
     if not (isinstance(job_class, type) and issubclass(job_class, BaseCronApp)):
         raise JobDescriptionError(f"jobs: {path} is not a job class: derive it from crontabber.base.BaseCronApp")
     return job_class
