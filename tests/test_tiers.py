@@ -8,6 +8,8 @@ PACKAGE = Path(__file__).resolve().parent.parent / "crontabber"
 
 # From the top. A name stands for a folder with all that is in it, or for a public door beside the folders.
 TIERS = [
+    ["tests"],
+    ["testing"],
     ["app", "__main__"],
     ["generic_app"],
     ["commands"],

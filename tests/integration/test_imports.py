@@ -17,7 +17,7 @@ sys.exit(exit_code)
 # Of crontabber, imported only where it is needed; a folder stands for all that is in it.
 ON_DEMAND = """
     commands engine.sentry engine.sentry_transport output.handlers output.progress
-    process.subprocesses rules.time_zone store.embedded
+    process.subprocesses rules.time_zone store.embedded testing tests
 """
 # Each takes milliseconds to import, and none is used unless something has to be done that most ticks have not to do.
 EXPENSIVE = """

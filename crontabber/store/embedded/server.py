@@ -113,6 +113,11 @@ class EmbeddedServer:
             if not _answer(cursor, HAS_DATABASE, database):
                 cursor.execute(f"CREATE DATABASE {quote_ident(database, cursor)}")
 
+    def drop(self, database: str) -> None:
+        """Drop the database if it exists, whoever is connected to it."""
+        with self._mutex, self._errors_named(), self._administrator() as cursor:
+            cursor.execute(f"DROP DATABASE IF EXISTS {quote_ident(database, cursor)} WITH (FORCE)")
+
     def _start_server(self, gate: int) -> None:
         programs = find_programs(candidate_folders())
         advice = "open that folder (chmod o+x), install crontabber elsewhere, or set run_as to another user"

@@ -1,0 +1,19 @@
+"""The rows of crontabber's tables as a test looks at them, and their removal."""
+
+from typing import Any
+
+SELECT_LOG = """
+SELECT app_name, log_time, duration, success, exc_type, exc_value, exc_traceback FROM crontabber_log ORDER BY id
+"""
+# Not TRUNCATE: that waits for everyone who has read a table, and needs more rights.
+EMPTY = "DELETE FROM crontabber_log; DELETE FROM crontabber"
+
+
+def log_rows(connection: Any) -> list[dict[str, Any]]:
+    """Return each run from the log of a StateConnection, the oldest first."""
+    return connection.fetch_dicts(SELECT_LOG)  # type: ignore[no-any-return]
+
+
+def empty(connection: Any) -> None:
+    """Delete every state and every run."""
+    connection.fetch(EMPTY)
