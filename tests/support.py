@@ -1,6 +1,5 @@
 """What integration tests share: a server, a clean database, an ini file, real crontabber processes."""
 
-import atexit
 import os
 import shutil
 import signal
@@ -18,10 +17,9 @@ from typing import Any
 
 import psycopg2
 from configobj import ConfigObj
-from psycopg2.extensions import parse_dsn
 
-import crontabber  # noqa: F401  (makes configman importable)
 from crontabber.errors import EmbeddedServerError
+from crontabber.testing.settings import embedded_server
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN_SERVER = ROOT / "test-crontabber.ini"
@@ -38,20 +36,14 @@ def connection_options() -> dict[str, str]:
     if OWN_SERVER.exists():
         section = ConfigObj(str(OWN_SERVER))["resource"]["postgresql"]
         return {name: section[name] for name in OPTIONS if section.get(name)}
-    from crontabber.store.embedded.server import EmbeddedServer
-
-    folder = Path(tempfile.mkdtemp(prefix="crontabber-tests-"))
-    folder.chmod(0o755)
-    server = EmbeddedServer(str(folder / "data"))
-    server.start()
+    server = embedded_server()
 
     def clean_up() -> None:
         server.stop(force=True)
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(Path(server.data_dir).parent, ignore_errors=True)
 
-    atexit.register(clean_up)
     _before_sigterm(clean_up)
-    return {name: value for name, value in parse_dsn(server.dsn).items() if name in OPTIONS}
+    return server.connection_options()
 
 
 def connect(**options: str) -> Any:
