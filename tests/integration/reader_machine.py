@@ -34,7 +34,7 @@ RULES = (
     (r"\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d([.,]\d+)?)?)?", "TIME"),
     (r"\b\w+day$|\bweek \d\d", "DAY"),
     (rf"\((in |was )?{AMOUNT}(?:, {AMOUNT})?( ago)?\)", r"(\1DURATION\2)"),
-    (r"\d+(\.\d+)? (milli)?seconds?\b|\d+(\.\d+)? m?s\b", "DURATION"),
+    (r"\d+(\.\d+)? (milli)?seconds?\b|\d+(\.\d+)? m?s\b|\d+\.\d+s\b", "DURATION"),
     (r"  +", "  "),  # columns are padded to what stands in them
     (r"\bline \d+", "line N"),
     (r"Reference: \w+|identifier: \w+", "Reference: ID"),
