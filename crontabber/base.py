@@ -68,6 +68,9 @@ class BaseCronApp(RequiredConfig):
                 raise
             return None
 
+    def _release(self) -> None:
+        """Called when the run has ended. The decorators for resources close the job's connections here."""
+
     def _before_commit(self, connection: Any, *args: Any) -> None:
         """Called inside the transaction of a single-transaction job, after `run` has returned and before the commit."""
 

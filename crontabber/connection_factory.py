@@ -1,13 +1,15 @@
 """Connect to PostgreSQL with psycopg2. Options that are empty are left to libpq."""
 
 import os
+import select
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 
 import psycopg2
 from configman import Namespace, RequiredConfig
-from psycopg2.extensions import QueryCanceledError, make_dsn, parse_dsn
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, QueryCanceledError, make_dsn, parse_dsn
 
 OPTIONS = ("host", "port", "dbname", "user", "password")
 
@@ -97,34 +99,55 @@ class ConnectionFactory(RequiredConfig):
         self.config = config
         self.dsn = _dsn(config if local_config is None else local_config)
         self.pool: dict[str, Any] = {}
+        self._in_blocks: set[str] = set()
 
     @contextmanager
     def __call__(self, name: str | None = None) -> Iterator[Any]:
-        """Open a connection and close it at the end of the block; whatever is not committed is lost."""
+        """Yield a connection for the block. Whatever is not committed at its end is lost.
+
+        The next block gets the same session, with its temporary tables. A block within another one gets another.
+        """
+        name = self._name_outside_blocks(name)
         connection = self.connection(name)
+        self._in_blocks.add(name)
         try:
             yield connection
         finally:
+            self._in_blocks.discard(name)
             self.close_connection(connection)
 
     def connection(self, name: str | None = None) -> Any:
-        """Return a new connection, which the caller closes; with a name, the open one of that name if there is one."""
-        if name is None:
-            return psycopg2.connect(self.dsn)
-        if name not in self.pool or self.pool[name].closed:
-            self.pool[name] = psycopg2.connect(self.dsn)
-        return self.pool[name]
+        """Return the open connection of this name, by default that of the thread, or a new one."""
+        name = name or threading.current_thread().name
+        connection = self.pool.get(name)
+        if connection is not None and _is_lost(connection):
+            self.close_connection(connection, force=True)
+            connection = None
+        if connection is None:
+            connection = self.pool[name] = psycopg2.connect(self.dsn)
+        return connection
 
     def close_connection(self, connection: Any, force: bool = False) -> None:
-        """Close it. A subclass may keep it for the next caller, unless `force` says that it is broken."""
+        """Roll back and keep the connection for the next caller; with `force`, or if it is broken, close it."""
+        with suppress(psycopg2.Error):
+            if not force and not connection.closed and connection in self.pool.values():
+                connection.rollback()
+                connection.autocommit = False
+                return
         for name in [name for name, pooled in self.pool.items() if pooled is connection]:
             del self.pool[name]
         connection.close()
 
     def close(self) -> None:
-        """Close every named connection."""
+        """Close every connection."""
         for connection in list(self.pool.values()):
             self.close_connection(connection, force=True)
+
+    def _name_outside_blocks(self, name: str | None) -> str:
+        name = name or threading.current_thread().name
+        while name in self._in_blocks:
+            name += "+"
+        return name
 
     def force_reconnect(self) -> None:
         """Have the next caller get a new connection."""
@@ -138,7 +161,25 @@ class ConnectionFactory(RequiredConfig):
             return True
         if not isinstance(error, self.conditional_exceptions) or getattr(error, "pgcode", None):
             return False
-        return any(text in str(error) for text in LOST_CONNECTION_TEXTS)
+        said = f"{error} {getattr(error, 'pgerror', None)}"
+        return any(text in said for text in LOST_CONNECTION_TEXTS)
+
+
+def _is_lost(connection: Any) -> bool:
+    """True if the connection is closed, or the server has closed it while it was idle."""
+    if connection.closed:
+        return True
+    socket = select.poll()
+    socket.register(connection, select.POLLIN)
+    if connection.get_transaction_status() != TRANSACTION_STATUS_IDLE or not socket.poll(0):
+        return False
+    # The server has sent something that nobody asked for: its farewell, or a notification.
+    try:
+        connection.cursor().execute("SELECT 1")
+        connection.rollback()
+    except psycopg2.Error:
+        return True
+    return False
 
 
 def _dsn(options: Any) -> Dsn:

@@ -13,10 +13,10 @@ Decorator = Callable[[JobClass], JobClass]
 
 def as_backfill_cron_app(job_class: JobClass) -> JobClass:
     """Call `run(self, date)` once for each date that has not succeeded yet."""
-    inherited: Any = job_class.main  # type: ignore[attr-defined]
 
     def main(self: Any, function: Callable[..., Any] | None = None, once: bool = False) -> Any:
-        return inherited(self, function, once=False)
+        # A `main` of the class itself is replaced, as it always was.
+        return super(job_class, self).main(function, once=False)  # type: ignore[arg-type, misc]
 
     return _with_attributes(job_class, _is_backfill_app=True, main=main)
 
@@ -41,6 +41,16 @@ def with_transactional_resource(
         return options[f"{resource_name}_transaction_executor_class"](options, source)
 
     def decorate(job_class: JobClass) -> JobClass:
+        inherited: Any = job_class._release  # type: ignore[attr-defined]
+
+        def _release(self: Any) -> None:
+            close = getattr(vars(self).get(f"{resource_name}_connection_factory"), "close", None)
+            try:
+                if close is not None:
+                    close()
+            finally:
+                inherited(self)
+
         required_config = _copy_of(vars(job_class).get("required_config"))
         options = _copy_of(job_class.get_required_config().get(resource_name))  # type: ignore[attr-defined]
         _add_resource_options(options, transactional_resource_class, resource_name, reference_value_from)
@@ -49,6 +59,7 @@ def with_transactional_resource(
             "required_config": required_config,
             f"{resource_name}_connection_factory": cached_property(connection_factory),
             f"{resource_name}_transaction_executor": cached_property(transaction_executor),
+            "_release": _release,
         }
         return _with_attributes(job_class, **attributes)
 

@@ -70,7 +70,11 @@ def job_of(job_class, job_information=None, **options):
 
 
 def run(job):
-    return list(job.main())
+    """Run a job as a tick does, which has it close its connections."""
+    try:
+        return list(job.main())
+    finally:
+        job._release()
 
 
 class Keeping(BaseCronApp):

@@ -1,10 +1,11 @@
 import os
+import threading
 import unittest
 from unittest import mock
 
 import psycopg2
 from configman import ConfigurationManager
-from psycopg2.extensions import quote_ident
+from psycopg2.extensions import TRANSACTION_STATUS_IDLE, quote_ident
 
 from crontabber.connection_factory import ConnectionFactory
 from tests.support import DatabaseTestCase, connection_options, wait_until
@@ -137,14 +138,55 @@ class TestConnections(DatabaseTestCase):
         self.addCleanup(self.factory.close)
         self.sql("CREATE TABLE notes (note text)")
 
-    def test_a_connection_is_closed_however_its_block_ends(self):
+    def test_a_transaction_is_rolled_back_however_its_block_ends(self):
         for error in (None, ValueError(), KeyboardInterrupt(), SystemExit(), GeneratorExit()):
             for name in (None, "mine"):
                 with self.subTest(error=error, name=name):
                     opened = self.open_note_and_raise(error, name)
 
+                    self.assertEqual(opened.get_transaction_status(), TRANSACTION_STATUS_IDLE)
+                    self.assertEqual(self.sql("SELECT * FROM notes"), [])
+                    self.factory.close()
                     self.assertTrue(opened.closed)
-                    self.assertEqual((self.sql("SELECT * FROM notes"), self.factory.pool), ([], {}))
+
+    def test_the_blocks_of_a_job_share_a_session(self):
+        with self.factory() as connection:
+            connection.cursor().execute("CREATE TEMPORARY TABLE scratch AS SELECT 7 AS number")
+            connection.commit()
+            connection.autocommit = True
+
+        with self.factory() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT number FROM scratch")
+            self.assertEqual((cursor.fetchall(), connection.autocommit), ([(7,)], False))
+
+    def test_a_block_within_another_has_a_session_of_its_own(self):
+        with self.factory() as outer:
+            with self.factory() as inner:
+                self.assertIsNot(inner, outer)
+            with self.factory("mine") as mine, self.factory("mine") as again:
+                self.assertIsNot(mine, again)
+
+    def test_a_commit_through_a_second_call_reaches_the_work_of_the_first(self):
+        self.factory.connection().cursor().execute("INSERT INTO notes VALUES ('by the first')")
+        self.factory.connection().commit()
+
+        self.assertEqual(self.sql("SELECT * FROM notes"), [("by the first",)])
+
+    def test_each_thread_has_a_connection_of_its_own(self):
+        found = []
+        thread = threading.Thread(target=lambda: found.append(self.factory.connection()))
+        thread.start()
+        thread.join()
+
+        self.assertIsNot(found[0], self.factory.connection())
+
+    def test_a_connection_that_was_lost_is_replaced(self):
+        lost = self.factory.connection()
+        self.sql("SELECT pg_terminate_backend(%s, 5000)", (lost.info.backend_pid,))
+
+        self.assertIsNot(self.factory.connection(), lost)
+        with self.factory() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
 
     def open_note_and_raise(self, error, name):
         opened = None
@@ -157,14 +199,6 @@ class TestConnections(DatabaseTestCase):
         except BaseException as raised:
             self.assertIs(raised, error)
         return opened
-
-    def test_without_a_name_each_connection_is_a_new_one(self):
-        one, other = self.factory.connection(), self.factory.connection()
-        self.addCleanup(one.close)
-        self.addCleanup(other.close)
-
-        self.assertIsNot(one, other)
-        self.assertEqual(self.factory.pool, {})
 
     def test_a_connection_with_a_name_is_found_again_while_it_is_open(self):
         first = self.factory.connection("mine")

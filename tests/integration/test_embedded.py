@@ -148,6 +148,8 @@ class TestKills(EmbeddedTestCase):
     def test_after_kill_9_of_the_postmaster_the_same_process_goes_on(self) -> None:
         with self.staying("again") as (process, pid, _):
             os.kill(pid, signal.SIGKILL)
+            # A connection that is kept is found to be lost once its backend has noticed.
+            wait_until(lambda: not processes_under(self.data_dir, "postgres"), "its backends did not end")
             out, err = process.communicate("\n", timeout=PATIENCE_SECONDS)
 
         self.assertEqual(("", 2), (err, words(out)[1]))
