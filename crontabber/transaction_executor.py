@@ -6,7 +6,7 @@ force)` and `is_operational_exception(error)`, which alone decides whether a new
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import wraps
 from itertools import chain, repeat
 from typing import Any
@@ -55,12 +55,36 @@ class TransactionExecutor(RequiredConfig):
                 except Exception as error:
                     delay = next(delays, None) if self._is_operational(error) else None
                     if delay is None:
+                        self._log_failure(error)
                         raise
                     self.config.logger.warning("%s; retrying in %d s", _in_one_line(error), delay)
                 else:
                     self._commit(connection)
                     return result
-            self._wait(delay)
+            self.responsive_sleep(delay, f"waiting for a new {self.connection_source_type}")
+
+    @property
+    def connection_source_type(self) -> str:
+        """The name of the class that connects."""
+        return type(self.connection_source).__name__
+
+    def responsive_sleep(self, seconds: float, wait_reason: str = "") -> None:
+        """Sleep, but call the quit check each second. Log the reason every `wait_log_interval` seconds."""
+        interval = self.config.wait_log_interval
+        for second in range(int(seconds)):
+            if interval and second and second % interval == 0:
+                self.config.logger.debug("%s: %d of %d s", wait_reason or "waiting", second, seconds)
+            self.quit_check()
+            time.sleep(1)
+
+    def _log_failure(self, error: Exception) -> None:
+        """Log an error that is raised. In a tick, crontabber logs the failure of the job: twice would be too much."""
+        if isinstance(error, DBApiUtilNonFatalBaseException):
+            return
+        with suppress(Exception):  # A job class that is tried out by itself may have no logger.
+            logger = self.config.logger
+            log = logger.debug if getattr(logger, "belongs_to_crontabber", None) is True else logger.error
+            log("the transaction failed and is rolled back", exc_info=True)
 
     def _delays(self) -> Iterable[int]:
         """Return the seconds to wait after each operational error, one number per retry."""
@@ -87,14 +111,6 @@ class TransactionExecutor(RequiredConfig):
             return False
         return bool(self.connection_source.is_operational_exception(error))
 
-    def _wait(self, seconds: int) -> None:
-        interval = self.config.wait_log_interval
-        for second in range(seconds):
-            if interval and second and second % interval == 0:
-                self.config.logger.info("waiting for the database: %d of %d s", second, seconds)
-            self.quit_check()
-            time.sleep(1)
-
 
 class TransactionExecutorWithInfiniteBackoff(TransactionExecutor):
     """Retry until it works, after each of the delays and then again and again after the last."""
@@ -110,16 +126,21 @@ class TransactionExecutorWithInfiniteBackoff(TransactionExecutor):
         "wait_log_interval", default=10, doc="seconds between log lines during a wait; 0: none"
     )
 
-    def _delays(self) -> Iterable[int]:
+    def backoff_generator(self) -> Iterator[int]:
+        """Yield the seconds to wait before each retry."""
         delays = self.config.backoff_delays
         return chain(delays, repeat(delays[-1]))
+
+    def _delays(self) -> Iterable[int]:
+        return self.backoff_generator()
 
 
 class TransactionExecutorWithLimitedBackoff(TransactionExecutorWithInfiniteBackoff):
     """Retry after each of the delays, then raise the error of the database."""
 
-    def _delays(self) -> Iterable[int]:
-        return self.config.backoff_delays  # type: ignore[no-any-return]
+    def backoff_generator(self) -> Iterator[int]:
+        """Yield the seconds to wait before each retry."""
+        return iter(self.config.backoff_delays)
 
 
 def database_transaction(transaction_object_name: str = "transaction_executor") -> Callable[..., Any]:

@@ -253,15 +253,15 @@ class TestBackoff(ExecutorTestCase):
     def test_it_logs_what_it_waits_for(self):
         self.source.refusals = 1
 
-        with self.assertLogs(LOGGER) as logs:
+        with self.assertLogs(LOGGER, "DEBUG") as logs:
             self.executor(TransactionExecutorWithLimitedBackoff, delays=[5], wait_log_interval=2)(add, "apple")
 
         self.assertEqual(
             [record.getMessage() for record in logs.records],
             [
                 "WarehouseClosed: come back later; retrying in 5 s",
-                "waiting for the database: 2 of 5 s",
-                "waiting for the database: 4 of 5 s",
+                "waiting for a new Warehouse: 2 of 5 s",
+                "waiting for a new Warehouse: 4 of 5 s",
             ],
         )
 
