@@ -5,6 +5,7 @@ import signal
 import subprocess
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
+from typing import Any
 
 from crontabber.process.signals import INTERRUPTION, in_main_thread
 
@@ -13,11 +14,12 @@ GRACE_SECONDS = 0.5
 
 
 def run(
-    command: str | Sequence[str], input: str | bytes | None = None, timeout: float | None = None
+    command: str | Sequence[Any], input: str | bytes | None = None, timeout: float | None = None
 ) -> tuple[int, str, str]:
     """Run a command line in the shell, or a program with its arguments. Return (exit code, stdout, stderr).
 
-    Bytes that are not UTF-8 become lone surrogates, which `input` turns back into those bytes. Output is stripped.
+    Arguments that are not text, such as numbers, are passed by their str. Output is stripped. Bytes that are not UTF-8
+    become lone surrogates, which `input` turns back into those bytes.
     subprocess.TimeoutExpired after `timeout` seconds. Whatever is raised, the command does not go on running.
     """
     given = input.encode("utf-8", "surrogateescape") if isinstance(input, str) else input
@@ -25,7 +27,8 @@ def run(
     try:
         with _without_interruption():
             process = _start(command, with_input=given is not None)
-        stdout, stderr = process.communicate(given, timeout)
+        # Stand-ins for Popen in test suites take no timeout.
+        stdout, stderr = process.communicate(given) if timeout is None else process.communicate(given, timeout)
     except BaseException:
         if process is not None:
             _kill(process)
@@ -33,9 +36,9 @@ def run(
     return process.returncode, _decoded(stdout), _decoded(stderr)
 
 
-def _start(command: str | Sequence[str], with_input: bool) -> "subprocess.Popen[bytes]":
+def _start(command: str | Sequence[Any], with_input: bool) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        command,
+        command if isinstance(command, str) else [_argument(part) for part in command],
         shell=isinstance(command, str),
         stdin=subprocess.PIPE if with_input else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -69,5 +72,10 @@ def _signal(process: "subprocess.Popen[bytes]", signum: int) -> None:
         os.killpg(process.pid, signum)
 
 
-def _decoded(output: bytes) -> str:
-    return output.decode("utf-8", "surrogateescape").strip()
+def _argument(part: Any) -> Any:
+    return part if isinstance(part, (str, bytes, os.PathLike)) else str(part)
+
+
+def _decoded(output: bytes | str) -> str:
+    text = output if isinstance(output, str) else output.decode("utf-8", "surrogateescape")
+    return text.strip()
