@@ -10,10 +10,9 @@ from datetime import date, datetime, time, timedelta, tzinfo
 from functools import cache
 from typing import NamedTuple
 
-from crontabber.datetimeutil import UTC
 from crontabber.errors import FrequencyDefinitionError, TimeDefinitionError
 from crontabber.rules.job_state import JobState
-from crontabber.rules.local_time import DAY, exists, last_day, local_date, moment_on
+from crontabber.rules.local_time import DAY, UTC, exists, last_day, local_date, moment_on
 
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": DAY}
 
