@@ -12,7 +12,7 @@ from crontabber.rules.schedule import (
 )
 
 RETRY_AFTER = timedelta(minutes=5)
-FAILURE = Failure("<class 'OSError'>", "no such luck", "")
+FAILURE = Failure("<class 'OSError'>", "no such luck", "", "OSError('no such luck')")
 
 
 class SimulatedJob:

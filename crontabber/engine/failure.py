@@ -19,11 +19,18 @@ NAMELESS = "<an exception class whose name raises>"
 
 def failure_of(error: BaseException, mask: Callable[[str], str] = str) -> Failure:
     """Return `error` as text; `mask` removes secrets. Never raises."""
-    error_type = type(error)
+    error_type, value = type(error), _attempt(lambda: str(error), UNSPEAKABLE)
+    # A repr quotes what may be quoted already, and no mask knows every way to quote. So if the text has a secret, the
+    # repr is that of the masked text.
+    masked = mask(value)
+    shown = _attempt(lambda: repr(error), "<an exception whose repr() raises>")
+    if masked != value:
+        shown = f"{_attempt(lambda: error_type.__name__, NAMELESS)}({masked!r})"
     return Failure(
         type=_storable(_attempt(lambda: repr(error_type), "<an exception class whose repr() raises>"), mask),
-        value=_storable(_attempt(lambda: str(error), UNSPEAKABLE), mask),
+        value=_storable(value, mask),
         traceback=_storable(_attempt(lambda: _formatted(error), "<a traceback that cannot be formatted>"), mask),
+        representation=_storable(shown, mask),
     )
 
 

@@ -95,7 +95,8 @@ def _spellings(secret: str) -> set[str]:
 
     # The environment may hold bytes that are not text: "replace".
     quoted = {each(secret, safe="", errors="replace") for each in (quote, quote_plus)}
-    return {secret, *quoted, repr(secret)[1:-1]}
+    in_repr = repr(secret)[1:-1]
+    return {secret, *quoted, in_repr, repr(in_repr)[1:-1]}
 
 
 def _pattern(secret: str) -> str:

@@ -1,15 +1,14 @@
 """What we know about a job between two ticks, and how a run changes it. Pure."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 
 class JobState(NamedTuple):
     """A row of the state table. Every time is aware; None means that it has not happened, or is not planned.
 
-    `owner` is "host:pid" of the process that is running the job. If `ongoing` is set without an owner, the original
-    crontabber wrote the row.
+    `owner` names the process that is running the job and its claim, as "host:pid@TIME" with the time of `ongoing`.
     """
 
     app_name: str
@@ -23,13 +22,29 @@ class JobState(NamedTuple):
     ongoing: datetime | None = None
     owner: str | None = None
 
+    @property
+    def process(self) -> str | None:
+        """The "host:pid" that wrote `ongoing`. None if the original crontabber or a person did, who leave `owner` as it
+        is: then it names another claim, or nothing at all."""
+        process, at, moment = (self.owner or "").partition("@")
+        if self.ongoing is None or (at and moment != claim_time(self.ongoing)):
+            return None
+        return process or None
+
+
+def claim_time(ongoing: datetime) -> str:
+    """Return the time of a claim as `owner` has it."""
+    return ongoing.astimezone(timezone.utc).isoformat()
+
 
 class Failure(NamedTuple):
-    """What a job raised, as text that PostgreSQL accepts: the repr of the type, the str, the formatted traceback."""
+    """What a job raised, as text that PostgreSQL accepts: the repr of the type, the str, the formatted traceback, and
+    the repr of the exception, which crontabber_log has where last_error has the str."""
 
     type: str
     value: str
     traceback: str
+    representation: str
 
     def as_last_error(self) -> dict[str, str]:
         return {"type": self.type, "value": self.value, "traceback": self.traceback}

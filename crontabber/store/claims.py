@@ -16,7 +16,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_INTRANS
 
 from crontabber.errors import LostClaimError, OngoingJobError, OwnerDiedError, StateDatabaseError
 from crontabber.process.signals import INTERRUPTION
-from crontabber.rules.job_state import Failure, JobState
+from crontabber.rules.job_state import Failure, JobState, claim_time
 from crontabber.rules.text import one_line
 from crontabber.store import sql
 from crontabber.store.driver_errors import MAY_NOT_WRITE, is_lost_race, is_of_the_connection, may_work_later
@@ -60,7 +60,7 @@ class Claims:
         self._session_locks = session_locks
         self._fetch = connection.fetch_often if session_locks else connection.fetch
         self._max_ongoing_age = max_ongoing_age
-        self._owner = this_process()
+        self._process = this_process()
 
     def take(self, app_name: str, depends_on: Sequence[str], seen: JobState | None, now: datetime) -> Claim:
         """Claim a job whose row was `seen` (None: it had none).
@@ -86,7 +86,7 @@ class Claims:
         state = state_from_row(row[1:])
         if died:
             self._logger.warning("%s: %s. Running it now.", app_name, died)
-        return Claim(app_name, self._owner, now, _as_before(state, seen), died)
+        return Claim(app_name, self._owner_at(now), now, _as_before(state, seen), died)
 
     def settle(self, claim: Claim, state: JobState, duration: timedelta, success: datetime | None,
                failure: Failure | None, logged: bool = False) -> None:
@@ -130,7 +130,7 @@ class Claims:
             if in_transaction:
                 cursor.execute(sql.SAVEPOINT)
             try:
-                cursor.execute(statement, parameters)
+                cursor.execute(self._connection.adapted(statement), parameters)
             except MAY_NOT_WRITE as error:
                 if in_transaction:
                     cursor.execute(sql.BACK_TO_SAVEPOINT)
@@ -159,11 +159,11 @@ class Claims:
     def _claim_parameters(
         self, app_name: str, depends_on: Sequence[str], seen: JobState | None, now: datetime, died: str | None
     ) -> dict[str, Any]:
-        obituary = Failure(repr(OwnerDiedError), died or "", "")
+        obituary = Failure(repr(OwnerDiedError), died or "", "", repr(OwnerDiedError(died)))
         return {
             "app_name": app_name,
             "now": now,
-            "owner": self._owner,
+            "owner": self._owner_at(now),
             "session_locks": self._session_locks,
             "depends_on": list(depends_on),
             "next_run": seen and seen.next_run,
@@ -171,7 +171,7 @@ class Claims:
             "seen_owner": seen and seen.owner,
             "last_error": as_json(obituary.as_last_error()),
             "exc_type": obituary.type,
-            "exc_value": obituary.value,
+            "exc_value": obituary.representation,
         }
 
     def _retry(self, claim: Claim, statement: str, parameters: dict[str, Any]) -> list[Row]:
@@ -195,6 +195,9 @@ class Claims:
             if delay := min(next(delays), left):
                 INTERRUPTION.sleep(delay)
 
+    def _owner_at(self, now: datetime) -> str:
+        return f"{self._process}@{claim_time(now)}"
+
     def _unlock(self, app_name: str) -> None:
         """Release the lock, if need be by dropping the connection."""
         if not self._session_locks:
@@ -212,14 +215,14 @@ def _as_before(state: JobState, seen: JobState | None) -> JobState:
 
 def _obituary(seen: JobState, session_locks: bool) -> str:
     """Say whose unfinished run the row `seen` tells of, or that it is too old."""
-    if not seen.owner or not session_locks:
+    if not seen.process or not session_locks:
         return f"it has been marked as ongoing{_since(seen)}, longer than crontabber.max_ongoing_age_hours allows"
-    host, _, pid = seen.owner.rpartition(":")
+    host, _, pid = seen.process.rpartition(":")
     return f"its owner, process {pid} on {host}, ended without a result; it had been running{_since(seen)}"
 
 
 def _ongoing(app_name: str, seen: JobState | None) -> OngoingJobError:
-    owner = (seen.owner if seen and seen.ongoing else None) or "another process"
+    owner = (seen and seen.process) or "another process"
     return OngoingJobError(f"{app_name!r} is already running ({owner}{_since(seen)})")
 
 

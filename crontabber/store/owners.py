@@ -31,10 +31,10 @@ def judge(
     if now - seen.ongoing >= max_age:
         return Verdict.DEAD
     # The original writes no owner, and without session locks a free lock proves nothing: only the age tells.
-    if not seen.owner or not session_locks:
+    if not seen.process or not session_locks:
         return Verdict.ALIVE
     # An owner that lost its connection, and with it the lock, still runs the job.
-    return Verdict.ALIVE if is_running(seen.owner, seen.ongoing, now) else Verdict.DEAD
+    return Verdict.ALIVE if is_running(seen.process, seen.ongoing, now) else Verdict.DEAD
 
 
 def this_process() -> str:

@@ -75,6 +75,6 @@ def settle_parameters(
         "duration": duration,
         "success": success,
         "exc_type": failure and failure.type,
-        "exc_value": failure and failure.value,
+        "exc_value": failure and failure.representation,
         "exc_traceback": failure and failure.traceback,
     }

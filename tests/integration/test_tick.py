@@ -124,7 +124,7 @@ class TestTick(TickTestCase):
         self.assertIn("\n<class 'ValueError'>: No more tissues\n", tick.stderr)
         self.assertIn("sad-child is held back: its dependency 'sad' errored last time", tick.stderr)
         self.assertEqual(self.sql("SELECT exc_type, exc_value FROM crontabber_log WHERE app_name = 'sad'"),
-                         [("<class 'ValueError'>", "No more tissues")])
+                         [("<class 'ValueError'>", "ValueError('No more tissues')")])
 
     def test_failures_are_counted_until_a_success_clears_them(self):
         self.ini("nightly.Sad|1d")
@@ -275,7 +275,7 @@ class TestKill(TickTestCase):
 
         self.assertEqual(tick.returncode, 0)
         self.assertEqual(self.ran(), ["sleepy", "sleepy"])
-        host, pid = owner.rsplit(":", 1)
+        host, pid = owner.partition("@")[0].rsplit(":", 1)
         self.assertEqual(pid, str(process.pid))
         self.assertIn(f"WARNING - sleepy: its owner, process {pid} on {host}, ended without a result", tick.stderr)
         log = self.sql("SELECT exc_type, exc_value FROM crontabber_log ORDER BY id")
