@@ -11,6 +11,12 @@ from crontabber.store import sql
 from crontabber.store.driver_errors import OLDEST_SERVER, explained, is_missing_relation
 from crontabber.store.state_connection import StateConnection
 
+OWNER_COLUMN = ("crontabber column: owner", sql.ADD_OWNER)
+WITHOUT_OWNER = (
+    "The table crontabber has no column `owner`: the job of a process that died is run again only after"
+    f" max_ongoing_age_hours. The owner of the table can add it: {sql.ADD_OWNER}"
+)
+
 
 class ServerFacts(NamedTuple):
     """What one statement tells about the server; `columns` and `schema` (quoted) are those of the table crontabber."""
@@ -23,13 +29,18 @@ class ServerFacts(NamedTuple):
     read_only: bool
     version: int
     schema: str | None
+    may_alter: bool = True
+
+    @property
+    def has_owner(self) -> bool:
+        return "owner" in self.columns
 
     def missing(self) -> list[tuple[str, str]]:
         """Return what has to be added, in order: its name and the statement."""
         steps = [
             (self.has_table, "crontabber table: crontabber", sql.CREATE_TABLE),
             (not self.has_table or "ongoing" in self.columns, "crontabber column: ongoing", sql.ADD_ONGOING),
-            (not self.has_table or "owner" in self.columns, "crontabber column: owner", sql.ADD_OWNER),
+            (not self.has_table or self.has_owner or not self.may_alter, *OWNER_COLUMN),
             (self.has_index, "crontabber index: crontabber_unique_app_name_idx", sql.CREATE_INDEX),
             (self.has_log, "crontabber table: crontabber_log", sql.CREATE_LOG),
         ]
@@ -52,10 +63,11 @@ def complete(connection: StateConnection, logger: Any) -> ServerFacts:
         raw.autocommit = False
         with raw, raw.cursor() as cursor:
             cursor.execute(sql.LOCK_SCHEMA)
+            cursor.execute(sql.LOCK_TIMEOUT)
             cursor.execute(sql.CHECK_SCHEMA)
             for name, statement in _facts(cursor.fetchone()).missing():
                 logger.info("Creating %s", name)
-                cursor.execute(statement)
+                _add(cursor, statement)
             cursor.execute(sql.CHECK_SCHEMA)
             return _facts(cursor.fetchone())
     except psycopg2.errors.UniqueViolation as error:
@@ -68,6 +80,17 @@ def complete(connection: StateConnection, logger: Any) -> ServerFacts:
     finally:
         if not raw.closed:
             raw.autocommit = True
+
+
+def _add(cursor: Any, statement: str) -> None:
+    """Execute one of the statements. If a lock is in its way, what can wait is left to the next tick."""
+    cursor.execute(sql.SAVEPOINT)
+    try:
+        cursor.execute(statement)
+    except psycopg2.errors.LockNotAvailable:
+        if statement != sql.ADD_OWNER:
+            raise
+        cursor.execute(sql.BACK_TO_SAVEPOINT)
 
 
 def _glance(connection: StateConnection) -> ServerFacts | None:
@@ -84,5 +107,5 @@ def _glance(connection: StateConnection) -> ServerFacts | None:
 
 
 def _facts(row: Any) -> ServerFacts:
-    now, has_table, has_log, columns, has_index, read_only, version, schema = row[:8]
-    return ServerFacts(now, has_table, has_log, frozenset(columns), has_index, read_only, version, schema)
+    now, has_table, has_log, columns, has_index, read_only, version, schema, may_alter = row[:9]
+    return ServerFacts(now, has_table, has_log, frozenset(columns), has_index, read_only, version, schema, may_alter)

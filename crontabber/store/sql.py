@@ -28,6 +28,7 @@ SELECT clock_timestamp() AS now,
        current_setting('server_version_num')::int AS version,
        (SELECT quote_ident(nspname) FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid
         WHERE c.oid = to_regclass('crontabber')) AS schema,
+       COALESCE((SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('crontabber')), true),
        {_SESSION}
 """
 
@@ -49,6 +50,7 @@ FROM pg_identify_object('pg_class'::regclass, to_regclass('crontabber'), 0)
 
 # Held until the transaction ends: of two first starts at once, the second waits and must see what the first created.
 LOCK_SCHEMA = f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({LOCK_CLASS}, 0)"
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"  # A long transaction must not hold up the tick.
 
 CREATE_TABLE = """
 CREATE TABLE crontabber (
@@ -81,8 +83,6 @@ ADD_OWNER = "ALTER TABLE crontabber ADD COLUMN owner text"
 CREATE_INDEX = "CREATE UNIQUE INDEX crontabber_unique_app_name_idx ON crontabber (app_name)"
 
 # ---- states ---------------------------------------------------------------------------------------------------------
-
-
 
 def _within_the_calendar(column: str) -> str:
     """Return `column` limited to Python's years: PostgreSQL has infinity, and years before 1 and after 9999."""

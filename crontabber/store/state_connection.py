@@ -20,6 +20,8 @@ class StateConnection:
 
     def __init__(self, factory: Any) -> None:
         self._factory = factory
+        # False for a table of the original's that our role may not alter.
+        self.has_owner = True
         self._connection: Any = None
         self._prepared = PreparedStatements()
         self._target: tuple[Any, ...] = ()
@@ -61,11 +63,19 @@ class StateConnection:
         names, rows = self._execute(statement, parameters)
         return [dict(zip(names, row, strict=True)) for row in rows]
 
+    def adapted(self, statement: str) -> str:
+        """Return the statement as the table needs it."""
+        if self.has_owner:
+            return statement
+        from crontabber.store.without_owner import without_owner
+
+        return without_owner(statement)
+
     def _execute(self, statement: str, parameters: Parameters) -> tuple[list[str], list[Row]]:
         connection = self.raw
         try:
             with connection.cursor() as cursor:
-                cursor.execute(statement, parameters)
+                cursor.execute(self.adapted(statement), parameters)
                 if cursor.description is None:
                     return [], []
                 return [column.name for column in cursor.description], cursor.fetchall()
