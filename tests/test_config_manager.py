@@ -6,13 +6,14 @@ import sys
 from unittest import mock
 
 from configman import ConfigurationManager, Namespace, RequiredConfig
+from configman.converters import boolean_converter
 from configman.dotdict import DotDict, DotDictWithAcquisition, configman_keys
 
 from crontabber.config.manager import ManagerMixin, configuration
 from crontabber.errors import ConfigurationError
 from crontabber.generic_app import App
 from crontabber.transaction_executor import string_to_list_of_ints
-from tests.config_case import ConfigTestCase, definition, manager, printed
+from tests.config_case import ConfigTestCase, definition, manager, printed, values
 
 
 def options(**defaults) -> Namespace:
@@ -29,7 +30,7 @@ class Files(ConfigTestCase):
         config_manager = manager(sources=[path])
 
         self.assertEqual(config_manager.get_config().text, "mine and %(asctime)s")
-        self.assertEqual(config_manager.unknown_options, (f"{path}: unknown option own, ignored",))
+        self.assertEqual(config_manager.warnings, (f"{path}: unknown option own, ignored",))
 
     def test_an_ini_file_may_include_others_at_any_depth_of_sections(self):
         self.file("more.ini", "text = far\n+include ./deep/section.ini\n")
@@ -103,6 +104,61 @@ class Environment(ConfigTestCase):
                     config_manager = manager(sources=[environment], value_source_object_hook=hook)
 
                     self.assertEqual(config_manager.get_config().text, "from the environment")
+
+
+class EnvironmentAcquisition(ConfigTestCase):
+    """What the environment sets for a namespace reaches the namespaces in it, as it did with the original."""
+
+    JOB = "crontabber.class-Job."
+
+    def found(self, **variables):
+        with mock.patch.dict(os.environ, variables):
+            source = configman_keys(os.environ)
+        source.always_ignore_mismatches = True
+        with mock.patch("crontabber.config.overlay.environment", source):
+            return values(manager(sources=[source]))
+
+    def test_a_value_for_a_namespace_reaches_the_namespaces_in_it(self):
+        found = self.found(**{"crontabber.host": "db", "crontabber__port": "6000"})
+
+        self.assertEqual((found[self.JOB + "host"], found[self.JOB + "port"]), ("db", 6000))
+        self.assertEqual(found["resource.postgresql.host"], "localhost")
+
+    def test_the_nearest_namespace_wins(self):
+        found = self.found(**{"crontabber.host": "far", self.JOB + "host": "near", "host": "bare"})
+
+        self.assertEqual((found[self.JOB + "host"], found["resource.postgresql.host"]), ("near", "bare"))
+
+    def test_only_options_of_the_connection_need_no_namespace(self):
+        found = self.found(host="db", lines="other program", names="other program", token="other program")
+
+        self.assertEqual((found[self.JOB + "host"], found["resource.postgresql.host"]), ("db", "db"))
+        self.assertEqual((found[self.JOB + "lines"], found["secrets.token"]), ("first\nsecond, 100%\n[x]", "t0ken"))
+
+    def test_other_sources_do_not_acquire(self):
+        self.assertEqual(values(manager(sources=[{"crontabber": {"host": "db"}}]))[self.JOB + "host"], "localhost")
+
+
+class Booleans(ConfigTestCase):
+    def test_an_unknown_text_is_false_and_a_doubt(self):
+        for text, value, doubts in (
+            ("True", True, 0), ("t", True, 0), ("YES", True, 0), ("y", True, 0), ("1", True, 0),
+            ("no", False, 0), ("off", False, 0), ("None", False, 0), ("0", False, 0), ("", False, 0),
+            ("on", False, 1), ("2", False, 1), ("maybe", False, 1),
+        ):  # fmt: skip
+            with self.subTest(text):
+                options = Namespace()
+                options.add_option("flag", default=True)
+
+                config_manager = manager(sources=[{"flag": text}], definition=options)
+
+                self.assertEqual((config_manager.get_config().flag, len(config_manager.warnings)), (value, doubts))
+
+    def test_a_default_in_code_is_doubted_too(self):
+        options = Namespace()
+        options.add_option("flag", default="on", from_string_converter=boolean_converter)
+
+        self.assertEqual(manager(definition=options).warnings, ("flag is 'on': taken as False (write True or False)",))
 
 
 class CommandLine(ConfigTestCase):

@@ -37,7 +37,7 @@ class Writing(ConfigTestCase):
         else:
             source = self.file(f"app.{file_type}", output)
         config_manager = manager(sources=[source])
-        return values(config_manager), config_manager.unknown_options
+        return values(config_manager), config_manager.warnings
 
     def test_a_changed_option_is_written_as_changed_even_if_required_twice(self):
         class Inner(RequiredConfig):

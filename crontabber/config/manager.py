@@ -21,6 +21,7 @@ from crontabber.config.config_file import ConfigFile, check_config_file, is_read
 from crontabber.config.definitions import PLAIN_TYPES, named, options_in, text_of
 from crontabber.config.logging_options import logging_required_config
 from crontabber.config.option_faults import (
+    doubtful_booleans,
     fault_of_command_line,
     faults_of_values,
     faults_that_went_unnoticed,
@@ -49,7 +50,7 @@ def configuration(
 ) -> Any:  # fmt: skip
     """Return the manager of an application's configuration. ConfigurationError and JobsSettingError say what is wrong.
 
-    Its `unknown_options` are sentences about options that are set but unknown. SystemExit after --help and the like.
+    Its `warnings` are sentences about what it takes, but may not mean. SystemExit after --help and the like.
     """
     if not (app_class.app_name and isinstance(app_class.app_description, str)):
         raise AppDetailMissingError(f"{app_class.__name__} has no app_name or app_description")
@@ -79,7 +80,8 @@ class ManagerMixin:
     file that it can read; the rest is left to configman.
     """
 
-    unknown_options: tuple[str, ...] = ()
+    # Sentences about the configuration that are worth a warning.
+    warnings: tuple[str, ...] = ()
     _dump_path: str | None = None
 
     def __init__(self, *args: Any, values_source_list: Sequence[Any], config_file: Any = None, **options: Any) -> None:
@@ -112,8 +114,10 @@ class ManagerMixin:
             text = "\n".join(faults)
             # What a converter says of a secret may quote it.
             raise ConfigurationError(text) from (None if MASK in text else error)
-        if faults := faults_that_went_unnoticed(self):
+        options = options_in(self.option_definitions)
+        if faults := faults_that_went_unnoticed(self, options):
             raise ConfigurationError("\n".join(faults))
+        self._doubtful = doubtful_booleans(self, options)
         return known
 
     def _check_for_mismatches(self: Any, known_keys: set[str]) -> None:
@@ -122,9 +126,10 @@ class ManagerMixin:
             unknown = dict(unknown_options(self, known_keys, strict))
         except NotAnOptionError as error:
             raise ConfigurationError(fault_of_command_line(error, known_keys)) from error
-        if unknown and strict:
-            raise ConfigurationError("\n".join(unknown.values()))
-        self.unknown_options = tuple(unknown.values())
+        doubts = [*unknown.values(), *self._doubtful]
+        if doubts and strict:
+            raise ConfigurationError("\n".join(doubts))
+        self.warnings = tuple(doubts)
         wanted = sum(_is_argument(self.option_definitions[key]) for key in known_keys) if self.args else 0
         if len(self.args) > wanted:
             raise ConfigurationError(f"unexpected argument {self.args[wanted]!r}: options begin with -- (see --help)")

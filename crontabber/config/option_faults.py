@@ -2,7 +2,7 @@
 
 import getopt
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from configman.config_exceptions import CannotConvertError
@@ -17,11 +17,11 @@ from crontabber.errors import CrontabberError
 from crontabber.output.secrets import MASK, is_secret
 from crontabber.rules.text import one_line
 
-_BOOLEANS = ("true", "t", "1", "y", "yes", "false", "f", "0", "n", "no", "")
+# configman takes the first five for True, and everything else for False.
+_BOOLEANS = ("true", "t", "1", "y", "yes", "false", "f", "0", "n", "no", "off", "none", "")
 _EXPECTED: dict[Any, str] = {
     int: "expected a whole number",
     float: "expected a number",
-    boolean_converter: "expected True or False",
 }
 # Other programs may share these sections, or somebody may clean up later: what is unknown there is a fault only where
 # it looks like a slip.
@@ -38,11 +38,15 @@ def faults_of_values(manager: Any) -> list[str]:
     return _faults(manager, {key: _why_not_converted(option) for key, option in options.items()})
 
 
-def faults_that_went_unnoticed(manager: Any) -> list[str]:
-    """Return the same for values that configman accepts silently: a text for a boolean, a module for a class, a list
-    for a text."""
-    options = options_in(manager.option_definitions)
+def faults_that_went_unnoticed(manager: Any, options: Mapping[str, Option]) -> list[str]:
+    """Return the same for values that configman accepts silently: a module for a class, a list for a text."""
     return _faults(manager, {key: _why_not_meant(key, option) for key, option in options.items()})
+
+
+def doubtful_booleans(manager: Any, options: Mapping[str, Option]) -> list[str]:
+    """Return a sentence for each boolean whose text is none that we know."""
+    booleans = {key: option for key, option in options.items() if option.from_string_converter is boolean_converter}
+    return _faults(manager, {key: _why_doubtful(option) for key, option in booleans.items()})
 
 
 def unknown_options(manager: Any, known: set[str], strict: bool) -> Iterator[tuple[str, str]]:
@@ -121,14 +125,19 @@ def _why_not_converted(option: Option) -> str | None:
 def _why_not_meant(key: str, option: Option) -> str | None:
     converter, text = option.from_string_converter, option.default
     if isinstance(text, list) and option.name in _TEXTS and converter is str and not _OF_A_JOB.fullmatch(key):
-        return "put quotes around a value with a comma"
+        return "put a value with a comma between quotes"
     if converter is str or not isinstance(text, str):
         return None
-    if converter is boolean_converter and str_quote_stripper(text.strip()).lower() not in _BOOLEANS:
-        return _EXPECTED[converter]
     if converter is class_converter and not callable(option.value) and (text or option.name.endswith("_class")):
         return "expected a class, as module.Class"
     return None
+
+
+def _why_doubtful(option: Option) -> str | None:
+    text = option.default
+    if not isinstance(text, str) or str_quote_stripper(text.strip()).lower() in _BOOLEANS:
+        return None
+    return "taken as False (write True or False)"
 
 
 def _source_of(manager: Any, key: str) -> Any:

@@ -70,6 +70,9 @@ def _add_crontabber(namespace: Namespace) -> None:
         doc="the jobs: module.Class|FREQUENCY or module.Class|FREQUENCY|HH:MM, one per line or separated by commas;"
         " FREQUENCY is Nm, Nh or Nd",
     )  # fmt: skip
+    # Declared here as well, so that applications can change their defaults: these win for the state and for the jobs.
+    for name in ("database_class", "transaction_executor_class"):
+        namespace[name] = JobStateDatabase.required_config[name].copy()
     namespace.add_option(
         "error_retry_time", default=300, from_string_converter=_seconds,
         doc="seconds until a failed job is retried",

@@ -4,17 +4,20 @@ configman's own is quadratic in the number of options in two places, looks up ea
 steps, and asks every source for every option by its dotted name.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from configman.config_exceptions import CannotConvertError
 from configman.converters import class_converter, to_str
 from configman.dotdict import DotDict
+from configman.environment import environment
 from configman.namespace import Namespace
 from configman.option import Aggregation, Option
 from configman.required_config import RequiredConfig
 
 from crontabber.config.definitions import PLAIN_TYPES, copied, flattened, members, options_in
+from crontabber.connection_factory import OPTIONS
 
 Find = Callable[[str, Any], Any]
 
@@ -40,12 +43,13 @@ def overlay(manager: Any) -> set[str]:
         new = {key: option for key, option in existing.items() if key not in finished}
         new = _make_shared_options(new, existing, definitions) | new
         sources = [
-            source.get_values(manager, True, manager.value_source_object_hook) for source in manager.values_source_list
+            (source.get_values(manager, True, manager.value_source_object_hook), _is_environment(source))
+            for source in manager.values_source_list
         ]
         if not new:
             return finished
         finished.update(new)
-        _overlay(new, [_find(values, finds) for values in sources], definitions)
+        _overlay(new, [_find(*source, finds) for source in sources], definitions)
         for key, option in new.items():
             _convert(option, classes)
             if type(option.value) not in PLAIN_TYPES:
@@ -72,20 +76,42 @@ def _make_shared_options(new: dict[str, Option], existing: dict[str, Option], de
     return {name: definitions[name] for name in missing}
 
 
-def _find(values: Any, known: dict[int, tuple[Any, Find]]) -> Find:
+def _is_environment(source: Any) -> bool:
+    return any(getattr(source, "source", None) is each for each in (os.environ, environment))
+
+
+def _find(values: Any, acquires: bool, known: dict[int, tuple[Any, Find]]) -> Find:
     """Return a function that finds the value for a dotted name in a source, or returns its second argument."""
     if id(values) in known:
         return known[id(values)][1]
     flat = flattened(values)
-
     def look_up(key: str, missing: Any) -> Any:
         try:
             return values[key]
         except (KeyError, AttributeError):  # the latter where the key leads through a value that is no mapping
             return missing
 
-    find: Find = look_up if flat is None else flat.get
+    find: Find = look_up if flat is None else _acquiring(flat) if acquires else flat.get
     known[id(values)] = values, find
+    return find
+
+
+def _acquiring(flat: dict[str, Any]) -> Find:
+    """Return a function that also finds what is set for a namespace further out: `crontabber.host`, or `host` alone,
+    is the host of every job's database. Only options of the connection are found without any namespace: names such as
+    `jobs` belong to other programs.
+    """
+    names = {key.rpartition(".")[2] for key in flat if "." in key} | (flat.keys() & OPTIONS)
+
+    def find(key: str, missing: Any) -> Any:
+        value = flat.get(key, missing)
+        *namespaces, name = key.split(".")
+        while value is missing and namespaces and name in names:
+            namespaces.pop()
+            if namespaces or name in OPTIONS:
+                value = flat.get(".".join([*namespaces, name]), missing)
+        return value
+
     return find
 
 

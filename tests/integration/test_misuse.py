@@ -173,7 +173,7 @@ VALUES = [
            crontabber={"max_ongoing_age_hours": "nan"}),
     Misuse("no hours", ("crontabber.max_ongoing_age_hours", "'0'"), crontabber={"max_ongoing_age_hours": "0"}),
     Misuse("endless hours", ("crontabber.max_ongoing_age_hours", "'inf'"), crontabber={"max_ongoing_age_hours": "inf"}),
-    Misuse("neither true nor false", ("crontabber.session_locks", "'maybe'", "expected True or False"),
+    Misuse("neither true nor false", ("crontabber.session_locks", "'maybe'", "taken as False"), ("--admin.strict",),
            crontabber={"session_locks": "maybe"}),
     Misuse("a class whose module is not there", ("crontabber.database_class", "'nowhere.Factory'", "nowhere"),
            crontabber={"database_class": "nowhere.Factory"}),
@@ -195,9 +195,9 @@ VALUES = [
     Misuse("a port that there is not", ("logging.syslog_port", "'70000'"), extra="[logging]\nsyslog_port=70000"),
     Misuse("two numbers for one", ("crontabber.error_retry_time", "'600, 1'", "whole number"),
            crontabber={"error_retry_time": "600, 1"}),
-    Misuse("a frequency with a comma", ("crontabber.class-Good.frequency", "put quotes around"),
+    Misuse("a frequency with a comma", ("crontabber.class-Good.frequency", "between quotes"),
            extra="[[class-Good]]\nfrequency=1d, 2d"),
-    Misuse("a password with a comma", ("crontabber.password is ****", "put quotes around"), crontabber={"password": "s3same,x"}),
+    Misuse("a password with a comma", ("crontabber.password is ****", "between quotes"), crontabber={"password": "s3same,x"}),
     Misuse("two bad values at once", ("crontabber.error_retry_time", "crontabber.max_ongoing_age_hours"),
            crontabber={"error_retry_time": "soon", "max_ongoing_age_hours": "x"}),
     Misuse("what the job's own converter refuses", ("crontabber.class-Configured.number", "'2'", "at least 3 is wanted"),
@@ -420,6 +420,8 @@ class TestWarnings(DatabaseTestCase):
              "crontabber.ini: unknown option crontabber.class-Departed.jobs (did you mean crontabber.jobs? Everything"
              " below the heading of a section belongs to that section), ignored"),
             (dict(extra="[elsewhere]\nx=1"), "crontabber.ini: unknown option elsewhere.x, ignored"),
+            (dict(extra="session_locks=on"), "crontabber.ini: crontabber.session_locks is 'on': taken as False (write True or False)"),
+            ({"crontabber.session_locks": "2"}, "environment: crontabber.session_locks is '2': taken as False (write True or False)"),
             ({"crontabber.jbos": "x"}, "environment: unknown option crontabber.jbos (did you mean crontabber.jobs?), ignored"),
         ]  # fmt: skip
         for source, warning in cases:
