@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from importlib import import_module
 from types import ModuleType
 from typing import Any, TextIO
@@ -11,6 +11,7 @@ from configman import RequiredConfig
 
 from crontabber import __version__
 from crontabber.base import convert_frequency, reorder_dag
+from crontabber.commands.by_hand import ByHand
 from crontabber.config.command_line import asks_for
 from crontabber.config.jobs_setting import (
     classes_in_namespaces_converter_with_compression,
@@ -37,12 +38,11 @@ from crontabber.generic_app import App
 from crontabber.generic_app import main as generic_main
 from crontabber.output.messages import message_for
 from crontabber.process.streams import answer, say
-from crontabber.rules.dependencies import names_in, why_blocked
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
-from crontabber.rules.schedule import check_time, is_due, parse_schedule
+from crontabber.rules.schedule import check_time
 from crontabber.store.claims import RowLevelLockError
-from crontabber.store.state_database import JobStateDatabase, states_to_read
+from crontabber.store.state_database import JobStateDatabase, engine_state, states_to_read
 from crontabber.transaction_executor import database_transaction
 
 
@@ -55,7 +55,7 @@ def __getattr__(name: str) -> ModuleType:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-class CronTabberBase(RequiredConfig):
+class CronTabberBase(ByHand, RequiredConfig):
     """Everything crontabber does, to be mixed with an App: `class MyTab(CronTabberBase, App)`.
 
     The work of each mode is in crontabber.commands, imported on demand.
@@ -68,6 +68,7 @@ class CronTabberBase(RequiredConfig):
     required_config = required_config()
 
     _job_state_database: Any = None
+    _warned_of_mapping = False
 
     def __init__(self, config: Any) -> None:
         self.config = config
@@ -169,6 +170,20 @@ class CronTabberBase(RequiredConfig):
             self._job_state_database = self.config.crontabber.job_state_db_class(self.config.crontabber)
         return self._job_state_database
 
+    @property
+    def job_states(self) -> Any:
+        """The state as the engine uses it: an adapter if the state class is only a mapping."""
+        database = self.job_state_database
+        states = engine_state(database, self.config.crontabber)
+        if states is not database and not self._warned_of_mapping:
+            self._warned_of_mapping = True
+            self.config.logger.warning(
+                "%s is only a mapping: jobs run without claims and without a history, and times of day are in UTC."
+                " Never run two crontabbers on it at once",
+                type(database).__name__,
+            )
+        return states
+
     def configured_jobs(self) -> list[Job]:
         """Return the jobs in the order of the setting. JobDescriptionError with every fault."""
         return jobs_of(self.config.crontabber.jobs, self.config.crontabber)
@@ -184,41 +199,6 @@ class CronTabberBase(RequiredConfig):
     def load_raven(self) -> ModuleType:
         # Looked up at each call: test suites patch this module's raven.
         return sys.modules[__name__].raven  # type: ignore[no-any-return]
-
-    # -- for applications that decide or record by themselves
-
-    def time_to_run(self, class_: Any, time_: str | None) -> bool:
-        """True if the job is due, judged by its state and this time of day (HH:MM or None)."""
-        state = self.job_state_database.state(class_.app_name)
-        return is_due(parse_schedule("1d", time_), state, self.current_time(), self.job_state_database.zone)
-
-    def check_dependencies(self, class_: Any) -> tuple[bool, str | None]:
-        """Return (True, None) if the dependencies of the job allow a run, otherwise (False, reason)."""
-        depends_on = names_in(getattr(class_, "depends_on", None))
-        reason = why_blocked(depends_on, self.job_state_database.states(), (), self.current_time())
-        return reason is None, reason
-
-    def _reorder_class_list(self, class_list: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
-        """Return `class_list`, pairs of name and class, in the order in which they may run."""
-        return reorder_dag(
-            class_list,
-            depends_getter=lambda pair: getattr(pair[1], "depends_on", None),
-            name_getter=lambda pair: pair[1].app_name,
-        )
-
-    def _log_run(
-        self, class_: Any, seconds: float, time_: str | None, last_success: datetime | None, now: datetime,
-        exc_type: type[BaseException] | None, exc_value: Any, exc_tb: Any,
-    ) -> None:  # fmt: skip
-        """Record a run of the job as if it had happened here, without a claim."""
-        from crontabber.commands.run import record_run
-
-        if exc_type is None:
-            error = None
-        else:
-            error = exc_value if isinstance(exc_value, BaseException) else exc_type(exc_value)
-            error = error.with_traceback(exc_tb)
-        record_run(self, class_, timedelta(seconds=seconds), time_, last_success, now, error)
 
 
 class CronTabber(CronTabberBase, App):

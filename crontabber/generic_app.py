@@ -160,9 +160,10 @@ class _Shell:
                 config = stack.enter_context(manager.context())
             self._mask = SecretMask(config)
             try:
-                for sentence in manager.unknown_options:
+                for sentence in manager.warnings:
                     config.logger.warning("%s", sentence)
                 app = config.application(config)
+                app.config_manager = manager
                 if lowest_level(config.logging) <= DEBUG:
                     manager.log_config(_AtDebug(config.logger))
                 return app.main() or ExitCode.DONE

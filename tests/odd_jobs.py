@@ -47,4 +47,11 @@ class OtherFooJob(BaseCronApp):
     app_name = "foo"
 
 
+class InterruptedJob(BaseCronApp):
+    app_name = "interrupted"
+
+    def run(self):
+        raise KeyboardInterrupt
+
+
 not_a_class = 17

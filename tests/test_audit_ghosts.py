@@ -3,13 +3,20 @@
 import unittest
 
 from crontabber.commands.audit_ghosts import render_ghosts
+from crontabber.rules.job import Job, ghosts_of
+from crontabber.rules.schedule import parse_schedule
 
 
 class TestGhosts(unittest.TestCase):
-    def test_nothing_where_there_are_none(self):
-        self.assertEqual(render_ghosts(["a"], ["a", "b"]), "")
+    def test_a_ghost_is_stored_but_not_configured(self):
+        job = Job("c", object, None, parse_schedule("1d", None))
 
-    def test_a_heading_and_a_line_each(self):
-        self.assertEqual(
-            render_ghosts(["b", "a", "c"], ["c"]), "Ghosts: in the state database, but not configured here\n\ta\n\tb\n"
-        )
+        self.assertEqual(ghosts_of(["b", "a", "c"], [job]), ["a", "b"])
+
+    def test_nothing_is_printed_without_ghosts(self):
+        self.assertEqual(render_ghosts([]), "")
+
+    def test_it_prints_a_heading_and_one_line_per_ghost(self):
+        text = "Found the following in the state database but not configured here:\n\ta\n\tb\n"
+
+        self.assertEqual(render_ghosts(["a", "b"]), text)

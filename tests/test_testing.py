@@ -91,7 +91,7 @@ class TestResult(unittest.TestCase):
         self.assertEqual(repr(run_job(Adder)), "<JobResult: Adder returned 3>")
         self.assertEqual(repr(run_job(SadJob)), "<JobResult: SadJob raised ValueError('No more tissues')>")
 
-    def test_what_a_job_logs_reaches_the_tests_own_handlers(self):
+    def test_log_lines_of_a_job_reach_the_tests_handlers(self):
         with self.assertLogs() as logs:
             result = run_job(FooJob)
 
@@ -182,7 +182,7 @@ class TestJobInformation(unittest.TestCase):
     def test_a_first_run_has_none(self):
         self.assertIsNone(run_job(self.job).returned)
 
-    def test_what_is_given_is_completed(self):
+    def test_the_given_word_is_completed(self):
         information = run_job(self.job, job_information={"error_count": 2, "next_run": MARCH[0]}).returned
 
         self.assertEqual(information, {

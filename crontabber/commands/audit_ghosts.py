@@ -5,6 +5,9 @@ from typing import Any, TextIO
 
 from crontabber.commands import Application
 from crontabber.process.streams import answer
+from crontabber.rules.job import ghosts_of
+
+HEADING = "Found the following in the state database but not configured here:\n"
 
 
 def command(app: Any) -> None:
@@ -12,14 +15,10 @@ def command(app: Any) -> None:
 
 
 def audit_ghosts(app: Application, stream: TextIO | None) -> None:
-    configured = [job.app_name for job in app.configured_jobs()]
-    answer(render_ghosts(app.states_to_read(), configured), stream)
+    answer(render_ghosts(ghosts_of(app.states_to_read(), app.configured_jobs())), stream)
 
 
-def render_ghosts(stored: Iterable[str], configured: Iterable[str]) -> str:
+def render_ghosts(ghosts: Iterable[str]) -> str:
     """Return nothing, or a heading and one line per ghost."""
-    ghosts = sorted(set(stored) - set(configured))
-    if not ghosts:
-        return ""
-    lines = ["Ghosts: in the state database, but not configured here", *(f"\t{ghost}" for ghost in ghosts)]
-    return "".join(f"{line}\n" for line in lines)
+    lines = [f"\t{ghost}\n" for ghost in ghosts]
+    return "".join([HEADING, *lines]) if lines else ""

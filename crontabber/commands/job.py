@@ -3,6 +3,7 @@
 from typing import Any
 
 from crontabber.commands import Application
+from crontabber.commands.by_hand import overrides_of
 from crontabber.commands.run import log_what_is_next, run_tick
 from crontabber.errors import ExitCode
 from crontabber.process.signals import INTERRUPTION
@@ -26,7 +27,7 @@ def run_one(app: Application, description: str, force: bool) -> int:
             job.app_name,
         )
         return ExitCode.DONE
-    tick = run_tick(app, [job], jobs, force)
+    tick = run_tick(app, [job], jobs, force, overrides_of(app))
     if tick.anything_due:
         # It has been dealt with: starting again after a SIGHUP would force it a second time.
         INTERRUPTION.restart = False

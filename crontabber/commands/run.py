@@ -8,17 +8,17 @@ from functools import cache
 from typing import Any
 
 from crontabber.commands import Application
+from crontabber.commands.by_hand import overrides_of
 from crontabber.datetimeutil import timesince
-from crontabber.engine.failure import failure_of
-from crontabber.engine.job_run import Occasion, RunSettings, state_after
+from crontabber.engine.job_run import RunSettings
+from crontabber.engine.overrides import NO_OVERRIDES, Overrides
 from crontabber.engine.tick import Runner, Tick
 from crontabber.errors import ExitCode
+from crontabber.output.logger import engine_logger
 from crontabber.output.secrets import SecretMask
 from crontabber.process.streams import is_terminal
 from crontabber.rules.dependencies import reorder_dag
-from crontabber.rules.job import Job, find_job, path_of
-from crontabber.rules.job_state import Outcome
-from crontabber.rules.schedule import parse_time
+from crontabber.rules.job import Job
 
 # The host's clock may be this far from the server's before it is worth a warning.
 CLOCK_TOLERANCE = timedelta(minutes=1)
@@ -30,47 +30,42 @@ def command(app: Any) -> int | None:
 
 def run_all(app: Application) -> int:
     """Run one tick. Return its exit code."""
-    jobs = reorder_dag(app.configured_jobs())
+    jobs = app.configured_jobs()
     if not jobs:
         warn_about_no_jobs(app.config.logger)
         return ExitCode.DONE
-    tick = run_tick(app, jobs, jobs)
+    overrides = overrides_of(app)
+    tick = run_tick(app, (overrides.order or reorder_dag)(jobs), jobs, overrides=overrides)
     if not tick.anything_due and is_terminal(sys.stderr):
         log_what_is_next(app, jobs, tick)
     return tick.exit_code()
 
 
-def run_tick(app: Application, jobs: Sequence[Job], configured: Sequence[Job], force: bool = False) -> Tick:
+def run_tick(
+    app: Any, jobs: Sequence[Job], configured: Sequence[Job], force: bool = False, overrides: Overrides = NO_OVERRIDES
+) -> Tick:
     """Run those of `jobs` that are due, or all of them with `force`; `configured` are all jobs there are."""
-    database = app.job_state_database
+    database, logger = app.job_states, engine_logger(app.config.logger)
     _warn_about_the_clock(app.config.logger, database, app.current_time())
     settings = RunSettings(
-        logger=app.config.logger,
+        logger=logger,
+        app_logger=app.config.logger,
         clock=app.current_time,
-        retry_after=_retry_after(app.config),
+        retry_after=retry_after(app.config),
         report_error=_error_reporter(app),
         mask=SecretMask(app.config),
-        progress=_progress(app.config.logger),
+        progress=_progress(logger),
+        overrides=overrides,
     )
-    return Runner(database, settings).run(jobs, [job.app_name for job in configured], force)
+    runner = app._runner = Runner(database, settings, [job.app_name for job in configured])
+    try:
+        runner.run(jobs, force)
+    finally:
+        app._runner = None
+    return runner.tick
 
 
-def record_run(
-    app: Application, job_class: type, duration: timedelta, at: str | None, last_success: datetime | None,
-    now: datetime, error: BaseException | None,
-) -> None:  # fmt: skip
-    """Store a run of the configured job of this class, with this time of day (HH:MM), as if it had ended at `now`."""
-    database = app.job_state_database
-    job = find_job(app.configured_jobs(), path_of(job_class))
-    job = job._replace(schedule=job.schedule._replace(at=parse_time(at) if at else None))
-    failure = None if error is None else failure_of(error, SecretMask(app.config))
-    before = database.state(job.app_name)
-    outcome = Outcome(now, now, last_success, failure)
-    database.store(state_after(job, Occasion(before, now), outcome, database.zone, _retry_after(app.config)))
-    database.log_run(job.app_name, duration, None if failure else last_success, failure)
-
-
-def _retry_after(config: Any) -> timedelta:
+def retry_after(config: Any) -> timedelta:
     return timedelta(seconds=config.crontabber.error_retry_time)
 
 
@@ -88,7 +83,7 @@ def log_what_is_next(app: Application, jobs: Sequence[Job], tick: Tick) -> None:
         logger.info("Nothing is due yet.")
         return
     next_run, app_name = min(planned)
-    when = f"{next_run.astimezone(app.job_state_database.zone):%Y-%m-%d %H:%M}"
+    when = f"{next_run.astimezone(app.job_states.zone):%Y-%m-%d %H:%M}"
     logger.info("Nothing is due. Next: %s at %s (in %s)", app_name, when, timesince(now, next_run))
 
 

@@ -2,63 +2,42 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any, NamedTuple
 
 from crontabber.engine.failure import as_text, failure_of
+from crontabber.engine.overrides import NO_OVERRIDES, Overrides
 from crontabber.errors import Interrupted, LostClaimError, StateDatabaseError
 from crontabber.process.forking import child_ends_here, end_if_forked
 from crontabber.process.isolation import process_state_restored
 from crontabber.process.signals import INTERRUPTION
+from crontabber.rules.after_run import Occasion, state_after
 from crontabber.rules.job import Job
-from crontabber.rules.job_state import Failure, JobState, Outcome, settled
-from crontabber.rules.schedule import (
-    count_backfill_dates,
-    next_run_after_failure,
-    next_run_after_success,
-    slot_to_remember,
-)
+from crontabber.rules.job_state import Failure, JobState, Outcome
+from crontabber.rules.schedule import count_backfill_dates
 from crontabber.store.claims import Claim
 from crontabber.store.rows import as_mapping
 
 
 class RunSettings(NamedTuple):
-    """What every run needs. `report_error` takes an error and the app_name of its job; `mask` removes secrets from a
-    text; `progress` takes the app_name of a backfill job and its number of dates, and yields a function to call with
-    each date that is done."""
+    """What every run needs.
+
+    `logger` gets our own lines, `app_logger` is that of the jobs. `report_error` takes an error and the app_name of its
+    job; `mask` removes secrets from a text; `progress` takes the app_name of a backfill job and its number of dates,
+    and yields a function to call with each date that is done.
+    """
 
     logger: Any
     clock: Callable[[], datetime]
     retry_after: timedelta
     report_error: Callable[[BaseException, str], None]
+    app_logger: Any = None
     mask: Callable[[str], str] = str
     progress: Callable[[str, int], AbstractContextManager[Callable[[datetime], None]]] = lambda app_name, dates: (
         nullcontext(lambda date: None)
     )
-
-
-class Occasion(NamedTuple):
-    """Why and when a job runs: the row as claimed (None: first run), the start of the tick, whether it is forced."""
-
-    before: JobState | None
-    tick_started: datetime
-    forced: bool = False
-
-
-def state_after(job: Job, occasion: Occasion, outcome: Outcome, zone: tzinfo, retry_after: timedelta) -> JobState:
-    """Return the state of a job after a run, including its next run."""
-    before, started, forced = occasion.before, outcome.started, occasion.forced
-    if outcome.failure:
-        next_run = next_run_after_failure(outcome.finished, retry_after)
-    else:
-        last_date = (outcome.last_success or (before and before.last_success)) if job.is_backfill else None
-        next_run = next_run_after_success(
-            job.schedule, before, started, zone, forced, last_date, occasion.tick_started
-        )
-        slot = None if job.is_backfill else slot_to_remember(job.schedule, before, started, zone, forced)
-        outcome = outcome._replace(last_success=slot or outcome.last_success)
-    return settled(before or JobState(job.app_name), outcome, next_run)._replace(depends_on=job.depends_on)
+    overrides: Overrides = NO_OVERRIDES
 
 
 class JobRun:
@@ -75,6 +54,7 @@ class JobRun:
         self._last_success: datetime | None = None
         self._error: BaseException | None = None
         self._failure: Failure | None = None
+        self._running: Any = None
         # When the current date started.
         self._date_started = claim.since
         # What the job's own transaction has stored: a date, or the whole new state.
@@ -83,7 +63,7 @@ class JobRun:
 
     def complete(self) -> JobState:
         """Execute and settle. Return the new state. LostClaimError if another process has taken over the job."""
-        with process_state_restored(self._logger):
+        with process_state_restored(self._settings.app_logger, self._logger):
             outcome = self._execute()
         try:
             outcome, state = self._settle(outcome)
@@ -101,7 +81,7 @@ class JobRun:
     def _execute(self) -> Outcome:
         """Run the job to its end. Store each date of a backfill as it succeeds."""
         successes = self._successes()
-        with self._settings.progress(self._job.app_name, self._number_of_dates()) as advance:
+        with self._settings.progress(self._job.app_name, self._number_of_dates()) as advance, self._released():
             while self._reaches_success(successes):
                 self._settle_date()
                 if self._last_success is not None:
@@ -110,6 +90,16 @@ class JobRun:
                     break  # A signal asked it to end, and it ended with a success.
         return Outcome(self._claim.since, self._settings.clock(), self._last_success, self._failure)
 
+    @contextmanager
+    def _released(self) -> Iterator[None]:
+        """Have the job close its connections when it has ended, however it ended."""
+        try:
+            yield
+        finally:
+            if self._running is not None:
+                with suppress(Exception):
+                    self._running._release()
+
     def _number_of_dates(self) -> int:
         if not self._job.is_backfill:
             return 0
@@ -117,7 +107,8 @@ class JobRun:
 
     def _successes(self) -> Iterator[datetime]:
         """Yield the job's successes. A generator, so that a constructor that raises is a failure of the job, too."""
-        yield from self._instance().main()
+        self._running = self._instance()
+        yield from self._running.main()
 
     def _reaches_success(self, successes: Iterator[datetime]) -> bool:
         """Run the job up to its next success; False if it has ended. The only place that catches what jobs raise."""
@@ -190,6 +181,18 @@ class JobRun:
     def _settle(self, outcome: Outcome) -> tuple[Outcome, JobState]:
         """Store how the run ended. Return what counts: a success that the job's own transaction has committed remains
         one, whatever happened later."""
+        record = self._settings.overrides.record
+        if record is None:
+            return self._settle_claim(outcome)
+        settled: list[tuple[Outcome, JobState]] = []
+        record(self._job, outcome, self._error, lambda outcome: settled.append(self._settle_claim(outcome)))
+        if settled:
+            return settled[-1]
+        # The application has stored what it wanted to, in its own way.
+        self._store.claims.release(self._claim)
+        return outcome, self._store.state(self._job.app_name) or JobState(self._job.app_name)
+
+    def _settle_claim(self, outcome: Outcome) -> tuple[Outcome, JobState]:
         already_committed = self._state_committed_by_job()
         if already_committed is not None:
             self._store.claims.give_up(self._claim)

@@ -42,6 +42,8 @@ _DSN = (
 # With spaces, or it would be masked as a secret itself.
 NO_DSN = "sentry.dsn is not a valid DSN: write https://KEY @ HOST/PROJECT without spaces"
 
+TEST_MESSAGE = "crontabber was asked to test its connection to Sentry"
+
 Clean = Callable[[str], str]
 
 
@@ -72,7 +74,7 @@ class Sentry:
         if not self._dsn or self._patience <= 0:
             return
         try:
-            reference = self._send(error, app_name)
+            reference = self._send(app_name, lambda client, clean: _capture_error(client, error, clean))
         except SentryConfigurationError as fault:
             self._patience = 0
             self._logger.warning("%s; errors are not sent to Sentry", fault)
@@ -83,23 +85,26 @@ class Sentry:
             self._logger.info(f"Error captured in Sentry. Reference: {reference}")
 
     def send_test(self) -> str:
-        """Send a test error, log its identifier and return it.
+        """Send a test message, log its identifier and return it.
 
         SentryConfigurationError without a usable DSN, SentryDeliveryError if it cannot be delivered.
         """
         if not self._dsn:
             raise SentryConfigurationError("cannot test Sentry: sentry.dsn is not set")
-        try:
-            raise SentryTest("crontabber was asked to test its connection to Sentry")
-        except SentryTest as error:
-            identifier = self._send(error, "sentrytest")
+        identifier = self._send("sentrytest", lambda client, clean: client.captureMessage(TEST_MESSAGE))
         self._logger.info("Sentry successful identifier: %s", identifier)
         return identifier
 
-    def _send(self, error: BaseException, app_name: str) -> str:
-        """Send a report and return its reference. Errors as in `send_test`; none contains a secret."""
+    def _send(self, app_name: str, capture: Callable[[Any, Clean], Any]) -> str:
+        """Have `capture` send something through a client. Return its reference. Errors as in `send_test`, without
+        secrets."""
         clean = self._cleaner()
-        errand = _Errand(lambda: self._capture(error, app_name, clean), lambda failure: harmless_copy(failure, clean))
+
+        def act() -> tuple[Any, Any]:
+            client = self._client(app_name, clean)
+            return client, capture(client, clean)
+
+        errand = _Errand(act, lambda failure: harmless_copy(failure, clean))
         started = time.monotonic()
         with _quiet_raven(self._logger, clean):
             errand.wait_for(self._patience)
@@ -115,9 +120,7 @@ class Sentry:
         said = f"Sentry at {dsn['host']} did not accept the report: {errand.reason()}"
         raise SentryDeliveryError(said) from errand.failure
 
-    def _capture(self, error: BaseException, app_name: str, clean: Clean) -> tuple[Any, Any]:
-        """Deliver the event. Return the client, and what its capture returned."""
-        copy = harmless_copy(error, clean)
+    def _client(self, app_name: str, clean: Clean) -> Any:
         client = self._load_raven().Client(
             dsn=self._dsn,
             release=self._release,
@@ -136,7 +139,7 @@ class Sentry:
             context={},
         )
         _clean_before_encoding(client, clean)
-        return client, client.captureException((type(copy), copy, copy.__traceback__))
+        return client
 
     def _cleaner(self) -> Clean:
         keys = re.split("[:/]+", self._dsn.rpartition("@")[0])[1:]
@@ -155,15 +158,16 @@ class Sentry:
             self._logger.warning("Sentry has delayed the jobs for too long: no more errors are sent to it in this run")
 
 
+def _capture_error(client: Any, error: BaseException, clean: Clean) -> Any:
+    copy = harmless_copy(error, clean)
+    return client.captureException((type(copy), copy, copy.__traceback__))
+
+
 def _clean_before_encoding(client: Any, clean: Clean) -> None:
     """Change `client` alone, not its class: test suites replace raven.Client with classes of their own."""
     encode = getattr(client, "encode", None)
     if encode is not None:
         client.encode = lambda event: encode(cleaned(event, clean))
-
-
-class SentryTest(Exception):
-    """The error that `--sentrytest` sends."""
 
 
 class _Errand(threading.Thread):

@@ -4,13 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime, tzinfo
 from typing import Any, NamedTuple
 
-from crontabber.datetimeutil import UTC
-from crontabber.engine.job_run import JobRun, Occasion, RunSettings
+from crontabber.engine.job_run import JobRun, RunSettings
+from crontabber.engine.overrides import NO_OVERRIDES, Overrides
 from crontabber.errors import ExitCode, LostClaimError, OngoingJobError
 from crontabber.process.signals import INTERRUPTION
+from crontabber.rules.after_run import Occasion
 from crontabber.rules.dependencies import why_blocked
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
+from crontabber.rules.local_time import UTC
 from crontabber.rules.schedule import is_due
 from crontabber.store.claims import Claim, RowLevelLockError
 from crontabber.store.connections import cut_off_forked_children
@@ -46,16 +48,21 @@ class Skip(NamedTuple):
 
 
 def why_skip(
-    job: Job, tick: Tick, configured: Sequence[str], now: datetime, zone: tzinfo, force: bool = False
-) -> Skip | None:
+    job: Job, tick: Tick, configured: Sequence[str], now: datetime, zone: tzinfo, force: bool = False,
+    overrides: Overrides = NO_OVERRIDES,
+) -> Skip | None:  # fmt: skip
     """Return why `job` may not run now, or None if it may. With `force`, it always may."""
     state = tick.states.get(job.app_name)
     # If a job has an owner although it is not due, the owner died or runs it by force: the claim will tell.
-    abandoned = state is not None and state.ongoing is not None and state.owner is not None
+    abandoned = state is not None and state.process is not None
     if force:
         return None
-    if not abandoned and not is_due(job.schedule, state, now, zone):
+    due = overrides.is_due(job) if overrides.is_due else is_due(job.schedule, state, now, zone)
+    if not abandoned and not due:
         return Skip("it is not due", due=False)
+    if overrides.why_blocked:
+        reason = overrides.why_blocked(job)
+        return None if reason is None else Skip(reason)
     reason = why_blocked(job.depends_on, tick.states, tick.succeeded, now)
     if reason is None:
         return None
@@ -64,60 +71,68 @@ def why_skip(
 
 
 class Runner:
-    """Runs the jobs of a tick and keeps their state in `store`."""
+    """Runs the jobs of one tick and keeps their state in `store`; `configured` are the app_names of all jobs.
 
-    def __init__(self, store: Any, settings: RunSettings) -> None:
+    StateDatabaseError if the state cannot be reached.
+    """
+
+    def __init__(self, store: Any, settings: RunSettings, configured: Sequence[str]) -> None:
         self._store = store
         self._settings = settings
+        self._configured = configured
         self._logger = settings.logger
         self._clock = settings.clock
+        self.tick = Tick(self._clock(), store.states())
 
-    def run(self, jobs: Sequence[Job], configured: Sequence[str], force: bool = False) -> Tick:
-        """Run those of `jobs` that are due, in the given order. `configured` are the app_names of all jobs.
-
-        Stop before the next job once a signal asks for it. StateDatabaseError if the state cannot be reached.
-        """
+    def run(self, jobs: Sequence[Job], force: bool = False) -> None:
+        """Run those of `jobs` that are due, in the given order. Stop before the next one once a signal asks for it."""
         cut_off_forked_children()
+        run_one = self._settings.overrides.run_one or self.attend
         with INTERRUPTION.deferred():
-            tick = Tick(self._clock(), self._store.states())
             for job in jobs:
                 if INTERRUPTION.signum or INTERRUPTION.restart:
                     break
-                self._attend(job, tick, configured, force)
-        return tick
+                run_one(job, force)
 
-    def _attend(self, job: Job, tick: Tick, configured: Sequence[str], force: bool) -> None:
-        skip = why_skip(job, tick, configured, self._clock(), self._zone_for(job, tick), force)
+    def attend(self, job: Job, force: bool) -> None:
+        """Run `job` if it is due and nothing holds it back, or with `force` anyway."""
+        tick = self.tick
+        skip = self._why_skip(job, force)
         if skip is not None and skip.due and tick.met_other_processes:
             # Its parents may have succeeded elsewhere by now. Without a second look, a job whose two parents always run
             # in two processes would never run.
-            self._look_again(job.depends_on, tick)
-            skip = why_skip(job, tick, configured, self._clock(), self._zone_for(job, tick), force)
+            self._look_again(job.depends_on)
+            skip = self._why_skip(job, force)
         if skip is None:
             tick.anything_due = True
             _make_logger(self._logger)
-            claim = self._claim(job, tick, force)
+            claim = self._claim(job, force)
             if claim is not None:
-                self._run(job, claim, tick, force)
+                self._run(job, claim, force)
         elif skip.due:
             tick.anything_due = True
             log = self._logger.warning if skip.unknown_dependency else self._logger.info
             log("%s is held back: %s", job.app_name, skip.reason)
 
-    def _zone_for(self, job: Job, tick: Tick) -> tzinfo:
+    def _why_skip(self, job: Job, force: bool = False) -> Skip | None:
+        now, zone = self._clock(), self._zone_for(job)
+        return why_skip(job, self.tick, self._configured, now, zone, force, self._settings.overrides)
+
+    def _zone_for(self, job: Job) -> tzinfo:
         """Return the zone for judging whether `job` is due: only a first run needs the server's, which takes 2 ms."""
-        state = tick.states.get(job.app_name)
+        state = self.tick.states.get(job.app_name)
         return UTC if state is not None and state.next_run is not None else self._store.zone
 
-    def _claim(self, job: Job, tick: Tick, force: bool) -> Claim | None:
+    def _claim(self, job: Job, force: bool) -> Claim | None:
         """Claim `job`. Return None if it must not run here: another process runs it, or a signal asks us to stop."""
+        seen = self.tick.states.get(job.app_name)
         try:
-            claim = self._store.claims.take(job.app_name, job.depends_on, tick.states.get(job.app_name), self._clock())
+            claim = self._store.claims.take(job.app_name, job.depends_on, seen, self._clock())
         except OngoingJobError as error:
-            self._pass_over(job, tick, error, force)
+            self._pass_over(job, error, force)
             return None
         except RowLevelLockError as error:
-            tick.claim_lost = True
+            self.tick.claim_lost = True
             self._logger.info("%s", error)
             return None
         if INTERRUPTION.signum:
@@ -125,8 +140,9 @@ class Runner:
             return None
         return claim  # type: ignore[no-any-return]
 
-    def _run(self, job: Job, claim: Claim, tick: Tick, force: bool) -> None:
-        """Run `job` under its claim and note the new state in `tick`."""
+    def _run(self, job: Job, claim: Claim, force: bool) -> None:
+        """Run `job` under its claim and note its new state."""
+        tick = self.tick
         before = claim.state if job.app_name in tick.states else None
         try:
             state = JobRun(self._store, self._settings, job, claim, Occasion(before, tick.started, force)).complete()
@@ -139,17 +155,17 @@ class Runner:
         if not state.error_count:
             tick.succeeded.add(job.app_name)
 
-    def _pass_over(self, job: Job, tick: Tick, error: OngoingJobError, force: bool) -> None:
+    def _pass_over(self, job: Job, error: OngoingJobError, force: bool) -> None:
         """Note that another process runs `job`, which matters only if the job is due or forced."""
-        if force or is_due(job.schedule, tick.states.get(job.app_name), self._clock(), self._zone_for(job, tick)):
-            tick.ongoing_elsewhere = True
+        if force or is_due(job.schedule, self.tick.states.get(job.app_name), self._clock(), self._zone_for(job)):
+            self.tick.ongoing_elsewhere = True
             self._logger.info("%s", error)
 
-    def _look_again(self, app_names: Sequence[str], tick: Tick) -> None:
+    def _look_again(self, app_names: Sequence[str]) -> None:
         for app_name in app_names:
             state = self._store.state(app_name)
             if state is not None:
-                tick.states[app_name] = state
+                self.tick.states[app_name] = state
 
 
 def _make_logger(logger: Any) -> None:

@@ -48,6 +48,9 @@ class LoggerWrapper:
     threads, the name of the thread.
     """
 
+    # Its lines and those about failed jobs reach the same handlers.
+    belongs_to_crontabber = True
+
     def __init__(self, logger: Any, config: Any) -> None:
         self.logger = logger
         self.config = config
@@ -92,7 +95,7 @@ class LateLoggerWrapper(LoggerWrapper):
 
     def __init__(self, make: Callable[[], Any], lowest: int, config: Any) -> None:
         self._make = make
-        self._lowest = lowest
+        self.lowest = lowest
         self.config = config
 
     @cached_property
@@ -106,7 +109,37 @@ class LateLoggerWrapper(LoggerWrapper):
         return super().__getattr__(name)
 
     def _is_emitted(self, level: int) -> bool:
-        return level >= self._lowest and super()._is_emitted(level)
+        return level >= self.lowest and super()._is_emitted(level)
+
+
+def engine_logger(logger: Any) -> Any:
+    """Return a logger for crontabber's own lines about jobs. The calls of `config.logger` itself belong to the jobs.
+
+    It is a child of `logger`, and so has the same handlers. Where `logger` is something else, such as a test's mock,
+    it gets our lines too, but never with `info`: tests look at the last `info` of their job.
+    """
+    if isinstance(logger, LateLoggerWrapper):
+        return LateLoggerWrapper(lambda: _child(logger.logger), logger.lowest, logger.config)
+    if isinstance(logger, LoggerWrapper):
+        return LoggerWrapper(_child(logger.logger), logger.config)
+    return LoggerWrapper(_child(logger), None) if _is_logger(logger) else _NeverInfo(logger)
+
+
+class _NeverInfo:
+    def __init__(self, logger: Any) -> None:
+        self.info = logger.debug
+        self.debug, self.warning, self.error = logger.debug, logger.warning, logger.error
+
+
+def _child(logger: Any) -> Any:
+    return logger.getChild("engine") if _is_logger(logger) else _NeverInfo(logger)
+
+
+def _is_logger(logger: Any) -> bool:
+    import logging
+
+    # Not isinstance: a mock may claim to be one.
+    return issubclass(type(logger), logging.Logger)
 
 
 def _logger(app_name: str, options: Any, mask: Callable[[str], str]) -> Any:

@@ -4,8 +4,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from crontabber.process.signals import INTERRUPTION, in_main_thread
@@ -14,14 +14,14 @@ HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
 
 
 @contextmanager
-def process_state_restored(logger: Any = None) -> Iterator[None]:
-    """Restore the directory, locale, time zone, sys.stdout and sys.stderr, signal handling, and our `logger`.
+def process_state_restored(*loggers: Any) -> Iterator[None]:
+    """Restore the directory, locale, time zone, sys.stdout and sys.stderr, signal handling, and our `loggers`.
 
     What cannot be restored, such as a stream whose descriptor was closed, does not cost the job its outcome.
     """
     # The last one is restored first: restoring the others takes function calls, and handlers need the streams.
     with (
-        _logging(getattr(logger, "logger", None)),
+        _each_logging(loggers),
         _stream("stderr"),
         _stream("stdout"),
         _signals(),
@@ -30,6 +30,14 @@ def process_state_restored(logger: Any = None) -> Iterator[None]:
         _directory(),
         _recursion_limit(),
     ):
+        yield
+
+
+@contextmanager
+def _each_logging(loggers: Iterable[Any]) -> Iterator[None]:
+    with ExitStack() as stack:
+        for logger in loggers:
+            stack.enter_context(_logging(getattr(logger, "logger", None)))
         yield
 
 

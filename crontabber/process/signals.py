@@ -50,8 +50,12 @@ class Interruption:
             self._deferred = False
 
     def note(self, error: KeyboardInterrupt) -> None:
-        """Remember an interruption that arrived as an exception, also when no handler of ours is installed."""
-        self.signum = self.signum or getattr(error, "signum", signal.SIGINT)
+        """Remember an interruption that arrived as an exception: a job may have installed Python's own handler.
+
+        In an application that handles signals itself and goes on, it is nothing but an error of the job.
+        """
+        if self._before:
+            self.signum = self.signum or getattr(error, "signum", signal.SIGINT)
 
     @contextmanager
     def deferred(self) -> Iterator[None]:

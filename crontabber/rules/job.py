@@ -1,6 +1,6 @@
 """A configured job, and how to find one by name. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 from crontabber.errors import JobNotFoundError
@@ -24,6 +24,11 @@ class Job(NamedTuple):
 def path_of(job_class: type) -> str:
     """Return `module.Class`."""
     return f"{job_class.__module__}.{job_class.__name__}"
+
+
+def ghosts_of(stored: Iterable[str], configured: Iterable[Job]) -> list[str]:
+    """Return the stored app_names that no configured job has, sorted."""
+    return sorted(set(stored) - {job.app_name for job in configured})
 
 
 def find_job(jobs: Sequence[Job], description: str) -> Job:

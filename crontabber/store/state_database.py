@@ -51,8 +51,9 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
     def __init__(self, config: Any) -> None:
         """`config` is the namespace `crontabber`. StateDatabaseError if the server cannot be reached or refuses."""
         self.config = config
+        # That of the executor, which must never get the state's own connection.
         self.database_connection_factory = config.database_class(config)
-        self.connection = StateConnection(self.database_connection_factory)
+        self.connection = StateConnection(config.database_class(config))
         self._prepare()
 
     @classmethod
@@ -101,12 +102,15 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
 
     def log_run(self, app_name: str, duration: timedelta, success: datetime | None, failure: Any = None) -> None:
         """Add a row to crontabber_log without a claim, for applications that mark jobs by hand."""
-        exc = (failure.type, failure.value, failure.traceback) if failure else (None, None, None)
+        exc = (failure.type, failure.representation, failure.traceback) if failure else (None, None, None)
         names = ("app_name", "duration", "success", "exc_type", "exc_value", "exc_traceback")
         self.connection.fetch(sql.LOG_RUN, dict(zip(names, (app_name, duration, success, *exc), strict=True)))
 
     def close(self) -> None:
         self.connection.drop()
+        close = getattr(self.database_connection_factory, "close", None)
+        if close is not None:
+            close()
 
     # -- the mapping
 
@@ -161,7 +165,7 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
 
     def _query(self, statement: str, parameters: Any = None) -> list[Any]:
         try:
-            return list(self.transaction_executor(_fetch, statement, parameters))
+            return list(self.transaction_executor(_fetch, self.connection.adapted(statement), parameters))
         except psycopg2.Error as error:
             raise explained(error) from error
 
@@ -173,6 +177,9 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
             )
         if facts.missing():
             facts = schema.complete(self.connection, self.config.logger)
+        if not facts.has_owner:
+            self.connection.has_owner = False
+            self.config.logger.debug(schema.WITHOUT_OWNER)
         self.server_now = facts.now
         self._schema = facts.schema or ""
 
@@ -191,7 +198,16 @@ def states_to_read(options: Any, database: Any = None) -> dict[str, JobState]:
     the namespace `crontabber`."""
     if database is None:
         database = getattr(options.job_state_db_class, "for_reading", options.job_state_db_class)(options)
-    return database.states()  # type: ignore[no-any-return]
+    return engine_state(database, options).states()  # type: ignore[no-any-return]
+
+
+def engine_state(database: Any, options: Any) -> Any:
+    """Return `database`, or an adapter that offers the engine what it needs if the state class is only a mapping."""
+    if hasattr(type(database), "claims") or "claims" in vars(database):
+        return database
+    from crontabber.store.mapping_state import MappingState
+
+    return MappingState(database, timedelta(hours=options.max_ongoing_age_hours))
 
 
 def _fetch(connection: Any, statement: str, parameters: Any) -> list[Any]:

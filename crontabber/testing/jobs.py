@@ -11,12 +11,12 @@ from configman.converters import class_converter
 
 from crontabber import base
 from crontabber.config.jobs_setting import classes_in_namespaces_converter_with_compression, jobs_of
-from crontabber.config.manager import ExplainingManager
+from crontabber.config.manager import ManagerMixin
 from crontabber.connection_factory import ConnectionFactory
 from crontabber.datetimeutil import UTC
-from crontabber.engine.job_run import JobRun, Occasion, RunSettings
+from crontabber.engine.job_run import JobRun, RunSettings
 from crontabber.mixins import resources_of
-from crontabber.process.signals import INTERRUPTION
+from crontabber.rules.after_run import Occasion
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import Failure, JobState
 from crontabber.store.claims import Claim
@@ -80,7 +80,6 @@ def run_job(
             raise TypeError(f"{job_class.__name__} is not a backfill job: it does not take a date")
         state, error = _run(job._replace(job_class=observed), store, job_information)  # type: ignore[arg-type]
     if isinstance(error, KeyboardInterrupt):
-        INTERRUPTION.signum = None  # The test run has been asked to end, not the next job.
         raise error
     return JobResult(job_class, observed.returned, error, store.dates, log, as_mapping(state))
 
@@ -162,7 +161,7 @@ def _configured(job_class: Any, log: Log, options: Mapping[str, Any], connection
         {prefix + name: value for name, value in _sources_of(job_class, connection).items()},
         {"admin.strict": True},
     ]
-    manager_class = type("Manager", (ExplainingManager, ConfigurationManager), {})
+    manager_class = type("Manager", (ManagerMixin, ConfigurationManager), {})
     with manager_of(job_list, log.wrapped, *sources, manager_class=manager_class).context() as config:
         (job,) = jobs_of(config.crontabber.jobs, config.crontabber)
         yield job

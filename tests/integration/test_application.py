@@ -24,15 +24,15 @@ class ApplicationTestCase(DatabaseTestCase):
         super().setUp()
         self.logger = mock.create_autospec(logging.Logger, instance=True)
 
-    def application(self, jobs, **values):
-        definition = CronTabber.get_required_config()
+    def application(self, jobs, application_class=CronTabber, **values):
+        definition = application_class.get_required_config()
         definition.add_option("logger", default=self.logger)
         values = {f"resource.postgresql.{name}": value for name, value in connection_options().items()} | values
         manager = ConfigurationManager(
             [definition], values_source_list=[values | {"crontabber.jobs": jobs}], argv_source=[], app_name="tests"
         )
         with manager.context() as config:
-            application = CronTabber(config)
+            application = application_class(config)
         self.addCleanup(lambda: application._job_state_database and application._job_state_database.close())
         return application
 
@@ -123,7 +123,7 @@ class TestReporting(ApplicationTestCase):
 
         self.assertEqual(
             self.printed(self.application("tests.jobs.SadJob|1d").audit_ghosts),
-            "Ghosts: in the state database, but not configured here\n\tfoo\n",
+            "Found the following in the state database but not configured here:\n\tfoo\n",
         )
 
 
@@ -209,18 +209,20 @@ class TestState(ApplicationTestCase):
         try:
             raise ValueError("by hand")
         except ValueError as error:
-            tab._log_run(FooJob, 1.5, None, None, now, type(error), error, error.__traceback__)
+            tab._log_run(FooJob, 86400, None, None, now, type(error), error, error.__traceback__)
+            tab._remember_failure(FooJob, 1.5, type(error), error, error.__traceback__)
         state = tab.job_state_database["foo"]
         self.assertEqual((state["error_count"], state["last_error"]["type"], state["last_error"]["value"]),
                          (1, "<class 'ValueError'>", "by hand"))
         self.assertIn('raise ValueError("by hand")', state["last_error"]["traceback"])
         self.assertEqual((state["next_run"], state["last_success"]), (now.replace(minute=10, second=0), None))
 
-        tab._log_run(FooJob, 2.0, None, now, now, None, None, None)
+        tab._log_run(FooJob, 86400, None, now, now, None, None, None)
+        tab._remember_success(FooJob, now, 2.0)
 
         self.assertEqual(tab.job_state_database["foo"] | {"next_run": None}, {
             "next_run": None, "first_run": now, "last_run": now, "last_success": now, "depends_on": [], "error_count": 0,
             "last_error": {}, "ongoing": None,
         })  # fmt: skip
         self.assertEqual(self.sql("SELECT duration, success, exc_type, exc_value FROM crontabber_log ORDER BY id"),
-                         [(timedelta(seconds=1.5), None, "<class 'ValueError'>", "by hand"), (timedelta(seconds=2), now, None, None)])
+                         [(timedelta(seconds=1.5), None, "<class 'ValueError'>", "ValueError('by hand')"), (timedelta(seconds=2), now, None, None)])

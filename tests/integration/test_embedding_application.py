@@ -71,6 +71,7 @@ from crontabber.app import (
     CronTabberBase,
     JobNotFoundError,
     classes_in_namespaces_converter_with_compression,
+    convert_frequency,
     get_extra_as_options,
     line_splitter,
     pipe_splitter,
@@ -141,7 +142,9 @@ class Tab(CronTabberBase, FrameworkApp):
         for name, job in marked:
             now = utc_now()
             time_ = self.config.crontabber["class-" + name].time
-            self._log_run(job, 0.0, time_, now, now, None, None, None)
+            frequency = convert_frequency(self.config.crontabber["class-" + name].frequency)
+            self._log_run(job, frequency, time_, now, now, None, None, None)
+            self._remember_success(job, now, 0.0)
             self.config.logger.info("%s: marked %s as a success", self.greeting, job.app_name)
 
 

@@ -3,6 +3,7 @@
 import time
 
 import crontabber
+from crontabber.engine.sentry import TEST_MESSAGE
 from tests.integration.mode_case import NOWHERE, ModeTestCase
 from tests.integration.sentry_receiver import KEY, SentryReceiver
 from tests.support import assert_within
@@ -188,7 +189,7 @@ class TestSentrytest(ModeTestCase):
                 self.assertRegex(
                     tested.stderr, rf"\A\S+ \S+ INFO - Sentry successful identifier: {event['event_id']}\n\Z"
                 )
-                self.assertEqual((event["release"], event["exception"]["values"][0]["type"]), (crontabber.__version__, "SentryTest"))
+                self.assertEqual((event["release"], event["message"]), (crontabber.__version__, TEST_MESSAGE))
 
     def test_no_dsn_is_an_error(self):
         self.ini(connection=NOWHERE)

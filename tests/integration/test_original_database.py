@@ -3,6 +3,7 @@
 import json
 
 from tests.integration.mode_case import ModeTestCase
+from tests.support import wait_until
 
 STATE = """
 CREATE TABLE {schema}crontabber (
@@ -37,6 +38,19 @@ GENERATIONS = {
     "without its index": (STATE, LOG),
     "without its log": (STATE, INDEX),
 }
+SLOW = """
+import time
+
+from nightly import Noting
+
+
+class Slow(Noting):
+    app_name = "slow"
+
+    def run(self):
+        super().run()
+        time.sleep(60)
+"""
 ERROR = {
     "type": "<type 'exceptions.OSError'>", "value": "[Errno 13] Permission denied: '/etc'",
     "traceback": '  File "/srv/jobs.py", line 9, in run\n    os.unlink(path)\n',
@@ -91,7 +105,7 @@ class TestEveryMode(OriginalTestCase):
                     "CRITICAL - sad (Sad) | <type 'exceptions.OSError'> | [Errno 13] Permission denied: '/etc'\n",
                 )  # fmt: skip
                 self.assert_said(self.crontabber("--audit-ghosts"), 0,
-                                 "Ghosts: in the state database, but not configured here\n\tback\n\tfoo\n\tghost\n")
+                                 "Found the following in the state database but not configured here:\n\tback\n\tfoo\n\tghost\n")
                 self.assert_said(self.crontabber("--list-jobs"), 0, self.listed_sad() + (
                     LINE + "Class:          nightly.Bar\nApp name:       bar\nFrequency:      1d\n*NO PREVIOUS RUN INFO*\n"))
                 self.assertEqual(self.sql(COLUMNS, ("crontabber", "public")), columns)
@@ -193,6 +207,37 @@ class TestOngoing(OriginalTestCase):
         self.assertEqual(self.row("foo", "ongoing", "owner", "error_count"), (None, None, 0))
         self.assertEqual(self.sql("SELECT exc_type LIKE '%OwnerDiedError%' FROM crontabber_log ORDER BY id"), [(True,), (None,)])
 
+    def test_a_run_of_the_original_after_our_killed_one_counts_as_running(self):
+        """The original does not touch `owner`, which still names the process that was killed."""
+        self.write_module("slow", SLOW)
+        self.ini("slow.Slow|1d")
+        ours = self.start()
+        wait_until(lambda: self.ran(), "the job never started")
+        ours.kill()
+        ours.wait()
+        self.sql("UPDATE crontabber SET ongoing = now() - interval '10 seconds', next_run = now() - interval '1 second'")
+
+        tick = self.crontabber()
+
+        self.assertEqual((tick.returncode, self.ran()), (3, []), tick.stderr)
+        self.assertIn("'slow' is already running (another process since ", tick.stderr)
+
+    def test_ongoing_can_be_cleared_by_hand_after_a_kill(self):
+        self.write_module("slow", SLOW)
+        self.ini("slow.Slow|1d")
+        ours = self.start()
+        wait_until(lambda: self.ran(), "the job never started")
+        ours.kill()
+        ours.wait()
+        self.sql("UPDATE crontabber SET ongoing = NULL")
+        self.write_module("slow", SLOW.replace("time.sleep(60)", "pass"))
+
+        tick = self.crontabber()
+
+        self.assertEqual((tick.returncode, self.ran()), (0, ["slow again"]), tick.stderr)
+        self.assertNotIn("its owner", tick.stderr)
+        self.assertEqual(self.row("slow", "ongoing", "owner", "error_count"), (None, None, 0))
+
     def test_days_count_and_the_limit_is_an_option(self):
         for age, limit, runs in (("-2 days -1 hour", "12", True), ("-2 days -1 hour", "50", False), ("-2 hours", "1.5", True)):
             with self.subTest(age=age, limit=limit):
@@ -258,7 +303,7 @@ class TestSchemas(OriginalTestCase):
         ghosts = self.tick("one,two", "--audit-ghosts")
         tick = self.tick("one,two")
 
-        self.assert_said(ghosts, 0, "Ghosts: in the state database, but not configured here\n\tghost\n")
+        self.assert_said(ghosts, 0, "Found the following in the state database but not configured here:\n\tghost\n")
         self.assertEqual((tick.returncode, self.ran()), (0, ["foo the first time"]))
         self.assertEqual(self.sql("SELECT to_regclass('one.crontabber'), to_regclass('one.crontabber_log')"), [(None, None)])
         self.assertEqual(sorted(self.rows("two")), [("foo",), ("ghost",)])

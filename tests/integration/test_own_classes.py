@@ -201,11 +201,11 @@ class TestWholeStateClass(OwnClassTestCase):
 
         self.configure("nightly.Sad|1d")
         self.assert_said(
-            self.crontabber("--audit-ghosts"), 0, "Ghosts: in the state database, but not configured here\n\tback\n\tbar\n\tfoo\n"
+            self.crontabber("--audit-ghosts"), 0, "Found the following in the state database but not configured here:\n\tback\n\tbar\n\tfoo\n"
         )
         self.assertRegex(self.crontabber("--reset-job=foo").stderr, "INFO - App reset\n")
         self.assert_said(
-            self.crontabber("--audit-ghosts"), 0, "Ghosts: in the state database, but not configured here\n\tback\n\tbar\n"
+            self.crontabber("--audit-ghosts"), 0, "Found the following in the state database but not configured here:\n\tback\n\tbar\n"
         )
 
     def test_a_backfill_continues_after_its_last_date(self):

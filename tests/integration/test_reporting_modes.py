@@ -227,11 +227,11 @@ class TestAuditGhosts(ModeTestCase):
         self.assert_said(self.crontabber("--audit-ghosts"), 0, "")
         self.ini("nightly.Foo|1d")
         self.assert_said(
-            self.crontabber("--audit-ghosts"), 0, "Ghosts: in the state database, but not configured here\n\tbar\n\tsad\n"
+            self.crontabber("--audit-ghosts"), 0, "Found the following in the state database but not configured here:\n\tbar\n\tsad\n"
         )
         self.crontabber("--reset-job=sad")
         self.assert_said(
-            self.crontabber("--audit-ghosts"), 0, "Ghosts: in the state database, but not configured here\n\tbar\n"
+            self.crontabber("--audit-ghosts"), 0, "Found the following in the state database but not configured here:\n\tbar\n"
         )
 
     def test_a_role_that_may_only_select_can_ask(self):
@@ -241,4 +241,4 @@ class TestAuditGhosts(ModeTestCase):
 
         ghosts = self.crontabber("--audit-ghosts")
 
-        self.assert_said(ghosts, 0, "Ghosts: in the state database, but not configured here\n\tfoo\n")
+        self.assert_said(ghosts, 0, "Found the following in the state database but not configured here:\n\tfoo\n")

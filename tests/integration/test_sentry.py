@@ -424,14 +424,14 @@ class TestSentry(unittest.TestCase):
 
     # --sentrytest
 
-    def test_the_test_error_arrives_and_its_identifier_is_returned_and_logged(self) -> None:
+    def test_the_test_message_arrives_and_its_identifier_is_returned_and_logged(self) -> None:
         receiver = self.receiver()
 
         identifier = self.sentry(receiver.dsn()).send_test()
 
         (event,) = receiver.events()
         self.assertEqual(identifier, event["event_id"])
-        self.assertEqual(event["message"], "SentryTest: crontabber was asked to test its connection to Sentry")
+        self.assertEqual(event["message"], "crontabber was asked to test its connection to Sentry")
         self.assertEqual(self.log.lines("INFO"), [f"INFO Sentry successful identifier: {identifier}"])
 
     def test_a_test_without_a_usable_sentry_reports_the_reason(self) -> None:

@@ -1,0 +1,202 @@
+"""What applications written for the original call or override: decide, run and record one job."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from crontabber.engine.overrides import NO_OVERRIDES, Overrides, Settle
+from crontabber.errors import CrontabberError
+from crontabber.rules.dependencies import names_in, reorder_dag, why_blocked
+from crontabber.rules.job import Job, find_job, ghosts_of, path_of
+from crontabber.rules.job_state import Outcome
+from crontabber.rules.schedule import is_due, parse_schedule, parse_time
+
+ExceptionType = type[BaseException] | None
+
+
+class ByHand:
+    """A base of CronTabberBase. A tick uses those of its methods that a subclass overrides, and only those.
+
+    In all of them `class_` is a configured job class, `time_` is HH:MM or None.
+    """
+
+    # Of the application that this is a part of.
+    config: Any
+    configured_jobs: Callable[[], list[Job]]
+    current_time: Callable[[], datetime]
+    job_states: Any
+
+    # The runner of the tick that is going on; how to store the outcome that it waits for; claims of jobs run by hand.
+    _runner: Any = None
+    _settle: Settle | None = None
+    _claims: Any = None
+
+    # -- decisions
+
+    def time_to_run(self, class_: Any, time_: str | None) -> bool:
+        """True if the job is due, judged by its state and its time of day."""
+        schedule = parse_schedule("1d", time_)
+        return is_due(schedule, self.job_states.state(class_.app_name), self.current_time(), self.job_states.zone)
+
+    def check_dependencies(self, class_: Any) -> tuple[bool, str | None]:
+        """Return (True, None) if the dependencies of the job allow a run, otherwise (False, reason)."""
+        depends_on = names_in(getattr(class_, "depends_on", None))
+        succeeded = self._runner.tick.succeeded if self._runner else ()
+        reason = why_blocked(depends_on, self.job_states.states(), succeeded, self.current_time())
+        return reason is None, reason
+
+    def _reorder_class_list(self, class_list: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
+        """Return `class_list`, pairs of name and class, in the order in which they may run."""
+        return reorder_dag(
+            class_list,
+            depends_getter=lambda pair: getattr(pair[1], "depends_on", None),
+            name_getter=lambda pair: pair[1].app_name,
+        )
+
+    # -- runs
+
+    def _run_one(self, job_class: Any, config: Any, force: bool = False) -> None:
+        """Run a job with these options if it is due and nothing holds it back, or with `force` anyway."""
+        job = find_job(self.configured_jobs(), path_of(job_class))._replace(config=config)
+        if self._runner:
+            self._runner.attend(job, force)
+        else:
+            from crontabber.commands.run import run_tick
+
+            run_tick(self, [job], self.configured_jobs(), force, NO_OVERRIDES)  # type: ignore[arg-type]
+
+    def _run_job(self, class_: Any, config: Any, info: Mapping[str, Any] | None) -> Iterator[datetime]:
+        """Mark the job as ongoing and run it. Yield its successes; store nothing of them."""
+        self._set_ongoing_job(class_)
+        yield from class_(config, info).main()
+
+    def _set_ongoing_job(self, class_: Any) -> None:
+        """Claim the job until `_log_run`. OngoingJobError or RowLevelLockError if another process runs it."""
+        state = self.job_states.state(class_.app_name)
+        claims = self._claims = self._claims or {}
+        depends_on = names_in(getattr(class_, "depends_on", None))
+        claims[class_.app_name] = self.job_states.claims.take(class_.app_name, depends_on, state, self.current_time())
+
+    # -- records
+
+    def _log_run(
+        self, class_: Any, seconds: float, time_: str | None, last_success: datetime | None, now: datetime,
+        exc_type: ExceptionType, exc_value: Any, exc_tb: Any,
+    ) -> None:  # fmt: skip
+        """Store the state of a job after a run that started at `now`; `seconds` is its frequency.
+
+        Within a tick, this ends the claim and writes the row of crontabber_log. Otherwise it writes only the state:
+        `_remember_success` and `_remember_failure` write the log.
+        """
+        failure = self._failure(exc_type, exc_value, exc_tb)
+        if self._settle:
+            self._settle(Outcome(now, self.current_time(), last_success, failure))
+            return
+        from crontabber.commands.run import retry_after
+        from crontabber.rules.after_run import Occasion, state_after
+
+        job = find_job(self.configured_jobs(), path_of(class_))
+        job = job._replace(schedule=job.schedule._replace(at=parse_time(time_) if time_ else None))
+        outcome = Outcome(now, now, last_success, failure)
+        before = self.job_states.state(job.app_name)
+        state = state_after(job, Occasion(before, now), outcome, self.job_states.zone, retry_after(self.config))
+        claim = self._claims and self._claims.pop(job.app_name, None)
+        if claim:
+            self.job_states.claims.settle(claim, state, timedelta(0), state.last_success, failure, logged=True)
+        else:
+            self.job_states.store(state)
+
+    def _remember_success(self, class_: Any, success_date: datetime, duration_seconds: float) -> None:
+        """Add a row for a success to crontabber_log."""
+        self.job_states.log_run(class_.app_name, timedelta(seconds=duration_seconds), success_date)
+
+    def _remember_failure(
+        self, class_: Any, duration_seconds: float, exc_type: ExceptionType, exc_value: Any, exc_tb: Any
+    ) -> None:
+        """Add a row for a failure to crontabber_log."""
+        failure = self._failure(exc_type, exc_value, exc_tb)
+        self.job_states.log_run(class_.app_name, timedelta(seconds=duration_seconds), None, failure)
+
+    def _failure(self, exc_type: ExceptionType, exc_value: Any, exc_tb: Any) -> Any:
+        if exc_type is None:
+            return None
+        from crontabber.engine.failure import failure_of
+        from crontabber.output.secrets import SecretMask
+
+        error = exc_value if isinstance(exc_value, BaseException) else exc_type(exc_value)
+        return failure_of(error.with_traceback(exc_tb), SecretMask(self.config))
+
+    # -- questions
+
+    def _get_ghosts(self) -> list[str]:
+        """Return the app_names that the state has and the configuration does not, sorted."""
+        return ghosts_of(self.job_states.states(), self.configured_jobs())
+
+    def _configtest_one(self, config: Any) -> bool:
+        """True if the frequency and the time in the options of a job are valid. A fault is logged."""
+        try:
+            parse_schedule(config.frequency, config.time)
+        except CrontabberError:
+            self.config.logger.critical("Failed to config test a job", exc_info=True)
+            return False
+        return True
+
+    @cached_property
+    def database_connection_factory(self) -> Any:
+        options = self.config.crontabber
+        return options.database_class(options)
+
+    @cached_property
+    def transaction_executor(self) -> Any:
+        options = self.config.crontabber
+        return options.transaction_executor_class(options, self.database_connection_factory)
+
+
+# What a subclass may override -> which decision of a tick that is.
+_OVERRIDABLE = {
+    "_reorder_class_list": "order",
+    "time_to_run": "is_due",
+    "check_dependencies": "why_blocked",
+    "_run_one": "run_one",
+    "_log_run": "record",
+}
+
+
+def overrides_of(app: Any) -> Overrides:
+    """Return what `app` overrides, in its class or on the object itself."""
+    own = [name for name in _OVERRIDABLE if getattr(getattr(app, name), "__func__", None) is not vars(ByHand)[name]]
+    return Overrides(**{_OVERRIDABLE[name]: getattr(_Adapters(app), _OVERRIDABLE[name]) for name in own})
+
+
+class _Adapters:
+    """Call the methods of an application as the engine wants to."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    def order(self, jobs: Sequence[Job]) -> list[Job]:
+        by_class = {job.job_class: job for job in jobs}
+        pairs = [(job.job_class.__name__, job.job_class) for job in jobs]
+        return [by_class[job_class] for _, job_class in self._app._reorder_class_list(pairs)]
+
+    def is_due(self, job: Job) -> bool:
+        return bool(self._app.time_to_run(job.job_class, job.config.time or None))
+
+    def why_blocked(self, job: Job) -> str | None:
+        allowed, reason = self._app.check_dependencies(job.job_class)
+        return None if allowed else str(reason)
+
+    def run_one(self, job: Job, force: bool) -> None:
+        self._app._run_one(job.job_class, job.config, force)
+
+    def record(self, job: Job, outcome: Outcome, error: BaseException | None, settle: Settle) -> None:
+        app = self._app
+        app._settle = settle
+        try:
+            seconds = job.schedule.every.total_seconds()
+            exc_info = (type(error), error, error.__traceback__) if error is not None else (None, None, None)
+            time_ = job.config.time or None
+            app._log_run(job.job_class, seconds, time_, outcome.last_success, outcome.started, *exc_info)
+        finally:
+            app._settle = None
