@@ -56,7 +56,7 @@ class StateConnection:
     def fetch_often(self, statement: str, parameters: Mapping[str, Any]) -> list[Row]:
         """Do the same for a statement that is sent again and again; not behind a proxy that pools transactions."""
         _ = self.raw  # Reconnect first: a new connection has no prepared statements.
-        return self.fetch(self._prepared.to_send(statement, self.fetch), parameters)
+        return self.fetch(self._prepared.to_send(self.adapted(statement), self.fetch), parameters)
 
     def fetch_dicts(self, statement: str, parameters: Parameters = None) -> list[dict[str, Any]]:
         """Return each row as a dict of its columns."""
