@@ -108,9 +108,7 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
 
     def close(self) -> None:
         self.connection.drop()
-        close = getattr(self.database_connection_factory, "close", None)
-        if close is not None:
-            close()
+        self._close_factory()
 
     # -- the mapping
 
@@ -168,6 +166,14 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
             return list(self.transaction_executor(_fetch, self.connection.adapted(statement), parameters))
         except psycopg2.Error as error:
             raise explained(error) from error
+        finally:
+            # Seldom needed: it is not worth a session that may be lost meanwhile.
+            self._close_factory()
+
+    def _close_factory(self) -> None:
+        close = getattr(self.database_connection_factory, "close", None)
+        if close is not None:
+            close()
 
     def _prepare(self) -> None:
         facts = schema.look(self.connection)
