@@ -14,13 +14,21 @@ from typing import Any, NamedTuple
 import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_INTRANS
 
-from crontabber.errors import LostClaimError, OngoingJobError, OwnerDiedError, StateDatabaseError
+from crontabber.errors import LostClaimError, OwnerDiedError, StateDatabaseError
 from crontabber.process.signals import INTERRUPTION
 from crontabber.rules.job_state import Failure, JobState, claim_time
 from crontabber.rules.text import one_line
 from crontabber.store import sql
 from crontabber.store.driver_errors import MAY_NOT_WRITE, is_lost_race, is_of_the_connection, may_work_later
-from crontabber.store.owners import Verdict, is_running_here, judge, this_process
+from crontabber.store.owners import (
+    Verdict,
+    is_of_version_1_0,
+    is_running_here,
+    judge,
+    obituary,
+    ongoing_error,
+    this_process,
+)
 from crontabber.store.rows import as_json, settle_parameters, state_from_row
 from crontabber.store.state_connection import Row, StateConnection
 
@@ -69,8 +77,10 @@ class Claims:
         """
         verdict = judge(seen, now, self._max_ongoing_age, self._session_locks, is_running_here)
         if verdict is Verdict.ALIVE:
-            raise _ongoing(app_name, seen)
-        died = _obituary(seen, self._session_locks) if seen and verdict is Verdict.DEAD else None
+            raise ongoing_error(app_name, seen)
+        died = obituary(seen, self._session_locks) if seen and verdict is Verdict.DEAD else None
+        if died and seen and is_of_version_1_0(seen) and not self._old_lock_is_free(app_name):
+            raise ongoing_error(app_name, seen)
         statement = sql.CLAIM_NEW if seen is None else sql.CLAIM_FROM_THE_DEAD if died else sql.CLAIM
         try:
             row = self._fetch(statement, self._claim_parameters(app_name, depends_on, seen, now, died))[0]
@@ -79,7 +89,7 @@ class Claims:
                 raise
             row = (True, None)
         if not row[0]:
-            raise _ongoing(app_name, seen)
+            raise ongoing_error(app_name, seen)
         if row[1] is None:
             self._unlock(app_name)
             raise RowLevelLockError(f"another process claimed {app_name!r} first")
@@ -97,7 +107,7 @@ class Claims:
         """
         statement = sql.settle_unlogged() if logged else sql.settle()
         failure = failure and Failure(*map(self._connection.sendable, failure))
-        key = claim.key() | {"session_locks": self._session_locks}
+        key = self._key(claim) | {"session_locks": self._session_locks}
         parameters = settle_parameters(key, state, duration, success, failure)
         if self._retry(claim, statement, parameters):
             return
@@ -159,9 +169,10 @@ class Claims:
     def _claim_parameters(
         self, app_name: str, depends_on: Sequence[str], seen: JobState | None, now: datetime, died: str | None
     ) -> dict[str, Any]:
-        obituary = Failure(repr(OwnerDiedError), died or "", "", repr(OwnerDiedError(died)))
+        death = Failure(repr(OwnerDiedError), died or "", "", repr(OwnerDiedError(died)))
         return {
             "app_name": app_name,
+            "lock": self._lock(app_name),
             "now": now,
             "owner": self._owner_at(now),
             "session_locks": self._session_locks,
@@ -169,9 +180,9 @@ class Claims:
             "next_run": seen and seen.next_run,
             "seen_ongoing": seen and seen.ongoing,
             "seen_owner": seen and seen.owner,
-            "last_error": as_json(obituary.as_last_error()),
-            "exc_type": obituary.type,
-            "exc_value": obituary.representation,
+            "last_error": as_json(death.as_last_error()),
+            "exc_type": death.type,
+            "exc_value": death.representation,
         }
 
     def _retry(self, claim: Claim, statement: str, parameters: dict[str, Any]) -> list[Row]:
@@ -182,7 +193,7 @@ class Claims:
         while True:
             try:
                 if self._session_locks and not self._connection.is_open:
-                    self._connection.fetch(sql.LOCK_AGAIN, claim.key())
+                    self._connection.fetch(sql.LOCK_AGAIN, self._key(claim))
                 return self._fetch(statement, parameters)
             except StateDatabaseError as error:
                 left = give_up_at - time.monotonic()
@@ -195,6 +206,16 @@ class Claims:
             if delay := min(next(delays), left):
                 INTERRUPTION.sleep(delay)
 
+    def _key(self, claim: Claim) -> dict[str, Any]:
+        return claim.key() | {"lock": self._lock(claim.app_name)}
+
+    def _lock(self, app_name: str) -> str:
+        """Return what the lock of a job is made of: the same app_name in another schema is another job."""
+        return f"{self._schema}.{app_name}"
+
+    def _old_lock_is_free(self, app_name: str) -> bool:
+        return bool(self._connection.fetch(sql.OLD_LOCK_IS_FREE, {"app_name": app_name})[0][0])
+
     def _owner_at(self, now: datetime) -> str:
         return f"{self._process}@{claim_time(now)}"
 
@@ -203,7 +224,7 @@ class Claims:
         if not self._session_locks:
             return
         try:
-            self._connection.fetch(sql.UNLOCK, {"app_name": app_name})
+            self._connection.fetch(sql.UNLOCK, {"lock": self._lock(app_name)})
         except StateDatabaseError:
             self._connection.drop()
 
@@ -211,23 +232,6 @@ class Claims:
 def _as_before(state: JobState, seen: JobState | None) -> JobState:
     """Return the row as the job and the rules should see it: as if it had not been claimed."""
     return state._replace(ongoing=None, owner=None, first_run=state.first_run if seen else None)
-
-
-def _obituary(seen: JobState, session_locks: bool) -> str:
-    """Say whose unfinished run the row `seen` tells of, or that it is too old."""
-    if not seen.process or not session_locks:
-        return f"it has been marked as ongoing{_since(seen)}, longer than crontabber.max_ongoing_age_hours allows"
-    host, _, pid = seen.process.rpartition(":")
-    return f"its owner, process {pid} on {host}, ended without a result; it had been running{_since(seen)}"
-
-
-def _ongoing(app_name: str, seen: JobState | None) -> OngoingJobError:
-    owner = (seen and seen.process) or "another process"
-    return OngoingJobError(f"{app_name!r} is already running ({owner}{_since(seen)})")
-
-
-def _since(seen: JobState | None) -> str:
-    return f" since {seen.ongoing.isoformat(' ', 'seconds')}" if seen and seen.ongoing else ""
 
 
 def _has_written(cursor: Any) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import Enum
 
+from crontabber.errors import OngoingJobError
 from crontabber.rules.job_state import JobState
 
 # Tolerance for comparing a claim's time with the start of a process, which the kernel keeps in ticks of 10 ms.
@@ -37,6 +38,11 @@ def judge(
     return Verdict.ALIVE if is_running(seen.process, seen.ongoing, now) else Verdict.DEAD
 
 
+def is_of_version_1_0(seen: JobState) -> bool:
+    """True if the owner in this row does not name its claim."""
+    return bool(seen.owner) and "@" not in seen.owner  # type: ignore[operator]
+
+
 def this_process() -> str:
     """Return the owner that this process is."""
     return f"{socket.gethostname()}:{os.getpid()}"
@@ -60,3 +66,20 @@ def is_running_here(owner: str, since: datetime, now: datetime) -> bool:
     started, memory = int(fields[18]) / os.sysconf("SC_CLK_TCK"), int(fields[19])
     age = timedelta(seconds=time.clock_gettime(time.CLOCK_BOOTTIME) - started)
     return state not in (b"Z", b"X") and user == os.geteuid() and memory > 0 and now - age <= since + SLACK
+
+
+def obituary(seen: JobState, session_locks: bool) -> str:
+    """Say whose unfinished run the row `seen` tells of, or that it is too old."""
+    if not seen.process or not session_locks:
+        return f"it has been marked as ongoing{_since(seen)}, longer than crontabber.max_ongoing_age_hours allows"
+    host, _, pid = seen.process.rpartition(":")
+    return f"its owner, process {pid} on {host}, ended without a result; it had been running{_since(seen)}"
+
+
+def ongoing_error(app_name: str, seen: JobState | None) -> OngoingJobError:
+    owner = (seen and seen.process) or "another process"
+    return OngoingJobError(f"{app_name!r} is already running ({owner}{_since(seen)})")
+
+
+def _since(seen: JobState | None) -> str:
+    return f" since {seen.ongoing.isoformat(' ', 'seconds')}" if seen and seen.ongoing else ""

@@ -19,6 +19,7 @@ TYPES = {
     "first_run": "timestamptz",
     "last_error": "json",
     "last_run": "timestamptz",
+    "lock": "text",
     "next_run": "timestamptz",
     "now": "timestamptz",
     "owner": "text",

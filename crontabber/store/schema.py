@@ -7,14 +7,14 @@ import psycopg2
 
 from crontabber.errors import StateDatabaseError
 from crontabber.rules.text import one_line
-from crontabber.store import sql
+from crontabber.store import schema_sql, sql
 from crontabber.store.driver_errors import OLDEST_SERVER, explained, is_missing_relation
 from crontabber.store.state_connection import StateConnection
 
-OWNER_COLUMN = ("crontabber column: owner", sql.ADD_OWNER)
+OWNER_COLUMN = ("crontabber column: owner", schema_sql.ADD_OWNER)
 WITHOUT_OWNER = (
     "The table crontabber has no column `owner`: the job of a process that died is run again only after"
-    f" max_ongoing_age_hours. The owner of the table can add it: {sql.ADD_OWNER}"
+    f" max_ongoing_age_hours. The owner of the table can add it: {schema_sql.ADD_OWNER}"
 )
 
 
@@ -38,18 +38,18 @@ class ServerFacts(NamedTuple):
     def missing(self) -> list[tuple[str, str]]:
         """Return what has to be added, in order: its name and the statement."""
         steps = [
-            (self.has_table, "crontabber table: crontabber", sql.CREATE_TABLE),
-            (not self.has_table or "ongoing" in self.columns, "crontabber column: ongoing", sql.ADD_ONGOING),
+            (self.has_table, "crontabber table: crontabber", schema_sql.CREATE_TABLE),
+            (not self.has_table or "ongoing" in self.columns, "crontabber column: ongoing", schema_sql.ADD_ONGOING),
             (not self.has_table or self.has_owner or not self.may_alter, *OWNER_COLUMN),
-            (self.has_index, "crontabber index: crontabber_unique_app_name_idx", sql.CREATE_INDEX),
-            (self.has_log, "crontabber table: crontabber_log", sql.CREATE_LOG),
+            (self.has_index, "crontabber index: crontabber_unique_app_name_idx", schema_sql.CREATE_INDEX),
+            (self.has_log, "crontabber table: crontabber_log", schema_sql.CREATE_LOG),
         ]
         return [(name, statement) for present, name, statement in steps if not present]
 
 
 def look(connection: StateConnection) -> ServerFacts:
     """Return the facts, with one statement if nothing is missing. StateDatabaseError if the server is too old."""
-    facts = _glance(connection) or _facts(connection.fetch(sql.CHECK_SCHEMA)[0])
+    facts = _glance(connection) or _facts(connection.fetch(schema_sql.CHECK_SCHEMA)[0])
     if facts.version < OLDEST_SERVER:
         version = f"{facts.version // 10000}.{facts.version // 100 % 100}"
         raise StateDatabaseError(f"state database: PostgreSQL {version} is too old: crontabber needs 9.5 or later")
@@ -62,13 +62,13 @@ def complete(connection: StateConnection, logger: Any) -> ServerFacts:
     try:
         raw.autocommit = False
         with raw, raw.cursor() as cursor:
-            cursor.execute(sql.LOCK_SCHEMA)
-            cursor.execute(sql.LOCK_TIMEOUT)
-            cursor.execute(sql.CHECK_SCHEMA)
+            cursor.execute(schema_sql.LOCK_SCHEMA)
+            cursor.execute(schema_sql.LOCK_TIMEOUT)
+            cursor.execute(schema_sql.CHECK_SCHEMA)
             for name, statement in _facts(cursor.fetchone()).missing():
                 logger.info("Creating %s", name)
                 _add(cursor, statement)
-            cursor.execute(sql.CHECK_SCHEMA)
+            cursor.execute(schema_sql.CHECK_SCHEMA)
             return _facts(cursor.fetchone())
     except psycopg2.errors.UniqueViolation as error:
         raise StateDatabaseError(
@@ -88,7 +88,7 @@ def _add(cursor: Any, statement: str) -> None:
     try:
         cursor.execute(statement)
     except psycopg2.errors.LockNotAvailable:
-        if statement != sql.ADD_OWNER:
+        if statement != schema_sql.ADD_OWNER:
             raise
         cursor.execute(sql.BACK_TO_SAVEPOINT)
 
@@ -96,7 +96,7 @@ def _add(cursor: Any, statement: str) -> None:
 def _glance(connection: StateConnection) -> ServerFacts | None:
     """Return the facts if the tables are complete, None if something may be missing."""
     try:
-        now, complete, read_only, version, schema = connection.fetch(sql.GLANCE)[0][:5]
+        now, complete, read_only, version, schema = connection.fetch(schema_sql.GLANCE)[0][:5]
     except StateDatabaseError as error:
         if not is_missing_relation(error.__cause__):  # type: ignore[arg-type]
             raise

@@ -1,86 +1,17 @@
 """The SQL of every statement that crontabber sends to its state database."""
 
-# Constant half of the advisory locks: the bytes "cron". The other half is hashtext(app_name).
+# The bytes "cron". With 0 it is the lock of the schema; 1.0 locked jobs with it and hashtext(app_name).
 LOCK_CLASS = 0x63726F6E
-
-# ---- schema ---------------------------------------------------------------------------------------------------------
+# 64 bits of the schema's name and the job's: no two jobs share a lock.
+_LOCK_KEY = "('x' || left(md5(%(lock)s), 16))::bit(64)::bigint"
 
 # Settings of each session. With the keepalives, the server notices within about two minutes that the host of a claim's
 # owner has lost power (on a Unix socket they mean nothing). While a job runs, the session is idle.
-_SESSION = """set_config('tcp_keepalives_idle', '60', false),
+SESSION = """set_config('tcp_keepalives_idle', '60', false),
        set_config('tcp_keepalives_interval', '10', false),
        set_config('tcp_keepalives_count', '6', false),
        CASE WHEN current_setting('server_version_num')::int >= 140000
             THEN set_config('idle_session_timeout', '0', false) END"""
-
-# PostgreSQL finds the tables through search_path: a table of the same name in another schema is not ours. `now` is
-# compared with the host's clock.
-CHECK_SCHEMA = f"""
-SELECT clock_timestamp() AS now,
-       to_regclass('crontabber') IS NOT NULL AS has_table,
-       to_regclass('crontabber_log') IS NOT NULL AS has_log,
-       ARRAY(SELECT attname::text FROM pg_attribute
-             WHERE attrelid = to_regclass('crontabber') AND attnum > 0 AND NOT attisdropped) AS columns,
-       EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
-               WHERE i.indrelid = to_regclass('crontabber') AND i.indisunique AND i.indpred IS NULL
-                 AND i.indnatts = 1 AND a.attname = 'app_name') AS has_index,
-       current_setting('transaction_read_only') = 'on' AS read_only,
-       current_setting('server_version_num')::int AS version,
-       (SELECT quote_ident(nspname) FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid
-        WHERE c.oid = to_regclass('crontabber')) AS schema,
-       COALESCE((SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('crontabber')), true),
-       {_SESSION}
-"""
-
-# The same if nothing is missing, as nearly always: without a join over the catalogs, which takes 3 ms on a new
-# connection. The index has to be exactly the one that we create; the subquery fails if a column is missing.
-GLANCE = f"""
-SELECT clock_timestamp() AS now,
-       to_regclass('crontabber_log') IS NOT NULL
-       AND pg_get_indexdef(to_regclass('crontabber_unique_app_name_idx'))
-           = 'CREATE UNIQUE INDEX crontabber_unique_app_name_idx ON ' || identity || ' USING btree (app_name)'
-       AS complete,
-       current_setting('transaction_read_only') = 'on' AS read_only,
-       current_setting('server_version_num')::int AS version,
-       left(identity, -length('.crontabber')) AS schema,
-       (SELECT ongoing FROM crontabber WHERE false AND owner = '') AS no_time,
-       {_SESSION}
-FROM pg_identify_object('pg_class'::regclass, to_regclass('crontabber'), 0)
-"""
-
-# Held until the transaction ends: of two first starts at once, the second waits and must see what the first created.
-LOCK_SCHEMA = f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({LOCK_CLASS}, 0)"
-LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"  # A long transaction must not hold up the tick.
-
-CREATE_TABLE = """
-CREATE TABLE crontabber (
-    app_name text NOT NULL,
-    next_run timestamptz,
-    first_run timestamptz,
-    last_run timestamptz,
-    last_success timestamptz,
-    error_count integer DEFAULT 0,
-    depends_on text[],
-    last_error json,
-    ongoing timestamptz,
-    owner text
-)
-"""
-CREATE_LOG = """
-CREATE TABLE crontabber_log (
-    id serial NOT NULL,
-    app_name text NOT NULL,
-    log_time timestamptz DEFAULT now() NOT NULL,
-    duration interval,
-    success timestamptz,
-    exc_type text,
-    exc_value text,
-    exc_traceback text
-)
-"""
-ADD_ONGOING = "ALTER TABLE crontabber ADD COLUMN ongoing timestamptz"
-ADD_OWNER = "ALTER TABLE crontabber ADD COLUMN owner text"
-CREATE_INDEX = "CREATE UNIQUE INDEX crontabber_unique_app_name_idx ON crontabber (app_name)"
 
 # ---- states ---------------------------------------------------------------------------------------------------------
 
@@ -118,7 +49,7 @@ ON CONFLICT (app_name) DO UPDATE SET
 # A claim need not wait for the disk: a server that crashes ends every session, and with it every claim.
 _LOCK = f"""
 lock AS (
-    SELECT CASE WHEN %(session_locks)s THEN pg_try_advisory_lock({LOCK_CLASS}, hashtext(%(app_name)s)) ELSE true END
+    SELECT CASE WHEN %(session_locks)s THEN pg_try_advisory_lock({_LOCK_KEY}) ELSE true END
            AS taken,
            set_config('synchronous_commit', 'off', true)
 )"""
@@ -163,12 +94,15 @@ claimed AS (
 {_CLAIMED}
 """
 # On a new connection, after the one that held the lock was lost.
-LOCK_AGAIN = f"SELECT pg_try_advisory_lock({LOCK_CLASS}, hashtext(%(app_name)s)), {_SESSION}"
-UNLOCK = f"SELECT pg_advisory_unlock({LOCK_CLASS}, hashtext(%(app_name)s))"
+LOCK_AGAIN = f"SELECT pg_try_advisory_lock({_LOCK_KEY}), {SESSION}"
+UNLOCK = f"SELECT pg_advisory_unlock({_LOCK_KEY})"
+# Is the lock free that an owner of version 1.0 would hold?
+_OLD_KEY = f"{LOCK_CLASS}, hashtext(%(app_name)s)"
+OLD_LOCK_IS_FREE = f"SELECT pg_try_advisory_lock({_OLD_KEY}) AND pg_advisory_unlock({_OLD_KEY})"
 
 # The statement that settles a run releases the lock last, after writing row and log: if it failed after that, it would
 # be sent again without the lock. A process that gets the lock before the commit waits for the row and finds it changed.
-_UNLOCKED = f"""CASE WHEN %(session_locks)s THEN pg_advisory_unlock({LOCK_CLASS}, hashtext(%(app_name)s)) END"""
+_UNLOCKED = f"""CASE WHEN %(session_locks)s THEN pg_advisory_unlock({_LOCK_KEY}) END"""
 
 # The fence: a process whose job was taken over stores nothing.
 _OURS = "app_name = %(app_name)s AND owner = %(owner)s AND ongoing = %(since)s"

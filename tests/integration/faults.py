@@ -21,15 +21,14 @@ from typing import Any
 import psycopg2
 
 from crontabber.store.embedded.server import EmbeddedServer
-from crontabber.store.sql import LOCK_CLASS
 from tests.support import PATIENCE_SECONDS, DatabaseTestCase, assert_within, skip_without_programs, wait_until
 
 JOBS = "tests.integration.fault_jobs"
 SEED = "CRONTABBER_TEST_SEED"
 ELSEWHERE = "import socket; socket.gethostname = lambda: %r; from crontabber.app import main; exit(main())"
 
-OUR_LOCKS = f"""
-SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND classid = {LOCK_CLASS} AND objid <> 0 AND granted
+OUR_LOCKS = """
+SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 # Since this test has begun: a test before it may have left one in this very process.

@@ -2,14 +2,14 @@
 
 from datetime import datetime, timedelta, timezone
 
-from crontabber.rules.job_state import JobState
+from crontabber.rules.job_state import JobState, claim_time
 from crontabber.store import sql
 from crontabber.store.rows import settle_parameters
 from tests.integration.faults import FaultTestCase
 
 NOW = datetime.now(timezone.utc)
 STATE = JobState("other", NOW + timedelta(hours=1), NOW, NOW, NOW)
-CLAIM = {"app_name": "other", "owner": "elsewhere:1", "since": NOW, "session_locks": True}
+CLAIM = {"app_name": "other", "lock": "public.other", "owner": f"elsewhere:1@{claim_time(NOW)}", "since": NOW, "session_locks": True}
 
 
 class TestSettling(FaultTestCase):
@@ -29,7 +29,7 @@ class TestSettling(FaultTestCase):
         owner = self.connect()
         self.addCleanup(owner.close)
         with owner.cursor() as cursor:
-            cursor.execute(f"SELECT pg_advisory_lock({sql.LOCK_CLASS}, hashtext('other'))")
+            cursor.execute("SELECT pg_advisory_lock(('x' || left(md5(%(lock)s), 16))::bit(64)::bigint)", CLAIM)
             cursor.execute("UPDATE crontabber SET ongoing = %(since)s, owner = %(owner)s WHERE app_name = %(app_name)s", CLAIM)
             owner.autocommit = False
             cursor.execute(sql.settle(), settle_parameters(CLAIM, STATE, timedelta(seconds=1), NOW, None))

@@ -1,0 +1,72 @@
+"""The statements that look at our tables and create what is missing, named."""
+
+from crontabber.store.sql import LOCK_CLASS, SESSION
+
+# PostgreSQL finds the tables through search_path: a table of the same name in another schema is not ours. `now` is
+# compared with the host's clock.
+CHECK_SCHEMA = f"""
+SELECT clock_timestamp() AS now,
+       to_regclass('crontabber') IS NOT NULL AS has_table,
+       to_regclass('crontabber_log') IS NOT NULL AS has_log,
+       ARRAY(SELECT attname::text FROM pg_attribute
+             WHERE attrelid = to_regclass('crontabber') AND attnum > 0 AND NOT attisdropped) AS columns,
+       EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
+               WHERE i.indrelid = to_regclass('crontabber') AND i.indisunique AND i.indpred IS NULL
+                 AND i.indnatts = 1 AND a.attname = 'app_name') AS has_index,
+       current_setting('transaction_read_only') = 'on' AS read_only,
+       current_setting('server_version_num')::int AS version,
+       (SELECT quote_ident(nspname) FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid
+        WHERE c.oid = to_regclass('crontabber')) AS schema,
+       COALESCE((SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('crontabber')), true),
+       {SESSION}
+"""
+
+# The same if nothing is missing, as nearly always: without a join over the catalogs, which takes 3 ms on a new
+# connection. The index has to be exactly the one that we create; the subquery fails if a column is missing.
+GLANCE = f"""
+SELECT clock_timestamp() AS now,
+       to_regclass('crontabber_log') IS NOT NULL
+       AND pg_get_indexdef(to_regclass('crontabber_unique_app_name_idx'))
+           = 'CREATE UNIQUE INDEX crontabber_unique_app_name_idx ON ' || identity || ' USING btree (app_name)'
+       AS complete,
+       current_setting('transaction_read_only') = 'on' AS read_only,
+       current_setting('server_version_num')::int AS version,
+       left(identity, -length('.crontabber')) AS schema,
+       (SELECT ongoing FROM crontabber WHERE false AND owner = '') AS no_time,
+       {SESSION}
+FROM pg_identify_object('pg_class'::regclass, to_regclass('crontabber'), 0)
+"""
+
+# Held until the transaction ends: of two first starts at once, the second waits and must see what the first created.
+LOCK_SCHEMA = f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SELECT pg_advisory_xact_lock({LOCK_CLASS}, 0)"
+LOCK_TIMEOUT = "SET LOCAL lock_timeout = '2s'"  # A long transaction must not hold up the tick.
+
+CREATE_TABLE = """
+CREATE TABLE crontabber (
+    app_name text NOT NULL,
+    next_run timestamptz,
+    first_run timestamptz,
+    last_run timestamptz,
+    last_success timestamptz,
+    error_count integer DEFAULT 0,
+    depends_on text[],
+    last_error json,
+    ongoing timestamptz,
+    owner text
+)
+"""
+CREATE_LOG = """
+CREATE TABLE crontabber_log (
+    id serial NOT NULL,
+    app_name text NOT NULL,
+    log_time timestamptz DEFAULT now() NOT NULL,
+    duration interval,
+    success timestamptz,
+    exc_type text,
+    exc_value text,
+    exc_traceback text
+)
+"""
+ADD_ONGOING = "ALTER TABLE crontabber ADD COLUMN ongoing timestamptz"
+ADD_OWNER = "ALTER TABLE crontabber ADD COLUMN owner text"
+CREATE_INDEX = "CREATE UNIQUE INDEX crontabber_unique_app_name_idx ON crontabber (app_name)"
