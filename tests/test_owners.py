@@ -7,7 +7,8 @@ import sys
 import unittest
 from datetime import datetime, timedelta, timezone
 
-from crontabber.rules.job_state import JobState
+from crontabber.rules.job_state import JobState, claim_time
+from crontabber.store import owners
 from crontabber.store.owners import Verdict, is_running_here, judge, this_process
 
 HOST = socket.gethostname()
@@ -23,25 +24,46 @@ class TestIsRunningHere(unittest.TestCase):
         self.owner = f"{HOST}:{self.process.pid}"
         self.now = datetime.now(timezone.utc)
 
+    def is_running(self, owner, since=None, now=None):
+        return is_running_here(JobState("job", ongoing=since or self.now, owner=owner), now or self.now)
+
+    def of_today(self, owner, since=None):
+        """The owner as this version writes it, with the birth of the process."""
+        return f"{owner}/{birth_of(self.process.pid)}@{claim_time(since or self.now)}"
+
     def test_a_process_that_was_there_when_the_claim_was_taken(self):
-        self.assertTrue(is_running_here(self.owner, self.now, self.now))
+        self.assertTrue(self.is_running(self.owner))
+        self.assertTrue(self.is_running(self.of_today(self.owner)))
+
+    def test_with_its_birth_it_is_known_whatever_the_clock_says(self):
+        for step in (-HOUR, HOUR, 10_000 * HOUR):
+            with self.subTest(step):
+                self.assertTrue(self.is_running(self.of_today(self.owner), now=self.now + step))
 
     def test_a_process_that_started_later_does_not_count(self):
-        self.assertFalse(is_running_here(self.owner, self.now - HOUR, self.now))
+        self.assertFalse(self.is_running(self.owner, since=self.now - HOUR))
+        for birth in ("0" * 8 + "-17", f"{birth_of(self.process.pid)}1"):
+            with self.subTest(birth):
+                self.assertFalse(self.is_running(f"{self.owner}/{birth}@{claim_time(self.now)}"))
 
     def test_a_dead_process_or_a_zombie_does_not_run(self):
+        owners = self.owner, self.of_today(self.owner)
         self.process.kill()
         os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
-        self.assertFalse(is_running_here(self.owner, self.now, self.now))
+        self.assertEqual([self.is_running(owner) for owner in owners], [False, False])
         self.process.wait()
 
-        self.assertFalse(is_running_here(self.owner, self.now, self.now))
+        self.assertEqual([self.is_running(owner) for owner in owners], [False, False])
 
     def test_another_host_this_process_and_nonsense_do_not_count(self):
         # Number 2 is the kernel's, where it is the machine's.
         for owner in (f"{HOST}:2", f"x{self.owner}", this_process(), f"{HOST}:", f"{HOST}:0", f"{HOST}:self", HOST, ""):
             with self.subTest(owner):
-                self.assertFalse(is_running_here(owner, self.now, self.now))
+                self.assertFalse(self.is_running(owner))
+
+
+def birth_of(pid):
+    return owners._birth(owners._look(str(pid)))
 
 
 class TestJudge(unittest.TestCase):
@@ -63,5 +85,5 @@ class TestJudge(unittest.TestCase):
         ]
         for seen, session_locks, running, verdict in cases:
             with self.subTest(seen and seen.app_name):
-                judged = judge(seen, now, 12 * HOUR, session_locks, lambda owner, since, now, running=running: running)
+                judged = judge(seen, now, 12 * HOUR, session_locks, lambda seen, now, running=running: running)
                 self.assertEqual(judged, verdict)

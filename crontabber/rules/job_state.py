@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 class JobState(NamedTuple):
     """A row of the state table. Every time is aware; None means that it has not happened, or is not planned.
 
-    `owner` names the process that is running the job and its claim, as "host:pid@TIME" with the time of `ongoing`.
+    `owner` names the process that is running the job, and its claim: "host:pid/BIRTH@TIME". TIME is that of `ongoing`.
+    BIRTH tells the process from a later one with its pid; only Linux knows it.
     """
 
     app_name: str
@@ -29,7 +30,12 @@ class JobState(NamedTuple):
         process, at, moment = (self.owner or "").partition("@")
         if self.ongoing is None or (at and moment != claim_time(self.ongoing)):
             return None
-        return process or None
+        return process.partition("/")[0] or None
+
+    @property
+    def birth(self) -> str:
+        """The birth of that process, "" where it is not known."""
+        return (self.owner or "").partition("@")[0].partition("/")[2]
 
 
 def claim_time(ongoing: datetime) -> str:

@@ -1,4 +1,4 @@
-"""Name the owner of a claim as `host:pid`, and find out whether that process still runs. Only Linux can tell."""
+"""Name the owner of a claim, and find out whether that process still runs. Only Linux can tell."""
 
 import os
 import socket
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from enum import Enum
+from typing import NamedTuple
 
 from crontabber.errors import OngoingJobError
 from crontabber.rules.job_state import JobState
@@ -24,7 +25,7 @@ class Verdict(Enum):
 
 def judge(
     seen: JobState | None, now: datetime, max_age: timedelta, session_locks: bool,
-    is_running: Callable[[str, datetime, datetime], bool],
+    is_running: Callable[[JobState, datetime], bool],
 ) -> Verdict:  # fmt: skip
     """Judge the owner in the row `seen` (None: no row). Pure, if `is_running` is: it answers as `is_running_here`."""
     if seen is None or seen.ongoing is None:
@@ -35,7 +36,7 @@ def judge(
     if not seen.process or not session_locks:
         return Verdict.ALIVE
     # An owner that lost its connection, and with it the lock, still runs the job.
-    return Verdict.ALIVE if is_running(seen.process, seen.ongoing, now) else Verdict.DEAD
+    return Verdict.ALIVE if is_running(seen, now) else Verdict.DEAD
 
 
 def is_of_version_1_0(seen: JobState) -> bool:
@@ -44,28 +45,60 @@ def is_of_version_1_0(seen: JobState) -> bool:
 
 
 def this_process() -> str:
-    """Return the owner that this process is."""
-    return f"{socket.gethostname()}:{os.getpid()}"
+    """Return the owner that this process is, without the time of its claim."""
+    birth = _birth(_look(str(os.getpid())))
+    return _name() + (f"/{birth}" if birth else "")
 
 
-def is_running_here(owner: str, since: datetime, now: datetime) -> bool:
-    """True if `owner` is another process of this host and user that is running now and was running at `since`.
+def is_running_here(seen: JobState, now: datetime) -> bool:
+    """True if the owner in this row is another process of this host that still runs.
 
-    A process that started later merely has the same process id. So does a process of another user or of the kernel:
-    containers may share the host's name, but they have process ids of their own.
+    A later process with the same process id has another birth, whatever the clock says. Owners of version 1.0 have no
+    birth: then the process must be of this user, and must have been running when the claim was taken.
     """
-    host, _, pid = owner.rpartition(":")
-    if host != socket.gethostname() or owner == this_process() or not pid.isdecimal():
+    host, _, pid = (seen.process or "").rpartition(":")
+    if host != socket.gethostname() or seen.process == _name() or not pid.isdecimal():
         return False
+    process = _look(pid)
+    if process is None or process.state in (b"Z", b"X"):
+        return False
+    if seen.birth:
+        return _birth(process) == seen.birth
+    age = timedelta(seconds=time.clock_gettime(time.CLOCK_BOOTTIME) - process.start_ticks / os.sysconf("SC_CLK_TCK"))
+    was_there = seen.ongoing is not None and now - age <= seen.ongoing + SLACK
+    return process.user == os.geteuid() and process.memory > 0 and was_there
+
+
+class _Process(NamedTuple):
+    """What Linux says of a process; its start in clock ticks since the machine was booted."""
+
+    state: bytes
+    start_ticks: int
+    memory: int
+    user: int
+
+
+def _look(pid: str) -> _Process | None:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123  # pathlib takes 5 ms to import
             state, *fields = file.read().rpartition(b")")[2].split()
-            user = os.fstat(file.fileno()).st_uid
+            return _Process(state, int(fields[18]), int(fields[19]), os.fstat(file.fileno()).st_uid)
     except OSError:
-        return False
-    started, memory = int(fields[18]) / os.sysconf("SC_CLK_TCK"), int(fields[19])
-    age = timedelta(seconds=time.clock_gettime(time.CLOCK_BOOTTIME) - started)
-    return state not in (b"Z", b"X") and user == os.geteuid() and memory > 0 and now - age <= since + SLACK
+        return None
+
+
+def _birth(process: _Process | None) -> str:
+    """Return what no two processes of a host have in common: the boot of the machine, and the start since then."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123  # pathlib takes 5 ms to import
+            boot = file.read(8)
+    except OSError:
+        return ""
+    return f"{boot}-{process.start_ticks}" if process else ""
+
+
+def _name() -> str:
+    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 def obituary(seen: JobState, session_locks: bool) -> str:

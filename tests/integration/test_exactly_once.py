@@ -98,7 +98,7 @@ class ExactlyOnceTestCase(FaultTestCase):
         return process
 
     def owner_is(self, process):
-        return f":{process.pid}@" in (self.row("dates", "owner") or "")
+        return f":{process.pid}/" in (self.row("dates", "owner") or "")
 
     def assert_each_date_once(self):
         """After one more tick, which nobody disturbs."""

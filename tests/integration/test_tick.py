@@ -275,7 +275,7 @@ class TestKill(TickTestCase):
 
         self.assertEqual(tick.returncode, 0)
         self.assertEqual(self.ran(), ["sleepy", "sleepy"])
-        host, pid = owner.partition("@")[0].rsplit(":", 1)
+        host, pid = owner.partition("/")[0].rsplit(":", 1)
         self.assertEqual(pid, str(process.pid))
         self.assertIn(f"WARNING - sleepy: its owner, process {pid} on {host}, ended without a result", tick.stderr)
         log = self.sql("SELECT exc_type, exc_value FROM crontabber_log ORDER BY id")
