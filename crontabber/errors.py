@@ -82,6 +82,10 @@ class OngoingJobError(CrontabberError):
     """Another process is running the job."""
 
 
+class ClaimFailedError(CrontabberError):
+    """The claim of a job failed for a reason that passes: it can be tried again at the next tick."""
+
+
 class LostClaimError(CrontabberError):
     """Another process has taken over the job that we were running; our result must not be stored."""
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from crontabber.engine.job_run import JobRun, RunSettings
 from crontabber.engine.overrides import NO_OVERRIDES, Overrides
-from crontabber.errors import ExitCode, LostClaimError, OngoingJobError
+from crontabber.errors import ClaimFailedError, ExitCode, LostClaimError, OngoingJobError
 from crontabber.process.signals import INTERRUPTION
 from crontabber.rules.after_run import Occasion
 from crontabber.rules.dependencies import why_blocked
@@ -134,6 +134,9 @@ class Runner:
         except RowLevelLockError as error:
             self.tick.claim_lost = True
             self._logger.info("%s", error)
+            return None
+        except ClaimFailedError as error:
+            self._logger.warning("%s", error)
             return None
         if INTERRUPTION.signum:
             self._store.claims.release(claim)

@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_INTRANS
 
-from crontabber.errors import LostClaimError, OwnerDiedError, StateDatabaseError
-from crontabber.process.signals import INTERRUPTION
+from crontabber.errors import ClaimFailedError, OwnerDiedError, StateDatabaseError
 from crontabber.rules.job_state import Failure, JobState, claim_time
 from crontabber.rules.text import one_line
 from crontabber.store import sql
@@ -27,6 +26,7 @@ from crontabber.store.owners import (
     judge,
     obituary,
     ongoing_error,
+    taken_over_error,
     this_process,
 )
 from crontabber.store.rows import as_json, settle_parameters, state_from_row
@@ -73,7 +73,8 @@ class Claims:
     def take(self, app_name: str, depends_on: Sequence[str], seen: JobState | None, now: datetime) -> Claim:
         """Claim a job whose row was `seen` (None: it had none).
 
-        OngoingJobError if another process runs it, RowLevelLockError if one has claimed it since it was seen.
+        OngoingJobError if another process runs it, RowLevelLockError if one has claimed it since it was seen,
+        ClaimFailedError if a later attempt may succeed, StateDatabaseError if the server cannot be reached.
         """
         verdict = judge(seen, now, self._max_ongoing_age, self._session_locks, is_running_here)
         if verdict is Verdict.ALIVE:
@@ -82,12 +83,7 @@ class Claims:
         if died and seen and is_of_version_1_0(seen) and not self._old_lock_is_free(app_name):
             raise ongoing_error(app_name, seen)
         statement = sql.CLAIM_NEW if seen is None else sql.CLAIM_FROM_THE_DEAD if died else sql.CLAIM
-        try:
-            row = self._fetch(statement, self._claim_parameters(app_name, depends_on, seen, now, died))[0]
-        except StateDatabaseError as error:
-            if not is_lost_race(error.__cause__):
-                raise
-            row = (True, None)
+        row = self._attempt(app_name, statement, self._claim_parameters(app_name, depends_on, seen, now, died))
         if not row[0]:
             raise ongoing_error(app_name, seen)
         if row[1] is None:
@@ -98,12 +94,27 @@ class Claims:
             self._logger.warning("%s: %s. Running it now.", app_name, died)
         return Claim(app_name, self._owner_at(now), now, _as_before(state, seen), died)
 
+    def _attempt(self, app_name: str, statement: str, parameters: dict[str, Any]) -> Row:
+        """Send the statement of a claim. If it fails for a reason that passes, undo what it may have done."""
+        try:
+            return self._fetch(statement, parameters)[0]
+        except StateDatabaseError as error:
+            if is_lost_race(error.__cause__):
+                return (True, None)
+            if not may_work_later(error.__cause__):
+                raise
+            if is_of_the_connection(error.__cause__):
+                # Perhaps only the answer was lost.
+                self._connection.drop()
+                self._connection.fetch(sql.RELEASE, parameters | {"since": parameters["now"]})
+            self._unlock(app_name)  # A failed statement keeps the lock that it has taken.
+            raise ClaimFailedError(f"could not claim {app_name!r}, trying again at the next tick: {error}") from error
+
     def settle(self, claim: Claim, state: JobState, duration: timedelta, success: datetime | None,
                failure: Failure | None, logged: bool = False) -> None:
         """Store how the run ended and give up the claim. With `logged`, crontabber_log has its rows already.
 
-        LostClaimError if the job was taken over meanwhile, StateDatabaseError if the server stays away for a minute,
-        Interrupted if a signal arrives while we wait for it.
+        LostClaimError if the job was taken over meanwhile, StateDatabaseError if the server stays away for a minute.
         """
         statement = sql.settle_unlogged() if logged else sql.settle()
         failure = failure and Failure(*map(self._connection.sendable, failure))
@@ -112,14 +123,14 @@ class Claims:
         if self._retry(claim, statement, parameters):
             return
         if not self.was_settled(claim, state):
-            raise _taken_over(claim)
+            raise taken_over_error(claim.app_name)
         self.give_up(claim)
 
     def settle_date(self, claim: Claim, date: datetime, duration: timedelta) -> None:
         """Store that one date of a backfill job has succeeded, and keep the claim. Errors as in `settle`."""
         parameters = settle_parameters(claim.key(), claim.state, duration, date, None)
         if not self._retry(claim, sql.settle_date(), parameters):
-            raise _taken_over(claim)
+            raise taken_over_error(claim.app_name)
 
     def was_settled(self, claim: Claim, state: JobState) -> bool:
         """True if this run has been stored with this state."""
@@ -150,7 +161,7 @@ class Claims:
                 say("%s: its success is stored after its transaction, not in it: %s", claim.app_name, said)
                 return False
             if not cursor.fetchall():
-                raise _taken_over(claim)
+                raise taken_over_error(claim.app_name)
         return True
 
     def release(self, claim: Claim) -> None:
@@ -203,8 +214,8 @@ class Claims:
                     self._connection.drop()
                 say("%s: could not store its result, retrying: %s", claim.app_name, error)
                 say = self._logger.debug
-            if delay := min(next(delays), left):
-                INTERRUPTION.sleep(delay)
+            # A signal that arrives meanwhile has to wait: a result is worth a minute.
+            time.sleep(min(next(delays), left))
 
     def _key(self, claim: Claim) -> dict[str, Any]:
         return claim.key() | {"lock": self._lock(claim.app_name)}
@@ -240,11 +251,3 @@ def _has_written(cursor: Any) -> bool:
         return True
     cursor.execute(sql.HAS_WRITTEN)
     return bool(cursor.fetchone()[0])
-
-
-def _taken_over(claim: Claim) -> LostClaimError:
-    return LostClaimError(
-        f"{claim.app_name!r} was taken over by another process, or reset, while it ran here: its result is not stored"
-    )
-
-

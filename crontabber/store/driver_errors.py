@@ -26,9 +26,15 @@ _ADVICE = {
 
 def is_of_the_connection(error: BaseException | None) -> bool:
     """True if the connection is lost, or its server has just become a standby: a new connection may work."""
-    if isinstance(error, psycopg2.errors.ReadOnlySqlTransaction):
+    if isinstance(error, psycopg2.errors.ReadOnlySqlTransaction) or is_stale_plan(error):
         return True
     return isinstance(error, (psycopg2.DatabaseError, psycopg2.InterfaceError)) and not getattr(error, "pgcode", None)
+
+
+def is_stale_plan(error: BaseException | None) -> bool:
+    """True if a table was altered since this connection prepared the statement. PostgreSQL has no code of its own for
+    it."""
+    return isinstance(error, psycopg2.errors.FeatureNotSupported) and "cached plan" in str(error)
 
 
 def may_work_later(error: BaseException | None) -> bool:

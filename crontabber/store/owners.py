@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import NamedTuple
 
-from crontabber.errors import OngoingJobError
+from crontabber.errors import LostClaimError, OngoingJobError
 from crontabber.rules.job_state import JobState
+from crontabber.rules.text import one_line
 
 # Tolerance for comparing a claim's time with the start of a process, which the kernel keeps in ticks of 10 ms.
 SLACK = timedelta(seconds=1)
@@ -105,13 +106,19 @@ def obituary(seen: JobState, session_locks: bool) -> str:
     """Say whose unfinished run the row `seen` tells of, or that it is too old."""
     if not seen.process or not session_locks:
         return f"it has been marked as ongoing{_since(seen)}, longer than crontabber.max_ongoing_age_hours allows"
-    host, _, pid = seen.process.rpartition(":")
+    host, _, pid = one_line(seen.process).rpartition(":")
     return f"its owner, process {pid} on {host}, ended without a result; it had been running{_since(seen)}"
 
 
 def ongoing_error(app_name: str, seen: JobState | None) -> OngoingJobError:
-    owner = (seen and seen.process) or "another process"
+    owner = one_line((seen and seen.process) or "another process")
     return OngoingJobError(f"{app_name!r} is already running ({owner}{_since(seen)})")
+
+
+def taken_over_error(app_name: str) -> LostClaimError:
+    return LostClaimError(
+        f"{app_name!r} was taken over by another process, or reset, while it ran here: its result is not stored"
+    )
 
 
 def _since(seen: JobState | None) -> str:

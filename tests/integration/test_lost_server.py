@@ -85,18 +85,22 @@ class TestLostServer(OwnServerTestCase):
         self.assertEqual((tick.returncode, tick.stdout, tick.stderr.count("\n")), (1, "", 1))
         self.assertRegex(tick.stderr, r"\Acrontabber: state database: .*check host, port")
 
-    def test_a_signal_ends_it_while_it_waits_for_the_server(self):
+    def test_a_result_is_stored_although_a_signal_arrives_while_it_waits(self):
         self.configure("Patient|1h")
         process = self.start()
         self.wait_for("running")
         self.stop_server()
         self.give("enough")
         self.pause_of(1)
+        process.terminate()
+        self.pause_of(1)
+        self.start_server()
 
-        end = self.told_to_end(process)
+        end = self.end_of(process)
 
-        self.assertEqual(end.returncode, 143)
-        self.assertIn("ERROR - patient: could not store its result, which was: success", end.stderr)
+        self.connection = self.connect()
+        self.assertEqual(end.returncode, 143, end.stderr)
+        self.assertEqual(self.row("patient", "error_count", "ongoing"), (0, None))
 
 
 class TestNoTransactionOfOurs(OwnServerTestCase):

@@ -70,14 +70,15 @@ class TestWhileAJobRuns(SignalTestCase):
         self.assertIn(f"process {process.pid} on", tick.stderr)
 
     def test_a_result_that_waits_too_long_for_a_lock_is_logged(self):
-        self.configure("Patient|1h")
+        self.configure("HastyPatient|1h")
         process = self.start()
         self.wait_for("running")
         with self.holding("LOCK TABLE crontabber IN EXCLUSIVE MODE"):
             self.give("enough")
             self.wait_for_somebody_to_wait()
+            process.terminate()
 
-            end = self.told_to_end(process)
+            end = self.end_of(process)
 
         self.assertEqual(end.returncode, 143)
         self.assertIn("ERROR - patient: could not store its result, which was: success", end.stderr)
