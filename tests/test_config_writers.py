@@ -4,10 +4,12 @@ import datetime
 import logging
 import shlex
 import stat
+from pathlib import Path
 
 from configman import Namespace, RequiredConfig
 from configman.dotdict import configman_keys
 
+from crontabber.config.writers import new_file_for_owner
 from tests.config_case import ConfigTestCase, manager, printed, values
 
 NASTY_TEXTS = (
@@ -38,6 +40,27 @@ class Writing(ConfigTestCase):
             source = self.file(f"app.{file_type}", output)
         config_manager = manager(sources=[source])
         return values(config_manager), config_manager.warnings
+
+    def test_a_dumped_file_replaces_a_link_and_follows_none(self):
+        target = Path(self.file("target.txt", "precious"))
+        target.chmod(0o644)
+        link = self.folder / "app.ini"
+        link.symlink_to(target)
+
+        manager([f"--admin.dump_conf={link}"])
+
+        self.assertEqual((target.read_text(), stat.S_IMODE(target.stat().st_mode)), ("precious", 0o644))
+        self.assertFalse(link.is_symlink())
+        self.assertEqual(stat.S_IMODE(link.stat().st_mode), 0o600)
+
+    def test_a_dump_that_fails_leaves_the_file_as_it_was(self):
+        path = Path(self.file("app.ini", "precious"))
+
+        with self.assertRaises(ZeroDivisionError), new_file_for_owner(str(path)) as file:
+            file.write("half")
+            raise ZeroDivisionError
+
+        self.assertEqual(([each.name for each in self.folder.iterdir()], path.read_text()), (["app.ini"], "precious"))
 
     def test_a_changed_option_is_written_as_changed_even_if_required_twice(self):
         class Inner(RequiredConfig):

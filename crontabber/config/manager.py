@@ -187,10 +187,10 @@ class ManagerMixin:
             self._dump_path = None
 
     def write_conf(self: Any, config_file_type: Any, opener: Any, skip_keys: Any = None) -> None:
-        from crontabber.config.writers import WRITERS, open_for_owner
+        from crontabber.config.writers import WRITERS, new_file_for_owner
 
         _mark_secrets(self.option_definitions)
-        opener = partial(open_for_owner, self._dump_path) if self._dump_path else opener
+        opener = partial(new_file_for_owner, self._dump_path) if self._dump_path else opener
         super().write_conf(WRITERS.get(config_file_type, config_file_type), opener, skip_keys)  # type: ignore[misc]
 
 

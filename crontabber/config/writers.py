@@ -5,9 +5,10 @@ import json
 import os
 import re
 import shlex
-import stat
+import tempfile
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import IO, Any
 
@@ -23,16 +24,24 @@ INI_INDENT = 4
 INI_VALUE_THAT_READS_AS_IT_STANDS = re.compile(r"""([^\s,#'"]([^,#'"\n\r]*[^\s,#'"])?)?""")
 
 
-def open_for_owner(path: str) -> IO[str]:
-    """Open a file to write, emptied and readable by its owner alone, also if it was there before."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+@contextmanager
+def new_file_for_owner(path: str) -> Iterator[IO[str]]:
+    """Yield a new file, readable by its owner alone, that replaces whatever is at `path` once it is written.
+
+    A link is replaced, not followed. A device or a pipe is written to as it is.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "w", encoding="utf-8") as file:  # noqa: PTH123  # pathlib takes 5 ms to import
+            yield file
+        return
+    folder, name = os.path.split(path)
+    descriptor, temporary = tempfile.mkstemp(dir=folder or os.curdir, prefix=f".{name}.")
     try:
-        if stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.fchmod(descriptor, 0o600)
-            os.ftruncate(descriptor, 0)
-        return os.fdopen(descriptor, "w", encoding="utf-8")
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            yield file
+        os.replace(temporary, path)
     except BaseException:
-        os.close(descriptor)
+        os.unlink(temporary)
         raise
 
 
