@@ -20,3 +20,6 @@ class TestGhosts(unittest.TestCase):
         text = "Found the following in the state database but not configured here:\n\ta\n\tb\n"
 
         self.assertEqual(render_ghosts(["a", "b"]), text)
+
+    def test_a_name_obeys_no_terminal_and_forges_no_line(self):
+        self.assertTrue(render_ghosts(["a\x1b[31m\n\tb"]).endswith("\n\ta\\x1b[31m\\n\\tb\n"))

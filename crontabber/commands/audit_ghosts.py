@@ -6,6 +6,7 @@ from typing import Any, TextIO
 from crontabber.commands import Application
 from crontabber.process.streams import answer
 from crontabber.rules.job import ghosts_of
+from crontabber.rules.text import printable
 
 HEADING = "Found the following in the state database but not configured here:\n"
 
@@ -20,5 +21,5 @@ def audit_ghosts(app: Application, stream: TextIO | None) -> None:
 
 def render_ghosts(ghosts: Iterable[str]) -> str:
     """Return nothing, or a heading and one line per ghost."""
-    lines = [f"\t{ghost}\n" for ghost in ghosts]
+    lines = [f"\t{printable(ghost)}\n" for ghost in ghosts]
     return "".join([HEADING, *lines]) if lines else ""

@@ -10,6 +10,7 @@ from crontabber.datetimeutil import timesince
 from crontabber.process.streams import answer, is_terminal, wants_colour
 from crontabber.rules.job import Job, path_of
 from crontabber.rules.job_state import JobState
+from crontabber.rules.text import printable
 
 HEADING = "=== JOB " + "=" * 72
 
@@ -48,7 +49,7 @@ def render_job_list(jobs: Iterable[ListedJob], states: Mapping[str, JobState], n
 def for_terminal(report: str, coloured: bool) -> str:
     """Return the report for a terminal: control characters, which errors may contain, are escaped; headings, errors and
     ongoing jobs are highlighted if `coloured`."""
-    lines = ["".join(c if c.isprintable() or c == "\t" else repr(c)[1:-1] for c in line) for line in report.split("\n")]
+    lines = printable(report, "\n\t").split("\n")
     return "\n".join(map(_coloured, lines) if coloured else lines)
 
 

@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple, TextIO
 
 from crontabber.commands import Application
-from crontabber.errors import CrontabberError, OutputError, StateDatabaseError
+from crontabber.errors import CrontabberError, EmbeddedServerError, OutputError, StateDatabaseError
 from crontabber.process.streams import answer
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
@@ -37,7 +37,7 @@ def nagios(app: Application, stream: TextIO | None) -> int:
     jobs = map(_watched, app.configured_jobs())
     try:
         verdict = judge(jobs, app.states_to_read())
-    except StateDatabaseError as error:
+    except (StateDatabaseError, EmbeddedServerError) as error:
         verdict = critical(str(error))
     answer(f"{verdict.line}\n", stream)
     return verdict.exit_code

@@ -5,7 +5,7 @@ from types import TracebackType
 
 from crontabber.errors import OURS
 from crontabber.rules.job_state import Failure
-from crontabber.rules.text import both_ends
+from crontabber.rules.text import both_ends, printable
 from crontabber.store.rows import storable
 
 # Characters kept of a traceback or a message, half of them from each end.
@@ -34,9 +34,11 @@ def failure_of(error: BaseException, mask: Callable[[str], str] = str) -> Failur
     )
 
 
-def as_text(failure: Failure) -> str:
-    """Return the failure as Python itself would print it."""
-    return f"Traceback (most recent call last):\n{failure.traceback}\n{failure.type}: {failure.value}"
+def as_log_text(failure: Failure) -> str:
+    """Return the failure as Python itself would print it, but without control characters, and with the further lines of
+    its text indented: they might look like lines of the log."""
+    value = failure.value.replace("\n", "\n    ")
+    return printable(f"Traceback (most recent call last):\n{failure.traceback}\n{failure.type}: {value}", "\n\t")
 
 
 def harmless_copy(error: BaseException, clean: Callable[[str], str]) -> BaseException:

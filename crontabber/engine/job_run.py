@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any, NamedTuple
 
-from crontabber.engine.failure import as_text, failure_of
+from crontabber.engine.failure import as_log_text, failure_of
 from crontabber.engine.overrides import NO_OVERRIDES, Overrides
 from crontabber.errors import Interrupted, LostClaimError, StateDatabaseError
 from crontabber.process.forking import child_ends_here, end_if_forked
@@ -68,7 +68,7 @@ class JobRun:
         try:
             outcome, state = self._settle(outcome)
         except (StateDatabaseError, Interrupted):
-            result = as_text(outcome.failure) if outcome.failure else "success"
+            result = as_log_text(outcome.failure) if outcome.failure else "success"
             self._logger.error("%s: could not store its result, which was: %s", self._job.app_name, result)
             raise
         finally:
@@ -217,7 +217,7 @@ class JobRun:
             return
         self._logger.error(
             "%s failed after %.1f s (%d in a row); next attempt at %s\n%s",
-            self._job.app_name, seconds, state.error_count, next_run, as_text(outcome.failure),
+            self._job.app_name, seconds, state.error_count, next_run, as_log_text(outcome.failure),
         )  # fmt: skip
 
 

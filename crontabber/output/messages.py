@@ -6,7 +6,7 @@ import psycopg2
 from configman.config_exceptions import CannotConvertError, ConfigmanException
 
 from crontabber.errors import CrontabberError, JobsSettingError
-from crontabber.rules.text import one_line
+from crontabber.rules.text import one_line, printable
 from crontabber.store.driver_errors import explained as explained_by_driver
 
 # Lines of one message: with more faults than that, fix these first.
@@ -42,7 +42,7 @@ def masked(error: CrontabberError, mask: Callable[[str], str]) -> CrontabberErro
 
 def message_for(app_name: str, error: CrontabberError, most_lines: int = MOST_LINES) -> str:
     """Return the text of an error, each line prefixed with the name of the program, and cut to `most_lines`."""
-    lines = str(error).splitlines() or [type(error).__name__]
+    lines = printable(str(error), "\n\t").splitlines() or [type(error).__name__]
     if len(lines) > most_lines:
         lines[most_lines - 1 :] = [f"... and {len(lines) - most_lines + 1} more"]
     return "\n".join(f"{app_name}: {line}" for line in lines)

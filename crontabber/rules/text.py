@@ -6,6 +6,11 @@ def one_line(text: str) -> str:
     return " ".join("".join(character if character.isprintable() else " " for character in text).split())
 
 
+def printable(text: str, keep: str = "") -> str:
+    """Return `text` with each unprintable character escaped, except those in `keep`: a terminal might obey it."""
+    return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
+
+
 def both_ends(text: str, length: int) -> str:
     """Return `text` if it has at most `length` characters, otherwise that much of it, half from each end."""
     if len(text) <= length:

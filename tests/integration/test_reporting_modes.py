@@ -31,6 +31,36 @@ class TestNagios(ModeTestCase):
         self.crontabber()
         self.assert_said(self.crontabber("--nagios"), 2, f"CRITICAL - {back}\n")
 
+    def test_an_embedded_server_that_cannot_start_is_critical(self):
+        (self.folder / "taken").mkdir()
+        (self.folder / "taken" / "file").write_text("not a cluster")
+        self.ini("nightly.Foo|1d", connection={
+            "database_class": "crontabber.store.embedded.EmbeddedConnectionFactory", "data_dir": str(self.folder / "taken"),
+        })  # fmt: skip
+
+        told = self.crontabber("--nagios")
+
+        self.assertEqual((told.returncode, told.stderr, told.stdout.count("\n")), (2, "", 1), told.stdout)
+        self.assertRegex(told.stdout, r"\ACRITICAL - .*taken")
+
+    def test_a_failed_job_obeys_no_terminal_and_forges_no_log_line(self):
+        self.write_module("forging", """
+        from crontabber.base import BaseCronApp
+
+
+        class Forging(BaseCronApp):
+            app_name = "forging"
+
+            def run(self):
+                raise ValueError("red \\x1b[31m\\n2026-01-01 00:00:00,000 ERROR - the disk is full")
+        """)
+        self.ini("forging.Forging|1d")
+
+        tick = self.crontabber()
+
+        self.assertNotIn("\x1b", tick.stderr)
+        self.assertIn("red \\x1b[31m\n    2026-01-01 00:00:00,000 ERROR - the disk is full\n", tick.stderr)
+
     def test_it_is_one_line_for_any_error_text(self):
         loud = "loud (Loud) | <class 'RuntimeError'> | "
         self.ini("nightly.Rude|1d\nnightly.Loud|1d")
