@@ -11,7 +11,7 @@ MIDNIGHT = time()
 
 def moment_on(day: date, at: time, zone: tzinfo) -> datetime:
     """Return when it is `at` on `day`: the first time in an overlap, and the end of the gap if the clocks skip it."""
-    wall = datetime.combine(day, at)
+    wall = datetime.combine(day, at.replace(fold=0))
     moment = wall.replace(tzinfo=zone).astimezone(UTC)
     if moment.astimezone(zone).replace(tzinfo=None) == wall:
         return moment

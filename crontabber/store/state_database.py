@@ -13,9 +13,11 @@ from crontabber.errors import StateDatabaseError
 from crontabber.rules.job_state import JobState
 from crontabber.store import schema, sql
 from crontabber.store.claims import Claims
-from crontabber.store.driver_errors import explained, is_missing_relation
+from crontabber.store.driver_errors import explained, is_lost_race, is_missing_relation
 from crontabber.store.rows import as_json, as_mapping, state_from_mapping, state_from_row
 from crontabber.store.state_connection import StateConnection
+
+READ_ATTEMPTS = 5
 
 
 class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg, misc]
@@ -67,7 +69,7 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
     def states(self) -> dict[str, JobState]:
         """Return every row, with one statement. The original's tables are read as they are; no table, no states."""
         try:
-            rows = self.connection.fetch(sql.SELECT_STATES)
+            rows = self._read(sql.SELECT_STATES)
         except StateDatabaseError as error:
             if not is_missing_relation(error.__cause__):  # type: ignore[arg-type]
                 raise
@@ -76,7 +78,7 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
 
     def state(self, app_name: str) -> JobState | None:
         """Return the row of one job as it is now, None if there is none."""
-        rows = self.connection.fetch(sql.SELECT_STATE, (app_name,))
+        rows = self._read(sql.SELECT_STATE, (app_name,))
         return state_from_row(rows[0]) if rows else None
 
     @cached_property
@@ -160,6 +162,16 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
     @cached_property
     def transaction_executor(self) -> Any:
         return self.config.transaction_executor_class(self.config, self.database_connection_factory)
+
+    def _read(self, statement: str, parameters: Any = None) -> list[Any]:
+        """Return the rows. Where transactions are serializable, reading can fail, too: try again."""
+        for _ in range(READ_ATTEMPTS - 1):
+            try:
+                return self.connection.fetch(statement, parameters)
+            except StateDatabaseError as error:
+                if not is_lost_race(error.__cause__):
+                    raise
+        return self.connection.fetch(statement, parameters)
 
     def _query(self, statement: str, parameters: Any = None) -> list[Any]:
         try:
