@@ -90,6 +90,20 @@ class LostClaimError(CrontabberError):
     """Another process has taken over the job that we were running; our result must not be stored."""
 
 
+class ForgottenError(LostClaimError):
+    """The state database no longer knows a date that this run has stored: it has to run again."""
+
+
+class CommitLostError(CrontabberError):
+    """A commit was acknowledged, but the database does not know of it: the job has to run again."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the transaction of the job was committed, but the database does not know of it: perhaps a standby that"
+            " lagged behind has taken over"
+        )
+
+
 class StateDatabaseError(CrontabberError):
     """The state database cannot be reached, or refuses a statement; the text says which, and what to do."""
 

@@ -34,6 +34,14 @@ def failure_of(error: BaseException, mask: Callable[[str], str] = str) -> Failur
     )
 
 
+def is_success(error: BaseException) -> bool:
+    """True for sys.exit(0). The exit code may be any object, and raise when it is compared."""
+    try:
+        return isinstance(error, SystemExit) and error.code in (0, None)
+    except Exception:
+        return False
+
+
 def as_log_text(failure: Failure) -> str:
     """Return the failure as Python itself would print it, but without control characters, and with the further lines of
     its text indented: they might look like lines of the log."""

@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any, NamedTuple
 
-from crontabber.engine.failure import as_log_text, failure_of
+from crontabber.engine.failure import as_log_text, failure_of, is_success
 from crontabber.engine.overrides import NO_OVERRIDES, Overrides
-from crontabber.errors import Interrupted, LostClaimError, StateDatabaseError
+from crontabber.errors import CommitLostError, Interrupted, LostClaimError, StateDatabaseError
 from crontabber.process.forking import child_ends_here, end_if_forked
 from crontabber.process.isolation import process_state_restored
 from crontabber.process.signals import INTERRUPTION
@@ -121,12 +121,20 @@ class JobRun:
             raise
         # BaseException: jobs also raise asyncio's CancelledError and KeyboardInterrupt.
         except BaseException as error:
-            if not _is_success(error):
+            if self._was_stored_all_the_same():
+                self._last_success = self._stored_date
+                return True
+            if not is_success(error):
                 self._failure = self._failed(error)
             elif not self._job.is_backfill:
                 self._last_success = self._last_success or self._claim.since
             return False
         return True
+
+    def _was_stored_all_the_same(self) -> bool:
+        """True if the job's own transaction has stored a date although committing it raised: its answer was lost."""
+        is_stored = getattr(self._store.claims, "is_stored", None)
+        return bool(self._stored_date and is_stored and is_stored(self._claim, self._stored_date))
 
     def _instance(self) -> Any:
         before = self._occasion.before
@@ -149,9 +157,12 @@ class JobRun:
     def _settle_date(self) -> None:
         """Store the date that has just succeeded, unless the job's own transaction has done so."""
         now, date = self._settings.clock(), self._last_success
-        if self._job.is_backfill and date is not None and self._stored_date != date:
-            self._store.claims.settle_date(self._claim, date, now - self._date_started)
-        self._date_started = now
+        if self._job.is_backfill and date is not None:
+            if self._stored_date != date:
+                self._store.claims.settle_date(self._claim, date, now - self._date_started)
+            elif committed := getattr(self._store.claims, "date_committed", None):
+                committed(self._claim, date)
+        self._stored_date, self._date_started = None, now
 
     def _store_in_transaction(self, connection: Any, *args: Any) -> None:
         """Store the success inside the job's own transaction if that is on the state's own database: then the job's
@@ -197,6 +208,8 @@ class JobRun:
         if already_committed is not None:
             self._store.claims.give_up(self._claim)
             return outcome._replace(failure=None), already_committed
+        if self._stored_state is not None and outcome.failure is None:
+            outcome = outcome._replace(failure=self._failed(CommitLostError()), last_success=None)
         state = self._state_after(outcome)
         duration = outcome.finished - (self._date_started if self._job.is_backfill else outcome.started)
         logged = self._job.is_backfill and outcome.failure is None
@@ -228,11 +241,3 @@ def _moment_of(success: Any, zone: tzinfo) -> datetime | None:
     if isinstance(success, date):
         return datetime.combine(success, time(), zone)
     raise TypeError(f"main() yielded {success!r}: expected the datetime of a success")
-
-
-def _is_success(error: BaseException) -> bool:
-    """True for sys.exit(0). The exit code may be any object, and raise when it is compared."""
-    try:
-        return isinstance(error, SystemExit) and error.code in (0, None)
-    except Exception:
-        return False

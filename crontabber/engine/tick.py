@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from crontabber.engine.job_run import JobRun, RunSettings
 from crontabber.engine.overrides import NO_OVERRIDES, Overrides
-from crontabber.errors import ClaimFailedError, ExitCode, LostClaimError, OngoingJobError
+from crontabber.errors import ClaimFailedError, ExitCode, ForgottenError, LostClaimError, OngoingJobError
 from crontabber.process.signals import INTERRUPTION
 from crontabber.rules.after_run import Occasion
 from crontabber.rules.dependencies import why_blocked
@@ -149,6 +149,10 @@ class Runner:
         before = claim.state if job.app_name in tick.states else None
         try:
             state = JobRun(self._store, self._settings, job, claim, Occasion(before, tick.started, force)).complete()
+        except ForgottenError as error:
+            self._store.claims.release(claim)
+            self._logger.error("%s", error)
+            return
         except LostClaimError as error:
             tick.claim_lost = True
             self._store.claims.give_up(claim)

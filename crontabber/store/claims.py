@@ -14,11 +14,18 @@ from typing import Any, NamedTuple
 import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_INTRANS
 
-from crontabber.errors import ClaimFailedError, OwnerDiedError, StateDatabaseError
+from crontabber.errors import ClaimFailedError, StateDatabaseError
 from crontabber.rules.job_state import Failure, JobState, claim_time
 from crontabber.rules.text import one_line
 from crontabber.store import sql
-from crontabber.store.driver_errors import MAY_NOT_WRITE, is_lost_race, is_of_the_connection, may_work_later
+from crontabber.store.chain import Chain
+from crontabber.store.driver_errors import (
+    MAY_NOT_WRITE,
+    has_written,
+    is_lost_race,
+    is_of_the_connection,
+    may_work_later,
+)
 from crontabber.store.owners import (
     Verdict,
     is_of_version_1_0,
@@ -26,10 +33,9 @@ from crontabber.store.owners import (
     judge,
     obituary,
     ongoing_error,
-    taken_over_error,
     this_process,
 )
-from crontabber.store.rows import as_json, settle_parameters, state_from_row
+from crontabber.store.rows import before_claim, claim_parameters, settle_parameters, state_from_row
 from crontabber.store.state_connection import Row, StateConnection
 
 # How long we try to store a result while the server is away, and the seconds between attempts; the last one repeats.
@@ -69,6 +75,7 @@ class Claims:
         self._fetch = connection.fetch_often if session_locks else connection.fetch
         self._max_ongoing_age = max_ongoing_age
         self._process = this_process()
+        self._chain = Chain()
 
     def take(self, app_name: str, depends_on: Sequence[str], seen: JobState | None, now: datetime) -> Claim:
         """Claim a job whose row was `seen` (None: it had none).
@@ -83,7 +90,9 @@ class Claims:
         if died and seen and is_of_version_1_0(seen) and not self._old_lock_is_free(app_name):
             raise ongoing_error(app_name, seen)
         statement = sql.CLAIM_NEW if seen is None else sql.CLAIM_FROM_THE_DEAD if died else sql.CLAIM
-        row = self._attempt(app_name, statement, self._claim_parameters(app_name, depends_on, seen, now, died))
+        key = {"app_name": app_name, "lock": self._lock(app_name), "session_locks": self._session_locks}
+        parameters = claim_parameters(key, self._owner_at(now), now, depends_on, seen, died)
+        row = self._attempt(app_name, statement, parameters)
         if not row[0]:
             raise ongoing_error(app_name, seen)
         if row[1] is None:
@@ -92,7 +101,8 @@ class Claims:
         state = state_from_row(row[1:])
         if died:
             self._logger.warning("%s: %s. Running it now.", app_name, died)
-        return Claim(app_name, self._owner_at(now), now, _as_before(state, seen), died)
+        self._chain.start(app_name, state.last_success)
+        return Claim(app_name, self._owner_at(now), now, before_claim(state, seen), died)
 
     def _attempt(self, app_name: str, statement: str, parameters: dict[str, Any]) -> Row:
         """Send the statement of a claim. If it fails for a reason that passes, undo what it may have done."""
@@ -123,14 +133,24 @@ class Claims:
         if self._retry(claim, statement, parameters):
             return
         if not self.was_settled(claim, state):
-            raise taken_over_error(claim.app_name)
+            raise self._chain.why_refused(claim.app_name, *self._last_success(claim))
         self.give_up(claim)
 
     def settle_date(self, claim: Claim, date: datetime, duration: timedelta) -> None:
         """Store that one date of a backfill job has succeeded, and keep the claim. Errors as in `settle`."""
-        parameters = settle_parameters(claim.key(), claim.state, duration, date, None)
-        if not self._retry(claim, sql.settle_date(), parameters):
-            raise taken_over_error(claim.app_name)
+        parameters = settle_parameters(self._key(claim), claim.state, duration, date, None)
+        # If its answer was lost, it is stored already when it is sent again.
+        if not self._retry(claim, sql.settle_date(), parameters) and not self.is_stored(claim, date):
+            raise self._chain.why_refused(claim.app_name, *self._last_success(claim))
+        self.date_committed(claim, date)
+
+    def date_committed(self, claim: Claim, date: datetime) -> None:
+        """Note that a date is stored, by us or by the job's own transaction: the next one has to follow it."""
+        self._chain.add(claim.app_name, date)
+
+    def is_stored(self, claim: Claim, date: datetime) -> bool:
+        """True if this date is the last one that is stored, under this claim."""
+        return self._chain.ends_with(date, *self._last_success(claim))
 
     def was_settled(self, claim: Claim, state: JobState) -> bool:
         """True if this run has been stored with this state."""
@@ -145,7 +165,7 @@ class Claims:
         LostClaimError if the job was taken over meanwhile, so that the transaction is rolled back.
         """
         statement = sql.settle_within(self._schema) if state else sql.settle_date(self._schema)
-        parameters = settle_parameters(claim.key(), state or claim.state, duration, success, None)
+        parameters = settle_parameters(self._key(claim), state or claim.state, duration, success, None)
         in_transaction = not connection.autocommit or connection.get_transaction_status() == TRANSACTION_STATUS_INTRANS
         with connection.cursor() as cursor:
             if in_transaction:
@@ -156,12 +176,12 @@ class Claims:
                 if in_transaction:
                     cursor.execute(sql.BACK_TO_SAVEPOINT)
                 # A transaction that has only read has no effects that a second run could double.
-                say = self._logger.warning if _has_written(cursor) else self._logger.debug
+                say = self._logger.warning if has_written(cursor) else self._logger.debug
                 said = one_line(str(error))
                 say("%s: its success is stored after its transaction, not in it: %s", claim.app_name, said)
                 return False
             if not cursor.fetchall():
-                raise taken_over_error(claim.app_name)
+                raise self._chain.why_refused(claim.app_name, *self._last_success(claim))
         return True
 
     def release(self, claim: Claim) -> None:
@@ -176,25 +196,6 @@ class Claims:
     def is_own_database(self, connection: Any) -> bool:
         """True if `connection` leads to the state's own database, as the same role."""
         return self._connection.has_same_target(connection)
-
-    def _claim_parameters(
-        self, app_name: str, depends_on: Sequence[str], seen: JobState | None, now: datetime, died: str | None
-    ) -> dict[str, Any]:
-        death = Failure(repr(OwnerDiedError), died or "", "", repr(OwnerDiedError(died)))
-        return {
-            "app_name": app_name,
-            "lock": self._lock(app_name),
-            "now": now,
-            "owner": self._owner_at(now),
-            "session_locks": self._session_locks,
-            "depends_on": list(depends_on),
-            "next_run": seen and seen.next_run,
-            "seen_ongoing": seen and seen.ongoing,
-            "seen_owner": seen and seen.owner,
-            "last_error": as_json(death.as_last_error()),
-            "exc_type": death.type,
-            "exc_value": death.representation,
-        }
 
     def _retry(self, claim: Claim, statement: str, parameters: dict[str, Any]) -> list[Row]:
         """Return the rows of a statement about a claim. Send it again, for a minute, while the server is away."""
@@ -217,8 +218,14 @@ class Claims:
             # A signal that arrives meanwhile has to wait: a result is worth a minute.
             time.sleep(min(next(delays), left))
 
+    def _last_success(self, claim: Claim) -> tuple[datetime | None, bool]:
+        """Return the job's last_success as it is now, and whether its row is still ours."""
+        rows = self._retry(claim, sql.LAST_SUCCESS, claim.key())
+        return (rows[0][0], bool(rows[0][1])) if rows else (None, False)
+
     def _key(self, claim: Claim) -> dict[str, Any]:
-        return claim.key() | {"lock": self._lock(claim.app_name)}
+        """Return what all statements about a claim need."""
+        return claim.key() | {"lock": self._lock(claim.app_name)} | self._chain.parameters(claim.app_name)
 
     def _lock(self, app_name: str) -> str:
         """Return what the lock of a job is made of: the same app_name in another schema is another job."""
@@ -238,16 +245,3 @@ class Claims:
             self._connection.fetch(sql.UNLOCK, {"lock": self._lock(app_name)})
         except StateDatabaseError:
             self._connection.drop()
-
-
-def _as_before(state: JobState, seen: JobState | None) -> JobState:
-    """Return the row as the job and the rules should see it: as if it had not been claimed."""
-    return state._replace(ongoing=None, owner=None, first_run=state.first_run if seen else None)
-
-
-def _has_written(cursor: Any) -> bool:
-    """True if the open transaction has written anything. Servers before version 10 cannot tell: True."""
-    if cursor.connection.server_version < 100000:
-        return True
-    cursor.execute(sql.HAS_WRITTEN)
-    return bool(cursor.fetchone()[0])

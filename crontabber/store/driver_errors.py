@@ -1,10 +1,13 @@
 """Recognise PostgreSQL's errors, and say what a person can do about them. No other module does."""
 
+from typing import Any
+
 import psycopg2
 from psycopg2 import errorcodes
 
 from crontabber.errors import StateDatabaseError
 from crontabber.rules.text import one_line
+from crontabber.store import sql
 
 OLDEST_SERVER = 90500
 
@@ -59,3 +62,11 @@ def explained(error: psycopg2.Error) -> StateDatabaseError:
     if advice is None and error.pgcode is None:
         advice = "check host, port, dbname, user and password in the configuration, and whether the server is running"
     return StateDatabaseError(f"state database: {said}" + (f" ({advice})" if advice else ""))
+
+
+def has_written(cursor: Any) -> bool:
+    """True if the open transaction has written anything. Servers before version 10 cannot tell: True."""
+    if cursor.connection.server_version < 100000:
+        return True
+    cursor.execute(sql.HAS_WRITTEN)
+    return bool(cursor.fetchone()[0])

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import NamedTuple
 
-from crontabber.errors import LostClaimError, OngoingJobError
+from crontabber.errors import ForgottenError, LostClaimError, OngoingJobError
 from crontabber.rules.job_state import JobState
 from crontabber.rules.text import one_line
 
@@ -119,6 +119,18 @@ def taken_over_error(app_name: str) -> LostClaimError:
     return LostClaimError(
         f"{app_name!r} was taken over by another process, or reset, while it ran here: its result is not stored"
     )
+
+
+def forgotten_error(app_name: str, last_success: datetime | None, stored: datetime) -> ForgottenError:
+    after = f"after {last_success.isoformat(' ', 'seconds')}" if last_success else "from the first one on"
+    return ForgottenError(
+        f"{app_name!r}: the state database has forgotten the dates {after} up to {stored.isoformat(' ', 'seconds')}:"
+        " perhaps a standby that lagged behind has taken over. They were done, and run again"
+    )
+
+
+def changed_error(app_name: str) -> LostClaimError:
+    return LostClaimError(f"last_success of {app_name!r} was changed while it ran: its result is not stored")
 
 
 def _since(seen: JobState | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 # The server cannot infer the type of a parameter that stands alone in a list of columns.
 TYPES = {
     "app_name": "text",
+    "chained": "boolean",
     "depends_on": "text[]",
     "duration": "interval",
     "error_count": "integer",
@@ -23,6 +24,7 @@ TYPES = {
     "next_run": "timestamptz",
     "now": "timestamptz",
     "owner": "text",
+    "previous": "timestamptz",
     "seen_ongoing": "timestamptz",
     "seen_owner": "text",
     "session_locks": "boolean",

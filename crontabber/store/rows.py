@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+from crontabber.errors import OwnerDiedError
 from crontabber.rules.dependencies import names_in
 from crontabber.rules.job_state import Failure, JobState
 
@@ -58,6 +59,31 @@ def from_json(value: Any) -> dict[str, Any]:
     if isinstance(value, Mapping) or value is None:
         return dict(value or {})
     return {"value": value}
+
+
+def before_claim(state: JobState, seen: JobState | None) -> JobState:
+    """Return the row as the job and the rules should see it: as if it had not been claimed."""
+    return state._replace(ongoing=None, owner=None, first_run=state.first_run if seen else None)
+
+
+def claim_parameters(
+    key: Mapping[str, Any], owner: str, now: datetime, depends_on: Sequence[str], seen: JobState | None,
+    died: str | None,
+) -> dict[str, Any]:  # fmt: skip
+    """Return the parameters of the claiming statements. `died` says which owner left an unfinished run, if any."""
+    death = Failure(repr(OwnerDiedError), died or "", "", repr(OwnerDiedError(died)))
+    return {
+        **key,
+        "owner": owner,
+        "now": now,
+        "depends_on": list(depends_on),
+        "next_run": seen and seen.next_run,
+        "seen_ongoing": seen and seen.ongoing,
+        "seen_owner": seen and seen.owner,
+        "last_error": as_json(death.as_last_error()),
+        "exc_type": death.type,
+        "exc_value": death.representation,
+    }
 
 
 def settle_parameters(

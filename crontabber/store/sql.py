@@ -125,29 +125,43 @@ BACK_TO_SAVEPOINT = "ROLLBACK TO SAVEPOINT crontabber"
 HAS_WRITTEN = "SELECT txid_current_if_assigned() IS NOT NULL"
 
 
+# A success must survive a crash of the server, whatever the role's setting is.
+_DURABLE = """CASE WHEN current_setting('synchronous_commit') = 'off'
+    THEN set_config('synchronous_commit', 'on', true) END"""
+
+# The chain: a date is stored only on top of the one that this run has read or stored before. Otherwise the database has
+# forgotten that one, as a standby does that lags behind and is promoted.
+_ON_TOP = f"{_within_the_calendar('last_success')} IS NOT DISTINCT FROM %(previous)s"
+LAST_SUCCESS = f"""
+SELECT {_within_the_calendar('last_success')}, ongoing = %(since)s AND owner = %(owner)s
+FROM crontabber WHERE app_name = %(app_name)s
+"""
+
+
 def settle_date(schema: str = "") -> str:
     """Return the statement for one date that is done, while the job goes on: the row and its log row."""
     return f"""
-WITH settled AS (UPDATE {_in(schema)}crontabber SET last_success = %(success)s WHERE {_OURS} RETURNING app_name),
-{_log_settled(schema)}
-SELECT app_name FROM settled"""
+WITH settled AS (
+    UPDATE {_in(schema)}crontabber SET last_success = %(success)s WHERE {_OURS} AND {_ON_TOP} RETURNING app_name
+), {_log_settled(schema)}
+SELECT app_name, {_DURABLE} FROM settled"""
 
 
 def settle() -> str:
     """Return the statement for the end of a run: row, log row and unlock, all together or not at all."""
     return f"""
 WITH settled AS ({_settle_row('')}), {_log_settled('')}
-SELECT app_name, {_UNLOCKED} FROM settled, (SELECT count(*) FROM logged) AS written"""
+SELECT app_name, {_DURABLE}, {_UNLOCKED} FROM settled, (SELECT count(*) FROM logged) AS written"""
 
 
 def settle_unlogged() -> str:
     """Return the statement for the end of a backfill, whose dates have their log rows already."""
-    return f"{_settle_row('')}, {_UNLOCKED}"
+    return f"{_settle_row('')}, {_DURABLE}, {_UNLOCKED}"
 
 
 def settle_within(schema: str) -> str:
     """Return the statement for the job's own transaction: row and log row. The lock belongs to our own session."""
-    return f"WITH settled AS ({_settle_row(schema)}), {_log_settled(schema)} SELECT app_name FROM settled"
+    return f"WITH settled AS ({_settle_row(schema)}), {_log_settled(schema)} SELECT app_name, {_DURABLE} FROM settled"
 
 
 def _settle_row(schema: str) -> str:
@@ -157,7 +171,7 @@ UPDATE {_in(schema)}crontabber SET
     next_run = %(next_run)s, first_run = COALESCE(first_run, %(first_run)s), last_run = %(last_run)s,
     last_success = COALESCE(%(success)s, last_success), error_count = %(error_count)s,
     depends_on = %(depends_on)s, last_error = %(last_error)s, ongoing = NULL, owner = NULL
-WHERE {_OURS}
+WHERE {_OURS} AND (NOT %(chained)s OR {_ON_TOP})
 RETURNING app_name"""
 
 
