@@ -1,4 +1,4 @@
-"""Stands between a client and PostgreSQL, and writes down every connection and every statement that passes."""
+"""A proxy between a client and PostgreSQL that records every connection and every statement."""
 
 import socket
 import tempfile
@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass
 class Traffic:
-    """What has passed: the number of connections, and the statements in the order in which they were sent."""
+    """The number of connections, and the statements in the order in which they were sent."""
 
     connections: int = 0
     statements: list[str] = field(default_factory=list)
@@ -19,14 +19,14 @@ class Traffic:
 
 @contextmanager
 def counted(options: dict[str, str]) -> Iterator[tuple[dict[str, str], Traffic]]:
-    """Connection options that lead through a proxy to where `options` lead, and what will have passed through it."""
+    """Yield connection options that reach the server of `options` through a proxy, and the traffic that it records."""
     traffic = Traffic()
     with tempfile.TemporaryDirectory(prefix="proxy-") as folder, socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(Path(folder) / ".s.PGSQL.5432"))
         listener.listen()
         threading.Thread(target=_accept, args=(listener, options, traffic), daemon=True).start()
         yield {**options, "host": folder, "port": "5432"}, traffic
-        # Wakes the thread that accepts; closing alone would not.
+        # Wake the thread that accepts; closing alone would not.
         listener.shutdown(socket.SHUT_RDWR)
 
 
@@ -62,14 +62,14 @@ def _pump(source: socket.socket, sink: socket.socket, reader: "_Reader | None") 
             data = b""
         if not data:
             for end in (source, sink):
-                # The other direction may have ended it.
+                # The other direction may have closed it already.
                 with suppress(OSError):
                     end.shutdown(socket.SHUT_RDWR)
             return
 
 
 class _Reader:
-    """Cuts what a client sends into messages: first one without a type, then type, length, body."""
+    """Split what a client sends into messages: the first has no type, each later one has type, length and body."""
 
     def __init__(self, traffic: Traffic) -> None:
         self._traffic = traffic

@@ -1,4 +1,4 @@
-"""Jobs for the tests of the class decorators, and how to configure them without a crontabber."""
+"""Jobs for the tests of the class decorators, and helpers that configure them without a crontabber."""
 
 import logging
 import sqlite3
@@ -51,10 +51,10 @@ with_warehouse = with_transactional_resource(f"{__name__}.Warehouse", "warehouse
 
 
 def configured(job_class, **options):
-    """The configuration of a job as crontabber makes it; the options as dotted names."""
+    """Return a job's configuration as crontabber builds it; the options have dotted names."""
     definition = Namespace()
     definition.add_option("logger", default=LOGGER)
-    # The state's own connection is what takes its options from resource.postgresql in any case.
+    # The state's own connection always takes its options from resource.postgresql.
     crontabber = definition.namespace("crontabber")
     crontabber.update(ConnectionFactory.get_required_config())
     crontabber.namespace("job").update(job_class.get_required_config())
@@ -70,7 +70,7 @@ def job_of(job_class, job_information=None, **options):
 
 
 def run(job):
-    """Run a job as a tick does, which has it close its connections."""
+    """Run a job as a tick does, and close its connections afterwards."""
     try:
         return list(job.main())
     finally:
@@ -78,7 +78,7 @@ def run(job):
 
 
 class Keeping(BaseCronApp):
-    """Keeps what `run` got, and does to the first connection among it as the test says."""
+    """Record what `run` gets, and call the test's `use` with each connection among it."""
 
     app_name = "noting"
 
@@ -95,7 +95,7 @@ class Keeping(BaseCronApp):
                 self.use(connection)
 
     def use(self, connection):
-        """The test's own."""
+        """Do nothing; a test replaces this."""
 
 
 @using_postgres()

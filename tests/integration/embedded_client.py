@@ -1,7 +1,7 @@
-"""A crontabber in miniature for test_embedded: connects through the factory, notes its visit, and ends in many ways.
+"""A miniature crontabber for test_embedded: it connects through the factory, records its visit, and ends in many ways.
 
-`embedded_client.py DATA_DIR [ENDING] [OPTION=VALUE ...]`: says "connected", the postmaster's process id, the number of
-visits on this occasion (a variable of its environment) and the time zone; then the ending decides.
+`embedded_client.py DATA_DIR [ENDING] [OPTION=VALUE ...]` prints "connected", the postmaster's process id, the number of
+visits on this occasion (an environment variable) and the time zone; then it ends as ENDING says.
 """
 
 import os
@@ -21,7 +21,7 @@ SELECT count(*), current_setting('TimeZone') FROM visits WHERE occasion = %(occa
 
 
 def main(data_dir: str, ending: str = "exit", *options: str) -> None:
-    from configman.dotdict import DotDict  # can be imported once crontabber has been
+    from configman.dotdict import DotDict  # importable only after crontabber
 
     settings = {"host": "", "port": "", "dbname": "", "user": "", "password": "", "data_dir": data_dir, "run_as": ""}
     for option in options:
@@ -45,11 +45,11 @@ def visit(factory: EmbeddedConnectionFactory) -> None:
 
 
 def exit_normally(factory: EmbeddedConnectionFactory) -> None:
-    """The end of main: Python's own way out."""
+    """Return from main, so that Python exits normally."""
 
 
 def exit_with_open_connection(factory: EmbeddedConnectionFactory) -> None:
-    """Something holds on to the factory until the interpreter has ended."""
+    """Keep a reference to the factory until the interpreter has exited."""
     factory.connection("left open").cursor().execute("SELECT 1")
     sys.factory = factory  # type: ignore[attr-defined]
 
@@ -68,7 +68,7 @@ def vanish(factory: EmbeddedConnectionFactory) -> None:
 
 
 def fork(factory: EmbeddedConnectionFactory) -> None:
-    """A job's child leaves by Python's own way out while the job goes on."""
+    """Fork a child that exits normally while the job goes on."""
     if os.fork() == 0:
         sys.exit()
     os.wait()
@@ -76,7 +76,7 @@ def fork(factory: EmbeddedConnectionFactory) -> None:
 
 
 def linger(factory: EmbeddedConnectionFactory) -> None:
-    """A job's child lives on, without its parent's pipes; says its process id."""
+    """Leave a child running, without its parent's pipes, and print its process id."""
     child = os.fork()
     if child == 0:
         os.closerange(0, 3)

@@ -1,4 +1,4 @@
-"""What the tests of the embedded PostgreSQL share: clients to start, processes to find, disks and users to try."""
+"""Shared by the tests of the embedded PostgreSQL: start clients, find processes, act as other users."""
 
 import multiprocessing
 import os
@@ -21,13 +21,13 @@ from crontabber.store.embedded.server import EmbeddedServer
 from tests.support import PATIENCE_SECONDS, ROOT, processes_under, skip_without_programs, wait_until
 
 CLIENT = Path(__file__).with_name("embedded_client.py")
-AS_ROOT = unittest.skipUnless(os.geteuid() == 0, "needs root, who can be several users")
+AS_ROOT = unittest.skipUnless(os.geteuid() == 0, "needs root, to act as several users")
 
 Process = subprocess.Popen[str]
 
 
 class EmbeddedTestCase(unittest.TestCase):
-    """A `root` that the server's user reaches, in it a `data_dir` that is in use already; no server outlives a test."""
+    """A `root` that the server's user can reach, with a `data_dir` that has been used; no server outlives a test."""
 
     root: Path
     data_dir: Path
@@ -45,7 +45,7 @@ class EmbeddedTestCase(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls) -> None:
-        # Not a class cleanup: nose does not know these.
+        # Not a class cleanup: nose does not support them.
         shutil.rmtree(cls.root)
 
     def tearDown(self) -> None:
@@ -53,10 +53,10 @@ class EmbeddedTestCase(unittest.TestCase):
         for pid in left:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        self.assertEqual([], left, "a server is left running")
+        self.assertEqual([], left, "a server is still running")
 
     def new(self) -> Path:
-        """A data_dir that does not exist yet."""
+        """Return a data_dir that does not exist yet."""
         return self.root / self._testMethodName
 
     def start(
@@ -78,20 +78,20 @@ class EmbeddedTestCase(unittest.TestCase):
         )
 
     def client(self, *arguments: str, **more: Any) -> tuple[int, str, str]:
-        """A client's whole life: its exit code, what it said, and what it complained of."""
+        """Run a client to its end; return its exit code, stdout and stderr."""
         with self.start(*arguments, **more) as process:
             out, err = process.communicate(timeout=PATIENCE_SECONDS)
         return process.returncode, out, err
 
     def visit(self, *arguments: str, **more: Any) -> tuple[int, int]:
-        """A client that succeeds: the postmaster's process id and the number of visits in this test."""
+        """Run a client that succeeds; return the postmaster's process id and the number of visits in this test."""
         code, out, err = self.client(*arguments, **more)
         self.assertEqual((0, ""), (code, err))
         return words(out)
 
     @contextmanager
     def staying(self, ending: str = "stay", **more: Any) -> Iterator[tuple[Process, int, int]]:
-        """A client that has connected and not left yet; the postmaster's process id and the number of visits."""
+        """Keep a client connected; yield it, the postmaster's process id and the number of visits."""
         with self.start(ending, **more) as process:
             assert process.stdout
             try:
@@ -110,9 +110,9 @@ def words(line: str) -> tuple[int, int]:
 
 
 def as_user(name: str, act: Callable[[], str]) -> str:
-    """What `act` returns, or the error that it raises, in a process of that user.
+    """Return what `act` returns, or the error that it raises, in a process of that user.
 
-    A fork, because that user may not be allowed to reach the interpreter.
+    It forks, because that user may not be allowed to reach the interpreter.
     """
     user = pwd.getpwnam(name)
     receiver, sender = multiprocessing.Pipe(duplex=False)
@@ -133,10 +133,10 @@ def as_user(name: str, act: Callable[[], str]) -> str:
 
 
 def servers_under(folder: Path, wait: bool = False) -> list[int]:
-    """PostgreSQL's processes on data folders below that folder; with `wait` those that have not gone in a while."""
+    """Return the ids of PostgreSQL's processes below `folder`; with `wait`, those that are still there after 5 seconds."""
     if wait:
         with suppress(AssertionError):
-            wait_until(lambda: not processes_under(folder, "postgres"), "they are still there", 5)
+            wait_until(lambda: not processes_under(folder, "postgres"), "servers are still running", 5)
     return processes_under(folder, "postgres")
 
 

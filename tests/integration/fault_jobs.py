@@ -1,4 +1,4 @@
-"""Jobs for the tests of faults. They leave notes in the current directory, and wait for those of the test."""
+"""Jobs for the tests of faults. They leave notes in the current directory, and wait for notes from the test."""
 
 import os
 import random
@@ -20,7 +20,7 @@ NAP_ENTRIES = [f"Nap{number:02}|1h" for number in range(1, NAPS + 1)]
 
 
 def wait_for(name):
-    """Also the end of the test, which takes its folder away, ends the wait."""
+    """Wait for a note; the end of the test also ends the wait, because it removes the folder."""
     while not Path(name).exists():
         os.getcwd()
         time.sleep(0.01)
@@ -37,7 +37,7 @@ for number in range(1, NAPS + 1):
 
 
 class Relative(BaseCronApp):
-    """Says when it starts, and when it is done, shortly before that is stored."""
+    """Note its start, and its end shortly before that is stored."""
 
     def run(self):
         note(f"start {self.app_name}")
@@ -53,7 +53,7 @@ for name, parents in FAMILY.items():
 
 
 class Patient(BaseCronApp):
-    """Runs until it is told that it may end."""
+    """Run until the test lets it end."""
 
     app_name = "patient"
 
@@ -88,7 +88,7 @@ class Another(Noting):
 @as_single_postgres_transaction()
 @as_backfill_cron_app
 class Dates(BaseCronApp):
-    """Its effect, one row a date, and that the date is done are one transaction."""
+    """Insert one row per date, in the transaction that also records the date as done."""
 
     app_name = "dates"
 
@@ -112,7 +112,7 @@ class InOneTransaction(BaseCronApp):
 @using_postgres()
 @as_single_postgres_transaction()
 class RefusedAtCommit(BaseCronApp):
-    """What breaks a deferred constraint is found out at the very end."""
+    """Violate a deferred constraint, which is checked only at the commit."""
 
     app_name = "refused-at-commit"
 
@@ -121,7 +121,7 @@ class RefusedAtCommit(BaseCronApp):
 
 
 class RefusedAtCommitInSilence(RefusedAtCommit):
-    """Does not even say so."""
+    """Hide the refused commit."""
 
     app_name = "refused-in-silence"
 
@@ -174,7 +174,7 @@ class RunsAnother(BaseCronApp):
 
 
 class Stubborn(BaseCronApp):
-    """Takes no notice of being asked to end."""
+    """Ignore every request to end."""
 
     app_name = "stubborn"
 
@@ -188,7 +188,7 @@ class Stubborn(BaseCronApp):
 
 
 class LeavesAChild(BaseCronApp):
-    """On its first run; the child goes on until it is told that it may end."""
+    """Fork a child on the first run; it runs until the test lets it end."""
 
     app_name = "leaves-a-child"
 
@@ -196,7 +196,7 @@ class LeavesAChild(BaseCronApp):
         if Path("running").exists():
             return
         if os.fork() == 0:
-            for stream in (1, 2):  # Or the test would wait for the end of what it reads.
+            for stream in (1, 2):  # Otherwise the test would wait until the child closes them.
                 os.close(stream)
             try:
                 wait_for("enough")
@@ -211,7 +211,7 @@ class Zealous(Noting):
 
 
 class Deaf(BaseCronApp):
-    """Goes on to its end although it has been asked to end."""
+    """Ignore a request to end, and finish."""
 
     app_name = "deaf"
 
@@ -243,7 +243,7 @@ class PatientFailure(Patient):
 
 
 class Hasty:
-    """Its process waits not one minute for its server, but one second."""
+    """Make its process wait only one second for its server, not a minute."""
 
     def run(self):
         claims.PATIENCE_SECONDS = 1

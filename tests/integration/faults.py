@@ -1,7 +1,7 @@
-"""Real faults for real processes, and what has to hold after them.
+"""Real faults for real processes, and what must hold after them.
 
-Processes are started, killed at a random or a named point, frozen and thawed; sessions are terminated; a server of the
-test's own is stopped, started, crashed and made a standby.
+Processes are started, killed at a random or a chosen point, frozen and thawed; sessions are terminated; the test's own
+server is stopped, started, crashed and made a standby.
 """
 
 import os
@@ -31,7 +31,7 @@ OUR_LOCKS = """
 SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-# Since this test has begun: a test before it may have left one in this very process.
+# Only those since this test began: an earlier test may have left one in this process.
 OUR_SESSIONS = """
 SELECT pid FROM pg_stat_activity WHERE application_name = 'crontabber' AND datname = current_database()
 AND backend_start > (SELECT backend_start FROM pg_stat_activity WHERE pid = pg_backend_pid())
@@ -40,17 +40,17 @@ WAITING = f"{OUR_SESSIONS} AND wait_event_type = 'Lock'"
 
 
 def seeded() -> random.Random:
-    """Random numbers that can be had again: the seed is printed, and taken from the environment."""
+    """Return a reproducible source of random numbers: the seed is printed, and can be set in the environment."""
     seed = int(os.environ.get(SEED) or random.randrange(2**32))
     print(f"{SEED}={seed}")
     return random.Random(seed)
 
 
 class FaultTestCase(DatabaseTestCase):
-    """Processes run in `self.folder`, where the jobs leave notes for the test and wait for notes of the test's."""
+    """Processes run in `self.folder`, where the jobs leave notes for the test and wait for notes from it."""
 
     def configure(self, *entries: str, **options: Any) -> None:
-        """An ini file for jobs of fault_jobs, written as in `Nap|1h`; what failed is due again at once."""
+        """Write an ini file for jobs of fault_jobs, such as `Nap|1h`; a failed job is due again at once."""
         jobs = "\n".join(f"{JOBS}.{entry}" for entry in entries)
         self.ini(jobs, **{"error_retry_time": 0, **options})
 
@@ -60,14 +60,14 @@ class FaultTestCase(DatabaseTestCase):
     def forget(self, note: str) -> None:
         (self.folder / note).unlink(missing_ok=True)
 
-    def pause_of(self, seconds: float) -> None:
-        """Where a timeout of the server's is meant to pass."""
+    def pause(self, seconds: float) -> None:
+        """Wait for what a test cannot observe, such as a timeout of the server."""
         time.sleep(seconds)
 
     # -- faults
 
     def start_elsewhere(self, host: str = "elsewhere") -> Any:
-        """A crontabber that takes this for another host: nobody here can see whether it lives."""
+        """Start a crontabber that believes it is on another host: no process here can see whether it is alive."""
         return self.start_program([sys.executable, "-c", ELSEWHERE % host, f"--admin.conf={self.folder / 'crontabber.ini'}"])
 
     def kill(self, process: Any) -> None:
@@ -81,7 +81,7 @@ class FaultTestCase(DatabaseTestCase):
         process.send_signal(signal.SIGCONT)
 
     def terminate_holder_of_the_claim(self) -> int:
-        """End the session that the state is kept through; how many there were."""
+        """Terminate the session that holds the claim; return how many there were."""
         return len(self.sql(f"SELECT pg_terminate_backend(pid) FROM ({OUR_LOCKS}) AS session"))
 
     def terminate_sessions_of_jobs(self) -> int:
@@ -89,7 +89,7 @@ class FaultTestCase(DatabaseTestCase):
 
     @contextmanager
     def holding(self, statement: str) -> Iterator[None]:
-        """In a transaction of somebody else's, which holds the locks that the statement takes."""
+        """Hold the locks that `statement` takes, in the transaction of another session."""
         other = self.connect()
         try:
             other.autocommit = False
@@ -98,7 +98,7 @@ class FaultTestCase(DatabaseTestCase):
         finally:
             other.close()
 
-    def wait_for_somebody_to_wait(self) -> None:
+    def wait_for_a_blocked_process(self) -> None:
         wait_until(lambda: self.sql(WAITING), "no crontabber waits for a lock")
 
     def set_for_new_sessions(self, setting: str, value: str) -> None:
@@ -112,8 +112,8 @@ class FaultTestCase(DatabaseTestCase):
         stdout, stderr = process.communicate(timeout=seconds)
         return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
-    def told_to_end(self, process: Any, signum: int = signal.SIGTERM) -> "subprocess.CompletedProcess[str]":
-        """How it ended, within a second."""
+    def end_by_signal(self, process: Any, signum: int = signal.SIGTERM) -> "subprocess.CompletedProcess[str]":
+        """Send a signal, and return how the process ended; it must end within a second."""
         began = time.monotonic()
         process.send_signal(signum)
         end = self.end_of(process)
@@ -121,15 +121,15 @@ class FaultTestCase(DatabaseTestCase):
         return end
 
     def together(self, count: int, *arguments: str) -> tuple[list[Any], float]:
-        """As many crontabbers, started in the same instant; how each ended, and how many seconds it took them all."""
+        """Start `count` crontabbers at the same time; return how each ended, and the seconds until all had ended."""
         began = time.monotonic()
         processes = [self.start(*arguments) for _ in range(count)]
         return [self.end_of(process) for process in processes], time.monotonic() - began
 
     def assert_at_rest(self) -> None:
-        """Nothing is ongoing, nobody owns anything, and no session or lock of a crontabber is left."""
+        """Assert that no job is ongoing or owned, and that no crontabber has a session or a lock."""
         self.assertEqual(self.sql("SELECT app_name FROM crontabber WHERE ongoing IS NOT NULL OR owner IS NOT NULL"), [])
-        wait_until(lambda: not self.sql(OUR_SESSIONS), "a session of a crontabber is left")
+        wait_until(lambda: not self.sql(OUR_SESSIONS), "a session of a crontabber is still open")
         self.assertEqual(self.sql(OUR_LOCKS), [])
 
     def assert_each_once(self, things: Sequence[Any], wanted: Sequence[Any]) -> None:
@@ -143,7 +143,7 @@ class FaultTestCase(DatabaseTestCase):
 
 
 class OwnServerTestCase(FaultTestCase):
-    """On a server of its own, which may go away. Skipped where there are no programs of PostgreSQL."""
+    """Use its own server, which may go away. Skipped where PostgreSQL's programs are not installed."""
 
     server: EmbeddedServer
     root: Path
@@ -159,7 +159,7 @@ class OwnServerTestCase(FaultTestCase):
 
     @classmethod
     def tearDownClass(cls) -> None:
-        # Not a class cleanup: nose does not know these.
+        # Not a class cleanup: nose does not support them.
         cls.server.stop(force=True)
         shutil.rmtree(cls.root, ignore_errors=True)
         super().tearDownClass()
@@ -184,7 +184,7 @@ class OwnServerTestCase(FaultTestCase):
         self.server.start()
 
     def restart_server(self, standby: bool = False) -> None:
-        """With `standby`, it follows a primary that never comes: what it has can only be read."""
+        """With `standby`, it follows a primary that never comes, so it is read-only."""
         self.stop_server()
         mark = self.root / "data" / "standby.signal"
         if standby:

@@ -19,7 +19,7 @@ TIMES = ("next_run", "first_run", "last_run", "last_success", "ongoing")
 
 class FileState(RequiredConfig):
     required_config = Namespace()
-    required_config.add_option("state_folder", default="state", doc="the folder with what is known of the jobs")
+    required_config.add_option("state_folder", default="state", doc="the folder that holds the state of the jobs")
 
     # HH:MM in the setting `jobs` is a time of day in this zone.
     zone = timezone.utc
@@ -61,7 +61,7 @@ class FileState(RequiredConfig):
 
 
 class FileClaims:
-    """A lock ends with its process. So a lock that is free, beside a state that says `ongoing`, tells of a dead owner."""
+    """A process's locks end with it. So a free lock, next to a state that says `ongoing`, means that the owner died."""
 
     def __init__(self, states, logger):
         self.states = states
@@ -111,7 +111,7 @@ class FileClaims:
         return False
 
     def check(self, claim):
-        """Who was reset, or taken over, meanwhile has nothing to store."""
+        """Return the stored state; LostClaimError if the job was reset or taken over meanwhile."""
         state = self.states.state(claim.app_name)
         if state is None or (state.owner, state.ongoing) != (claim.owner, claim.since):
             raise LostClaimError(f"{claim.app_name!r} was taken over by another process, or reset, while it ran here: its result is not stored")

@@ -1,4 +1,4 @@
-"""Jobs in every state, and the real command asked about them: what the tests of the modes share."""
+"""Shared by the tests of the modes: jobs of every kind, and checks of what the real command prints."""
 
 import psycopg2
 
@@ -78,7 +78,7 @@ class ModeTestCase(DatabaseTestCase):
         self.assertEqual((process.returncode, process.stdout, process.stderr), (exit_code, stdout, stderr))
 
     def reader(self):
-        """The connection options of a role that may only SELECT from what there is."""
+        """Return the connection options of a role that may only SELECT from the existing tables."""
         self._drop_reader()
         try:
             self.sql("CREATE ROLE crontabber_reader LOGIN PASSWORD 'reading'")

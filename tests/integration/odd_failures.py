@@ -1,4 +1,4 @@
-"""Jobs that raise odd things, and jobs that change the process that they run in."""
+"""Jobs that raise odd errors, and jobs that change the process that runs them."""
 
 import asyncio
 import datetime
@@ -75,7 +75,7 @@ def dive(depth):
 
 
 class Deep(BaseCronApp):
-    """On a thread whose stack suffices for Pythons that need the stack of C for it."""
+    """Recurse on a thread with enough stack for Pythons that use the C stack for this."""
 
     app_name = "deep"
 
@@ -147,7 +147,7 @@ class ModuleIsGone(BaseCronApp):
 
 
 class OurOwnError(BaseCronApp):
-    """As from a job that uses the state database itself."""
+    """Raise an error of ours, as a job that uses the state database may."""
 
     app_name = "our-own-error"
 
@@ -184,7 +184,7 @@ class Commits(BaseCronApp):
 
 
 class Forks(BaseCronApp):
-    """The child lives on, and then ends as if it were the job."""
+    """Leave a child running, which later ends as if it were the job."""
 
     app_name = "forks"
 
@@ -198,7 +198,7 @@ class Forks(BaseCronApp):
 @using_postgres()
 @as_single_postgres_transaction()
 class ForksInTransaction(BaseCronApp):
-    """The child ends first, and ends as a job does."""
+    """Wait for a child that ends first, and ends as a job does."""
 
     app_name = "forks-in-transaction"
 
@@ -334,7 +334,7 @@ class ExitsOddly(BaseCronApp):
 
 
 class Witness(Noting):
-    """Comes after all of them, and says what has become of the process."""
+    """Run after all the others, and print how they left the process."""
 
     app_name = "witness"
 

@@ -1,8 +1,8 @@
-"""A reader who does what a page says, on a terminal, in an empty folder, with the database of the tests.
+"""A reader who follows a page, on a terminal, in an empty folder, with the test database.
 
-What a page cannot know is put in before an example runs (`Reader.own`): the folder instead of /home/me/cron, the test
-server and a database of its own instead of the ones that the page names. What differs from run to run is taken out of
-both what the page shows and what was printed (`normalised`).
+What a page cannot know is substituted before an example runs (`Reader.own`): the folder replaces /home/me/cron, the test
+server and a new database replace those that the page names. What differs from run to run is removed from both the page
+and the output before they are compared (`normalised`).
 """
 
 import os
@@ -27,19 +27,19 @@ HOME = "/home/me/cron"
 CRON_ENVIRONMENT = {"SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", "LOGNAME": "me", "LANG": "C"}
 
 AMOUNT = r"\d+ (?:(?:milli)?second|minute|hour|day|week|month|year)s?"
-# What differs from run to run, and what stands for it in a comparison.
+# What differs from run to run, and what replaces it in a comparison.
 RULES = (
     (r"\x1b\[[\d;]*m", ""),  # colours of a terminal
-    (r"\n *[~^]+(?=\n)", ""),  # marks below a line of a traceback, where Python makes them
+    (r"\n *[~^]+(?=\n)", ""),  # marks below a line of a traceback, in Pythons that print them
     (r"\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d([.,]\d+)?)?)?", "TIME"),
     (r"\b\w+day$|\bweek \d\d", "DAY"),
     (rf"\((in |was )?{AMOUNT}(?:, {AMOUNT})?( ago)?\)", r"(\1DURATION\2)"),
     (r"\d+(\.\d+)? (milli)?seconds?\b|\d+(\.\d+)? m?s\b|\d+\.\d+s\b", "DURATION"),
-    (r"  +", "  "),  # columns are padded to what stands in them
+    (r"  +", "  "),  # columns are padded to their content
     (r"\bline \d+", "line N"),
     (r"Reference: \w+|identifier: \w+", "Reference: ID"),
 )
-# How to install: with the environment that runs the tests, so that no registry is needed. test_packaging does it really.
+# Installs from the environment that runs the tests, so that no registry is needed. test_installation installs for real.
 VENV = """#!/bin/sh
 if [ "$1 $2" = "-m venv" ]; then
     {python} -m venv --without-pip "$3"
@@ -63,7 +63,7 @@ command.write_text(f"#!{{sys.executable}}\\nfrom crontabber.app import local_mai
 command.chmod(0o755)
 """
 PIPS_ENVIRONMENT = ("PIP_", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "SSL_CERT_", "REQUESTS_CA_BUNDLE")
-# What the quickstart leaves behind, where the other pages begin.
+# The commands of the quickstart; the other pages start where it ends.
 QUICKSTART = (
     "python3 -m venv venv",
     ". venv/bin/activate",
@@ -74,12 +74,12 @@ QUICKSTART = (
     "touch jobs/__init__.py",
     "export PYTHONPATH=.",
 )
-# Makes the tables, and runs nothing.
+# Creates the tables without running a job.
 TABLES = "crontabber --admin.conf=crontabber.ini --reset-job=my-first-app"
 
 
 class Reader:
-    """`server` says how to reach a PostgreSQL where `database` may be made; `replacements` what else to put in."""
+    """`server` is how to reach a PostgreSQL where `database` can be created; `replacements` are further substitutions."""
 
     def __init__(
         self, folder: Path, server: Mapping[str, str], database: str, replacements: Mapping[str, str] | None = None,
@@ -103,7 +103,7 @@ class Reader:
         self.shell = Shell(folder, self._environment(home or str(folder)), user)
 
     def own(self, text: str) -> str:
-        """`text` from a page, with what holds on this machine."""
+        """Return `text` from a page, adapted to this machine."""
         for theirs, ours in self.replacements.items():
             text = text.replace(theirs, ours)
         return text
@@ -118,7 +118,7 @@ class Reader:
         shutil.copy(ROOT / "exampleapp/crontabber_wrapper.sh", self.folder)
 
     def do(self, block: Block) -> str:
-        """Do what the block says; what differs from what it shows, "" if nothing does."""
+        """Follow a block; return what differs from what it shows, "" if nothing does."""
         if block.kind in ("console", "sh"):
             commands = commands_in(block)
             follow = [*(command.text for command in commands[1:]), ""]
@@ -132,7 +132,7 @@ class Reader:
         return ""
 
     def type(self, command: Command, code_is_shown: bool = False) -> str:
-        """What is wrong with it: another output than the page shows, or a failure that the page does not show."""
+        """Run a command; return what is wrong: output or a failure that the page does not show."""
         exit_code, output = self.shell.run(self.own(command.text))
         printed = output.replace(str(self.folder), HOME)
         printed = printed.replace(self.warehouse, "warehouse").replace(self.database, "crontabber")
@@ -141,7 +141,7 @@ class Reader:
         return f"\n$ {command.text}\n{printed}exit code {exit_code}" if exit_code and not code_is_shown else ""
 
     def as_cron(self, line: str) -> str:
-        """Start what the line says as cron does. Whatever it prints would be mailed, and is wrong."""
+        """Run a crontab line as cron does; return what is wrong: any output, which cron would mail."""
         command = self.own(line).split(None, 5)[5]
         environment = CRON_ENVIRONMENT | {"HOME": str(self.folder)} | _libpq(self.server)
         process = subprocess.run(
@@ -157,7 +157,7 @@ class Reader:
         path.write_text(text)
 
     def settle_ini(self, name: str, fragment: str) -> None:
-        """Put the settings of `fragment` where an editor would."""
+        """Merge the settings of `fragment` into the file, as a reader would with an editor."""
         path = self.folder / name
         settings = ConfigObj(str(path), interpolation=False, write_empty_values=True)
         settings.merge(ConfigObj(fragment.splitlines(), interpolation=False))
@@ -169,7 +169,7 @@ class Reader:
         script(self.programs / "pip.py", PIP.format(paths=[str(path) for path in paths], share=str(ROOT / "share")))
         script(self.programs / "python3", VENV.format(python=shlex.quote(sys.executable), pip=self.programs / "pip.py"))
         path = [str(self.programs), *map(str, candidate_folders()), "/usr/bin", "/bin"]
-        # How pip gets at its registry from here.
+        # How pip reaches its registry from here.
         inherited = {name: value for name, value in os.environ.items() if name.startswith(PIPS_ENVIRONMENT)}
         own = {"HOME": home, "PATH": os.pathsep.join(path), "LANG": "C.UTF-8", "TERM": "dumb"}
         return inherited | own | _libpq(self.server)
@@ -187,7 +187,7 @@ def script(path: Path, text: str) -> None:
 
 
 def new_folder() -> Path:
-    """A folder that other users may enter: PostgreSQL's programs never run as root."""
+    """Create a folder that other users may enter: PostgreSQL's programs never run as root."""
     folder = Path(tempfile.mkdtemp(prefix="crontabber-docs-"))
     folder.chmod(0o755)
     return folder

@@ -1,4 +1,4 @@
-"""A Sentry on the loopback: takes what raven sends, unpacks it, and answers well, badly, slowly or never."""
+"""A Sentry on the loopback: it unpacks what raven sends, and answers well, badly, slowly or never."""
 
 import base64
 import binascii
@@ -26,7 +26,7 @@ class Received:
 
 
 class SentryReceiver:
-    """To be used in a `with`. `answers` is the status of each answer, or "garbage"; "drip" sends a byte at a time, None
+    """Use it in a `with`. `answers` is the status of each answer, or "garbage"; "drip" sends a byte at a time, None
     never answers. `delay` is in seconds."""
 
     def __init__(

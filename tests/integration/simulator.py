@@ -1,4 +1,4 @@
-"""A crontab that runs ahead: real crontabber processes at any time of our choosing, by libfaketime."""
+"""A simulated crontab: real crontabber processes at any time that a test chooses, by libfaketime."""
 
 import glob
 import subprocess
@@ -56,7 +56,7 @@ class Earlier(Noting):
     app_name = "a-slow-one"
 
     def run(self):
-        # It takes as long as the file says: for this process the clock goes on by so much.
+        # It takes as long as the file says: move the clock of this process on by that much.
         seconds, clock = HERE / "seconds", pathlib.Path(os.environ["FAKETIME_TIMESTAMP_FILE"])
         start = datetime.datetime.strptime(clock.read_text(), "@%Y-%m-%d %H:%M:%S")
         if seconds.exists():
@@ -80,7 +80,7 @@ def faketime_library() -> str | None:
 
 
 class SimulatedCrontab(DatabaseTestCase):
-    """`tick(moment)` is a run of crontabber that begins at that moment; the server's own clock stays what it is."""
+    """`tick(moment)` runs crontabber as if it started at that moment; the server's clock is unchanged."""
 
     def setUp(self) -> None:
         if faketime_library() is None:
@@ -109,5 +109,5 @@ class SimulatedCrontab(DatabaseTestCase):
         (self.folder / "failing").write_text(" ".join(app_names))
 
     def ran(self) -> list[Any]:
-        """(app_name, moment) of what has run since the last question; the date of a backfill job."""
+        """Return (app_name, moment) of each run since the last call; for a backfill job, (app_name, date)."""
         return [(name, datetime.fromisoformat(moment)) for name, moment in map(str.split, super().ran())]

@@ -1,4 +1,4 @@
-"""Commands, or a bash, on a terminal of their own, for tests that see what a person sees."""
+"""Commands, or a bash, on their own terminal, for tests that see what a person sees."""
 
 import fcntl
 import os
@@ -17,20 +17,20 @@ COLUMNS = 80
 
 
 def on_terminal(command: list[str], environment: dict[str, str], folder: Path) -> tuple[int, str]:
-    """The exit code of a command whose stdin, stdout and stderr are a terminal, and what it wrote there."""
+    """Run a command with a terminal as stdin, stdout and stderr; return its exit code and what it wrote there."""
     ours, theirs = pty.openpty()
     with os.fdopen(ours, "rb", buffering=0) as output:
         process = subprocess.Popen(command, env=environment, cwd=folder, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
         written = b""
-        with suppress(OSError):  # everyone has left the terminal
+        with suppress(OSError):  # every process has closed the terminal
             while part := output.read(65536):
                 written += part
     return process.wait(PATIENCE_SECONDS), written.decode().replace("\r\n", "\n")
 
 
 class Shell:
-    """A shell on a terminal, which remembers what it is told, as a reader's does. Commands read nothing from it."""
+    """A shell on a terminal, which keeps its state between commands, as a reader's does. Commands get no input."""
 
     def __init__(self, folder: Path, environment: dict[str, str], user: str | None = None) -> None:
         controller, terminal = pty.openpty()
@@ -43,7 +43,7 @@ class Shell:
         self._output = os.fdopen(controller, "rb", buffering=0)
 
     def run(self, command: str) -> tuple[int, str]:
-        """The exit code of a command, and what it printed."""
+        """Run a command; return its exit code and what it printed."""
         assert self._process.stdin
         self._process.stdin.write(f"{{ {command}\n}} </dev/null; c=$?; echo '{DONE}'$c; (exit $c)\n")
         self._process.stdin.flush()
@@ -70,8 +70,8 @@ class Shell:
         while not re.search(DONE.encode() + rb"\d+\r?\n$", text):
             try:
                 text += self._output.read(65536)
-            except OSError:  # a terminal says so that everyone has left it
-                raise TimeoutError(f"a command did not come to its end: {text.decode(errors='replace')}") from None
+            except OSError:  # how a terminal reports that every process has closed it
+                raise TimeoutError(f"a command did not end: {text.decode(errors='replace')}") from None
         return text.decode("utf-8", "replace").replace("\r\n", "\n")
 
 

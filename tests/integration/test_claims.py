@@ -98,7 +98,7 @@ class TestOngoingElsewhere(FaultTestCase):
         owner = self.start()
         self.wait_for("running")
         self.freeze(owner)
-        self.pause_of(1.5)
+        self.pause(1.5)
 
         tick = self.crontabber()
 

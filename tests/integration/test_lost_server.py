@@ -15,7 +15,7 @@ class TestAbsence(OwnServerTestCase):
 
                 self.stop_server()
                 self.give("enough")
-                self.pause_of(self.seconds)
+                self.pause(self.seconds)
                 self.start_server()
                 end = self.end_of(process)
 
@@ -91,9 +91,9 @@ class TestLostServer(OwnServerTestCase):
         self.wait_for("running")
         self.stop_server()
         self.give("enough")
-        self.pause_of(1)
+        self.pause(1)
         process.terminate()
-        self.pause_of(1)
+        self.pause(1)
         self.start_server()
 
         end = self.end_of(process)

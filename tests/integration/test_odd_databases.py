@@ -225,7 +225,7 @@ class TestOddDatabases(FaultTestCase):
         self.set_for_new_sessions("default_transaction_read_only", "on")
         self.assertEqual(self.terminate_holder_of_the_claim(), 1)
         self.give("enough")
-        self.pause_of(1.0)
+        self.pause(1.0)
         (database,) = self.sql("SELECT quote_ident(current_database())")[0]
         self.sql(f"ALTER DATABASE {database} RESET default_transaction_read_only")
 

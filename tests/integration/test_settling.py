@@ -22,7 +22,7 @@ class TestSettling(FaultTestCase):
         self.due("other")
         owner = self.settle()
         process = self.start()
-        self.wait_for_somebody_to_wait()
+        self.wait_for_a_blocked_process()
         return owner, process
 
     def settle(self):

@@ -26,9 +26,9 @@ class TestWhileAJobRuns(SignalTestCase):
                 self.wait_for("running")
                 self.forget("running")
                 # It has said that it runs, but may not yet wait for what it waits for.
-                self.pause_of(0.05)
+                self.pause(0.05)
 
-                end = self.told_to_end(process, signum)
+                end = self.end_by_signal(process, signum)
 
                 self.assertEqual(end.returncode, exit_code, end.stderr)
                 self.assert_recorded(app_name, signum)
@@ -49,7 +49,7 @@ class TestWhileAJobRuns(SignalTestCase):
         process = self.start()
         self.wait_for("running")
 
-        self.told_to_end(process)
+        self.end_by_signal(process)
 
         self.assertEqual(self.ran(), ["other"])
 
@@ -60,7 +60,7 @@ class TestWhileAJobRuns(SignalTestCase):
         process.send_signal(signal.SIGTERM)
         self.wait_for("refused")
 
-        end = self.told_to_end(process)
+        end = self.end_by_signal(process)
 
         self.assertEqual(end.returncode, -signal.SIGTERM)
         self.write_module("stubborn_no_more", f"from {JOBS} import Stubborn\nStubborn.run = lambda self: None\n")
@@ -75,7 +75,7 @@ class TestWhileAJobRuns(SignalTestCase):
         self.wait_for("running")
         with self.holding("LOCK TABLE crontabber IN EXCLUSIVE MODE"):
             self.give("enough")
-            self.wait_for_somebody_to_wait()
+            self.wait_for_a_blocked_process()
             process.terminate()
 
             end = self.end_of(process)
@@ -93,9 +93,9 @@ class TestBetweenJobs(SignalTestCase):
         self.ran()
         with self.holding("SELECT FROM crontabber WHERE app_name = 'zealous' FOR UPDATE"):
             process = self.start()
-            self.wait_for_somebody_to_wait()
+            self.wait_for_a_blocked_process()
 
-            end = self.told_to_end(process)
+            end = self.end_by_signal(process)
 
         self.assertEqual((end.returncode, self.ran()), (143, ["other"]))
         self.assertEqual((self.row("other", "next_run > now()"), self.row("zealous", "next_run > now()")), (True, False))
@@ -126,9 +126,9 @@ class TestStartUp(SignalTestCase):
             signum = numbers.choice(list(EXIT_CODES))
             self.due("other")
             process = self.start()
-            self.pause_of(numbers.uniform(0, 0.3))
+            self.pause(numbers.uniform(0, 0.3))
 
-            end = self.told_to_end(process, signum)
+            end = self.end_by_signal(process, signum)
 
             # Until it has started, Python itself answers SIGINT, with a traceback and 1.
             if end.returncode != 1 or not end.stderr.endswith("\nKeyboardInterrupt\n"):
@@ -141,9 +141,9 @@ class TestStartUp(SignalTestCase):
         self.due("other")
         with self.holding("LOCK TABLE crontabber"):
             process = self.start()
-            self.wait_for_somebody_to_wait()
+            self.wait_for_a_blocked_process()
 
-            end = self.told_to_end(process)
+            end = self.end_by_signal(process)
 
         self.assertEqual((end.returncode, end.stderr), (143, ""))
         self.assert_at_rest()

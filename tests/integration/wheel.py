@@ -15,7 +15,7 @@ IS_USABLE = "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 10))"
 
 
 def build_wheel(folder: Path) -> Path | None:
-    """A wheel in `folder`, built from a copy of the checkout; None where no package registry can be reached."""
+    """Build a wheel in `folder` from a copy of the checkout; None if no package registry can be reached."""
     if _run(*PIP, "download", "--no-deps", "setuptools", cwd=folder).returncode:
         return None
     shutil.copytree(ROOT, folder / "checkout", ignore=NO_SOURCE)
@@ -26,7 +26,7 @@ def build_wheel(folder: Path) -> Path | None:
 
 
 def interpreter_for(user: str | None) -> str | None:
-    """Ours, or the system's where this user cannot get at ours."""
+    """Return our Python, or the system's if this user cannot run ours; None if neither is usable."""
     for python in (sys.executable, "/usr/bin/python3"):
         try:
             asked = subprocess.run([python, "-c", IS_USABLE], user=user, cwd="/", check=False, capture_output=True)
@@ -38,7 +38,7 @@ def interpreter_for(user: str | None) -> str | None:
 
 
 def reader_with(wheel: Path, python: str, place: Path, server: Mapping[str, str], user: str | None, home: str) -> Reader:
-    """A reader in the new folder `place`, for whom `pip install crontabber` is to install this wheel."""
+    """Return a reader in the new folder `place`, for whom `pip install crontabber` installs this wheel."""
     place.mkdir()
     if user:
         shutil.chown(place, user)
