@@ -1,4 +1,4 @@
-"""The application object as users' own test suites build and question it, in their process."""
+"""The application object as users' test suites build and call it, in their own process."""
 
 import io
 import logging
@@ -37,7 +37,7 @@ class ApplicationTestCase(DatabaseTestCase):
         return application
 
     def ran(self):
-        """The names of the classes that have run since the last question, in their order."""
+        """Return the names of the classes that have run since the last call, in order."""
         calls = [call.args for call in self.logger.info.call_args_list]
         self.logger.info.reset_mock()
         return [args[1] for args in calls if args[0] == "Ran %s"]
@@ -78,7 +78,7 @@ class TestRunning(ApplicationTestCase):
         tab.main()
         self.assertNotIn("foo", tab.job_state_database)
 
-    def test_run_one(self):
+    def test_run_one_finds_a_job_by_name_or_class_or_raises(self):
         tab = self.application("tests.jobs.FooJob|1d\ntests.jobs.SadChildJob|1d")
 
         self.assertEqual([tab.run_one("foo"), tab.run_one("tests.jobs.FooJob"), tab.run_one("foo", force=True)], [0, 0, 0])
@@ -150,7 +150,7 @@ class TestChecking(ApplicationTestCase):
         (event,) = sentry.events()
         self.logger.info.assert_called_with("Sentry successful identifier: %s", event["event_id"])
 
-    def test_time_to_run_and_check_dependencies(self):
+    def test_time_to_run_and_check_dependencies_follow_the_state(self):
         tab = self.application("tests.jobs.BarJob|1d\ntests.jobs.FooJob|1d\ntests.jobs.SadJob|1d\ntests.jobs.SadChildJob|1d")
         self.assertEqual((tab.time_to_run(FooJob, None), tab.check_dependencies(FooJob)), (True, (True, None)))
         self.assertEqual(tab.check_dependencies(BarJob), (False, "'foo' has not run yet"))
@@ -194,7 +194,7 @@ class TestState(ApplicationTestCase):
         with self.assertRaises(JobNotFoundError):
             tab.reset_job("nobody")
 
-    def test_the_classes_of_the_setting_in_the_order_in_which_they_run(self):
+    def test_reordering_puts_each_class_after_its_dependencies(self):
         tab = self.application("tests.jobs.SadChildJob|1d\ntests.jobs.BarJob|1d\ntests.jobs.FooJob|1d\ntests.jobs.SadJob|1d")
         class_list = tab.config.crontabber.jobs.class_list
 
@@ -203,7 +203,7 @@ class TestState(ApplicationTestCase):
             [("FooJob", FooJob), ("SadJob", SadJob), ("BarJob", BarJob), ("SadChildJob", SadChildJob)],
         )
 
-    def test_a_run_that_is_logged_by_hand_is_like_one_that_happened(self):
+    def test_a_run_logged_by_hand_is_stored_like_a_real_one(self):
         tab = self.application("tests.jobs.FooJob|1d\ntests.jobs.BarJob|1d", **{"crontabber.error_retry_time": 600})
         now = datetime(2026, 3, 1, 12, 0, 30, tzinfo=timezone.utc)
         try:

@@ -1,4 +1,4 @@
-"""Applications that override or call what the original offered them, as their users wrote them."""
+"""Applications that override or call what the original offered, as users wrote them."""
 
 import sys
 from datetime import timedelta
@@ -107,7 +107,7 @@ class TestOverriding(ApplicationTestCase):
         self.assertEqual((tab.run_all(), self.ran()), (0, []))
         self.assertEqual(self.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"), [(0,)])
 
-    def test_a_method_that_a_test_suite_patches_is_used_too(self):
+    def test_a_method_patched_by_a_test_suite_is_used_too(self):
         tab = self.application(JOBS)
 
         with mock.patch.object(CronTabber, "time_to_run", return_value=False):
@@ -117,7 +117,7 @@ class TestOverriding(ApplicationTestCase):
 
 
 class TestCalling(ApplicationTestCase):
-    """What applications call for a single job."""
+    """Methods that applications call for a single job."""
 
     def setUp(self):
         super().setUp()
@@ -147,7 +147,7 @@ class TestCalling(ApplicationTestCase):
         self.assertEqual(self.sql("SELECT app_name, duration FROM crontabber_log"), [("foo", timedelta(seconds=0.5))])
         other._set_ongoing_job(FooJob)
 
-    def test_a_failure_by_hand_is_one_row_of_the_log(self):
+    def test_a_failure_recorded_by_hand_is_one_row_of_the_log(self):
         try:
             list(self.tab._run_job(SadJob, self.tab.config.crontabber["class-SadJob"], None))
         except ValueError:
@@ -158,7 +158,7 @@ class TestCalling(ApplicationTestCase):
         self.assertEqual(self.row("sad", "error_count", "ongoing", "last_error->>'type'"), (1, None, "<class 'ValueError'>"))
         self.assertEqual(self.sql("SELECT app_name, exc_type FROM crontabber_log"), [("sad", "<class 'ValueError'>")])
 
-    def test_ghosts_and_faults_can_be_asked_for(self):
+    def test_ghosts_and_faults_can_be_queried(self):
         self.tab.job_state_database["ghost"] = {"next_run": None, "first_run": None, "last_run": None, "depends_on": [],
                                                 "error_count": 0, "last_error": {}}  # fmt: skip
 
@@ -168,7 +168,7 @@ class TestCalling(ApplicationTestCase):
         self.assertFalse(self.tab._configtest_one(self.options))
         self.logger.critical.assert_called_with("Failed to config test a job", exc_info=True)
 
-    def test_the_application_has_its_connections(self):
+    def test_the_application_offers_its_connection_factory_and_executor(self):
         with self.tab.database_connection_factory() as connection:
             self.assertFalse(connection.closed)
         self.assertEqual(self.tab.transaction_executor(lambda connection: connection.closed), 0)
@@ -181,7 +181,7 @@ class TestCalling(ApplicationTestCase):
         self.sql("UPDATE crontabber SET next_run = now() - interval '1 minute'")
         self.assertEqual((tab.run_all(), self.ran()), (0, ["FooJob"]))
 
-    def test_only_the_job_calls_info_of_its_logger(self):
+    def test_only_the_jobs_themselves_log_at_info(self):
         self.tab.run_all()
 
         self.assertEqual([call.args for call in self.logger.info.call_args_list if not str(call.args[0]).startswith("Creating")],

@@ -8,7 +8,7 @@ from crontabber.connection_factory import ConnectionFactory
 from crontabber.store.connections import cancel_running_statements
 from tests.support import DatabaseTestCase, connect, connection_options, wait_until
 
-# A minute is more than any of this takes: whoever waits that long waits for ever.
+# A minute is longer than any of this takes: a test that waits that long would wait forever.
 LONG = "SELECT pg_sleep(60)"
 
 
@@ -18,7 +18,7 @@ def factory_for(**options):
 
 class TestCancel(DatabaseTestCase):
     def in_background(self, connection):
-        """Start a statement that waits; returns how to wait for its error."""
+        """Start a statement that waits; return a function that waits for its error."""
         errors = []
 
         def wait():
@@ -43,7 +43,7 @@ class TestCancel(DatabaseTestCase):
         wait_until(lambda: self.sql(active, (pid,)), "the statement has not started")
 
     def connection_to_silent_server(self):
-        """The server goes on with this connection, and answers no other."""
+        """Connect to a server that keeps serving this connection, and answers no other."""
         gate = ServerThatTurnsSilent(self.folder, self.connection.info)
         self.addCleanup(gate.close)
         connection = factory_for(host=str(self.folder)).connection()
@@ -72,7 +72,7 @@ class TestCancel(DatabaseTestCase):
         idle.commit()
         self.assertEqual(self.sql("SELECT count(*) FROM kept"), [(0,)])
 
-    def test_a_server_that_does_not_answer_cannot_hold_it_up(self):
+    def test_a_server_that_does_not_answer_does_not_delay_it(self):
         error = self.in_background(self.connection_to_silent_server())
 
         cancel_running_statements()
@@ -82,7 +82,7 @@ class TestCancel(DatabaseTestCase):
 
 
 class ServerThatTurnsSilent:
-    """The way to the real server for the first connection; whoever comes later waits."""
+    """A relay to the real server for the first connection; every later one waits."""
 
     def __init__(self, folder, real):
         name = f".s.PGSQL.{real.port}"
@@ -92,9 +92,9 @@ class ServerThatTurnsSilent:
         self.listener.bind(str(folder / name))
         self.listener.listen()
         self.sockets = [self.listener, self.server]
-        threading.Thread(target=self.pass_the_first_on, daemon=True).start()
+        threading.Thread(target=self.relay_the_first, daemon=True).start()
 
-    def pass_the_first_on(self):
+    def relay_the_first(self):
         client, _ = self.listener.accept()
         self.sockets.append(client)
         for source, target in ((client, self.server), (self.server, client)):

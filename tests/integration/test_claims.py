@@ -1,4 +1,4 @@
-"""One runner for a job, and no dead hand: several crontabbers at once on one database, and one after another's death."""
+"""At most one process runs a job, and a crashed owner never blocks it: several crontabbers on one database."""
 
 from tests.integration.fault_jobs import ALL_NAPS, FAMILY, NAP_ENTRIES
 from tests.integration.faults import OUR_LOCKS, FaultTestCase
@@ -8,7 +8,7 @@ class TestSharing(FaultTestCase):
     rounds = 2
 
     def share(self):
-        """Eight at once, as often as `rounds` says; how many seconds each round took."""
+        """Run eight at once, `rounds` times; return how many seconds each round took."""
         times = []
         for _ in range(self.rounds):
             ends, seconds = self.together(8)
@@ -20,7 +20,7 @@ class TestSharing(FaultTestCase):
         return times
 
     def most_at_a_time(self):
-        """How many jobs of the last round ran at the same time."""
+        """Return how many jobs of the last round ran at the same time."""
         runs = self.sql("SELECT log_time - duration, log_time FROM crontabber_log ORDER BY id DESC LIMIT %s", (len(ALL_NAPS),))
         return max(sum(start <= moment < end for start, end in runs) for moment, _ in runs)
 
@@ -31,7 +31,7 @@ class TestSharing(FaultTestCase):
 
         self.assertGreaterEqual(self.most_at_a_time(), 3)
 
-    def test_without_session_locks_each_job_runs_once_all_the_same(self):
+    def test_without_session_locks_each_job_still_runs_once(self):
         self.configure(*NAP_ENTRIES, session_locks=False)
 
         self.share()
@@ -49,7 +49,7 @@ class TestSharing(FaultTestCase):
                     self.assertLess(events.index(f"done {parent}"), events.index(f"start {name}"), (parent, name))
             self.due(*FAMILY)
 
-    def test_first_starts_at_once_on_an_empty_database_all_work(self):
+    def test_simultaneous_first_starts_on_an_empty_database_all_work(self):
         self.configure("Other|1h", "Another|1h")
         for _ in range(self.rounds):
             self.empty_the_database()
@@ -66,7 +66,7 @@ class TestOngoingElsewhere(FaultTestCase):
         super().setUp()
         self.configure("ChildOfPatient|1h", "Patient|1h", "Other|1h")
 
-    def test_it_holds_back_its_dependents_only_and_the_exit_code_is_3(self):
+    def test_it_holds_back_only_its_dependents_and_the_exit_code_is_3(self):
         first = self.start("--job=patient")
         self.wait_for("running")
 
@@ -91,7 +91,7 @@ class TestOngoingElsewhere(FaultTestCase):
 
         self.assertEqual((tick.returncode, tick.stderr), (0, ""))
 
-    def test_an_owner_that_is_frozen_is_alive_for_longer_than_any_timeout(self):
+    def test_a_frozen_owner_counts_as_alive_beyond_any_timeout(self):
         for setting in ("idle_in_transaction_session_timeout", "idle_session_timeout"):
             self.set_for_new_sessions(setting, "500ms")
         self.configure("Patient|1h", max_ongoing_age_hours=0.0001)
@@ -126,7 +126,7 @@ class TestDeadOwners(FaultTestCase):
         super().setUp()
         self.configure("Patient|1h")
 
-    def test_the_very_next_tick_notices_here_and_on_another_host(self):
+    def test_the_next_tick_notices_a_dead_owner_on_any_host(self):
         for start, host in ((self.start, r"\S+"), (self.start_elsewhere, "elsewhere")):
             with self.subTest(host):
                 self.forget("running")
@@ -156,7 +156,7 @@ class TestDeadOwners(FaultTestCase):
         self.assertIn(f"process {owner.pid} on", tick.stderr)
         self.assertEqual(tick.returncode, 0)
 
-    def test_an_owner_whose_job_was_taken_over_stores_nothing_and_goes_on(self):
+    def test_an_owner_whose_job_was_taken_over_stores_nothing_and_continues(self):
         self.configure("Patient|1h", "PatientToo|1h")
         owner = self.start_elsewhere()
         self.wait_for("running")
@@ -180,7 +180,7 @@ class TestDeadOwners(FaultTestCase):
             self.assertIn(f"WARNING - '{app_name}' was taken over by another process", late.stderr)
         self.assert_at_rest()
 
-    def test_one_of_this_host_that_lost_its_session_is_seen_to_live(self):
+    def test_an_owner_on_this_host_without_its_session_counts_as_alive(self):
         owner = self.start()
         self.wait_for("running")
         self.assertEqual(self.terminate_holder_of_the_claim(), 1)
@@ -193,7 +193,7 @@ class TestDeadOwners(FaultTestCase):
         self.assertEqual((self.end_of(owner).returncode, self.ran()), (0, ["patient"]))
         self.assert_at_rest()
 
-    def test_an_owner_that_lost_its_session_unnoticed_stores_its_result(self):
+    def test_an_owner_that_silently_lost_its_session_stores_its_result(self):
         owner = self.start()
         self.wait_for("running")
         self.assertEqual(self.terminate_holder_of_the_claim(), 1)
@@ -208,7 +208,7 @@ class TestDeadOwners(FaultTestCase):
 
 
 class TestWithoutSessionLocks(FaultTestCase):
-    """As behind a proxy that gives every transaction another session."""
+    """As behind a proxy that gives every transaction a different session."""
 
     def setUp(self):
         super().setUp()
@@ -216,7 +216,7 @@ class TestWithoutSessionLocks(FaultTestCase):
         self.owner = self.start()
         self.wait_for("running")
 
-    def test_no_lock_of_a_session_is_taken(self):
+    def test_no_session_lock_is_taken(self):
         self.assertEqual(self.sql(OUR_LOCKS), [])
 
     def test_a_job_ongoing_elsewhere_is_skipped(self):

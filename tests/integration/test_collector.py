@@ -1,4 +1,4 @@
-"""What was there before the jobs is kept from the garbage collector, and yet found where it has to be."""
+"""The garbage collector skips what existed before the jobs; crontabber still finds the connections among it."""
 
 from tests.support import DatabaseTestCase, connection_options
 
@@ -38,13 +38,13 @@ class TestCollector(DatabaseTestCase):
         super().setUp()
         self.write_module("early_jobs", JOBS.format(options=connection_options()))
 
-    def test_a_child_leaves_a_connection_alone_that_is_older_than_the_configuration(self):
+    def test_a_forked_child_does_not_close_connections_older_than_the_configuration(self):
         self.ini("early_jobs.Forks|1h")
 
         self.assertEqual(self.crontabber().returncode, 0)
         self.assertEqual(self.row("forks", "last_error"), {})
 
-    def test_a_signal_ends_a_statement_on_such_a_connection(self):
+    def test_a_signal_cancels_a_statement_on_such_a_connection(self):
         self.ini("early_jobs.Waits|1h")
 
         self.assertEqual(self.crontabber(timeout=20).returncode, 143)

@@ -21,7 +21,7 @@ from configman.option import Option
 
 definitions = configuration(CronTabber, None, None).option_definitions
 for name in definitions.keys_breadth_first():
-    if isinstance(definitions[name], Option):  # and no aggregation
+    if isinstance(definitions[name], Option):  # not an aggregation
         print(f"--{name}")
         if definitions[name].short_form:
             print(f"-{definitions[name].short_form}")
@@ -29,7 +29,7 @@ for name in definitions.keys_breadth_first():
 
 
 def options_of_the_program(*arguments: str) -> set[str]:
-    """The names of all its options, and their short forms, in a process whose command line has these arguments."""
+    """Return the names and short forms of all options, as a process with these arguments has them."""
     return set(run("-c", LIST_OPTIONS, *arguments).stdout.split()) | {"--help"}
 
 
@@ -40,7 +40,7 @@ def run(*arguments: str, cwd: str = "/") -> "subprocess.CompletedProcess[str]":
 
 
 def documented_options() -> set[str]:
-    """The terms of the definitions on the page: lines of their own, with more below them."""
+    """Return the options that the page defines, each in a line of its own with its description below."""
     terms = re.findall(r"^``-.*$(?=\n   )", PAGE.read_text("utf-8"), re.MULTILINE)
     return set(re.findall(r"``(--?[\w.-]+)", " ".join(terms)))
 
@@ -53,7 +53,7 @@ class TestCommandLinePage(unittest.TestCase):
 
 
 class TestDistributedConfiguration(unittest.TestCase):
-    def test_the_file_is_what_dump_conf_writes_for_its_owner_alone(self) -> None:
+    def test_dump_conf_writes_this_file_readable_by_its_owner_alone(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             written = Path(folder, "crontabber.ini")
 

@@ -9,7 +9,7 @@ import sys
 from tests.support import ROOT, DatabaseTestCase
 
 COMPLETION = ROOT / "share/bash-completion/completions/crontabber"
-# Every choice is shown at the first Tab, and nothing is asked.
+# Show every choice at the first Tab, and ask nothing.
 SETTINGS = (
     f"PS1= PS2= TERM=dumb; source {shlex.quote(str(COMPLETION))}",
     *(f"bind 'set {name}'" for name in (
@@ -39,7 +39,7 @@ class TestCompletion(DatabaseTestCase):
         program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m crontabber "$@"\n')
         program.chmod(0o755)
 
-    def test_a_single_match_is_typed_to_its_end(self) -> None:
+    def test_a_single_match_is_completed(self) -> None:
         table = {
             "crontabber --admin.conf=crontabber.ini --job=f": "crontabber --admin.conf=crontabber.ini --job=foo ",
             "crontabber --admin.conf=crontabber.ini -j f": "crontabber --admin.conf=crontabber.ini -j foo ",
@@ -71,7 +71,7 @@ class TestCompletion(DatabaseTestCase):
         )
 
     def after_tab(self, typed: str) -> list[str]:
-        """The choices that are shown after Tab, and the line as it stands then."""
+        """Return the choices that are shown after Tab, and the line as it is then."""
         controller, terminal = pty.openpty()
         environment = self.environment(PATH=f"{self.folder}/bin:/usr/bin:/bin", INPUTRC="/dev/null", TERM="dumb")
         bash = subprocess.Popen(
@@ -82,7 +82,7 @@ class TestCompletion(DatabaseTestCase):
         self.addCleanup(bash.wait)
         self.addCleanup(bash.kill)
         settings = "\n".join(SETTINGS)
-        # What is left of the line becomes an argument of printf, so that it can be told from what is shown.
+        # The completed line becomes an argument of printf, which sets it apart from the choices.
         os.write(controller, f"{settings}\necho ready\n{typed}{TAB}'{TO_BEGINNING_OF_LINE}printf 'line:%s:\\n' '\nexit\n".encode())
         printed = self.read_all(controller)
         os.close(controller)
@@ -94,5 +94,5 @@ class TestCompletion(DatabaseTestCase):
         while True:
             try:
                 text += os.read(controller, 65536)
-            except OSError:  # everyone has left the terminal
+            except OSError:  # every process has closed the terminal
                 return text.decode().replace("\r", "")

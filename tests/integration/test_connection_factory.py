@@ -32,20 +32,20 @@ def answer(connection, statement):
 
 
 def environment(**variables):
-    """The machine's, without what would lead libpq elsewhere."""
+    """Set the machine's environment, without what would lead libpq elsewhere, plus these variables."""
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     return mock.patch.dict(os.environ, inherited | variables, clear=True)
 
 
 class TestOptions(DatabaseTestCase):
     def role(self, name, password):
-        """Make a role for the time of the test; its name as SQL has it."""
+        """Create a role for this test; return its name, quoted for SQL."""
         quoted = quote_ident(name, self.connection)
         self.sql("CREATE ROLE " + quoted.replace("%", "%%") + " LOGIN PASSWORD %s", (password,))
         self.addCleanup(self.sql, f"DROP ROLE {quoted}")
         return quoted
 
-    def test_it_connects_to_a_database_and_as_a_user_of_any_name(self):
+    def test_it_connects_with_any_name_of_database_and_user(self):
         for reason, name in ODD_NAMES.items():
             with self.subTest(reason):
                 quoted = self.role(name, password=name)
@@ -95,7 +95,7 @@ class TestOptions(DatabaseTestCase):
                 self.assertEqual(parameters["connect_timeout"], connect_timeout)
                 self.assertEqual(parameters["keepalives_idle"], "60")
 
-    def test_a_mapping_of_ones_own_takes_the_place_of_the_configuration(self):
+    def test_a_mapping_of_your_own_replaces_the_configuration(self):
         factory = ConnectionFactory({"host": "nowhere.invalid"}, connection_options())
 
         with factory() as connection:
@@ -180,7 +180,7 @@ class TestConnections(DatabaseTestCase):
 
         self.assertIsNot(found[0], self.factory.connection())
 
-    def test_a_connection_that_was_lost_is_replaced(self):
+    def test_a_lost_connection_is_replaced(self):
         lost = self.factory.connection()
         self.sql("SELECT pg_terminate_backend(%s, 5000)", (lost.info.backend_pid,))
 
@@ -200,7 +200,7 @@ class TestConnections(DatabaseTestCase):
             self.assertIs(raised, error)
         return opened
 
-    def test_a_connection_with_a_name_is_found_again_while_it_is_open(self):
+    def test_a_named_connection_is_reused_while_it_is_open(self):
         first = self.factory.connection("mine")
         self.assertIs(self.factory.connection("mine"), first)
         self.assertIsNot(self.factory.connection("yours"), first)
@@ -221,7 +221,7 @@ class TestConnections(DatabaseTestCase):
 
 
 class TestOperationalErrors(DatabaseTestCase):
-    """Each error is the real one of a real server."""
+    """Wherever possible, each error is a real one of a real server."""
 
     def error_of(self, *statements, factory=None):
         try:
@@ -250,13 +250,13 @@ class TestOperationalErrors(DatabaseTestCase):
             "the backend was terminated": terminated.exception,
             "the connection is closed": closed.exception,
             "the server ended an idle transaction": idled.exception,
-            "the server says that it ended it": psycopg2.errors.IdleInTransactionSessionTimeout("terminating"),
-            "there is no server": self.error_of(factory=factory_for(host=str(self.folder))),
-            "there is no such database": self.error_of(factory=factory_for(dbname="no such database")),
+            "the server reports that it ended the transaction": psycopg2.errors.IdleInTransactionSessionTimeout("terminating"),
+            "no server": self.error_of(factory=factory_for(host=str(self.folder))),
+            "no such database": self.error_of(factory=factory_for(dbname="no such database")),
             "a lock is not available": self.error_of_locked_table(),
             "libpq without a better class": psycopg2.DatabaseError("SSL SYSCALL error: EOF detected\n"),
             "libpq with a wrong class": psycopg2.ProgrammingError("server closed the connection unexpectedly"),
-            "time ran out in a socket": TimeoutError("timed out"),
+            "a socket timed out": TimeoutError("timed out"),
         }
         for reason, error in cases.items():
             with self.subTest(reason, error=error):
@@ -276,13 +276,13 @@ class TestOperationalErrors(DatabaseTestCase):
         twice = self.error_of("INSERT INTO once VALUES (1), (1)")
         cases = {
             "no such table": self.error_of("SELECT * FROM no_such_table"),
-            "no SQL": self.error_of("SELEKT"),
+            "not valid SQL": self.error_of("SELEKT"),
             "a duplicate key": twice,
             "no rows to fetch": psycopg2.ProgrammingError("no results to fetch"),
             "the transaction has failed": self.error_in_failed_transaction(),
             "a statement that took too long": self.error_of("SET statement_timeout = 1", "SELECT pg_sleep(1)"),
-            "a text of the job's own": self.error_of("DO $$ BEGIN RAISE 'server closed the connection'; END $$"),
-            "not the database's": ValueError("server closed the connection unexpectedly"),
+            "a message of the job's own": self.error_of("DO $$ BEGIN RAISE 'server closed the connection'; END $$"),
+            "not an error of the database": ValueError("server closed the connection unexpectedly"),
         }
         self.assertIsInstance(twice, ConnectionFactory.IntegrityError)
         for reason, error in cases.items():

@@ -1,4 +1,4 @@
-"""What crontabber asks of the server: as little as it can, however many jobs there are."""
+"""Crontabber sends the server as few statements as it can, however many jobs there are."""
 
 from tests.integration.counting_proxy import counted
 from tests.support import DatabaseTestCase, connection_options
@@ -13,7 +13,7 @@ JOBS = """
 """
 NUMBER = 7
 NAMES = [f"job-{number}" for number in range(NUMBER)]
-# A name that has to be quoted.
+# A name that needs quotes.
 SCHEMA = 'Of "ours"'
 OPTIONS = {"PGOPTIONS": "-c search_path=\"Of\\ \"\"ours\"\"\""}
 
@@ -33,7 +33,7 @@ class TestCost(DatabaseTestCase):
         self.assertEqual(self.sql("SELECT count(*) FROM crontabber_log"), [(NUMBER,)])
 
     def traffic(self, *arguments):
-        """(connections, statements) of one process."""
+        """Run one process; return how many connections and statements it needed."""
         with counted(connection_options()) as (options, traffic):
             self.ini(self.jobs, connection=options)
             self.assertEqual(self.crontabber(*arguments, **OPTIONS).returncode, 0)

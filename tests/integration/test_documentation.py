@@ -1,4 +1,4 @@
-"""What the pages show is what happens: every example of README.md, docs/ and exampleapp/README.md, done by a reader."""
+"""A reader follows every example of README.md, docs/ and exampleapp/README.md: what they show is what happens."""
 
 import re
 import shutil
@@ -11,9 +11,9 @@ from tests.integration.reader_machine import Reader, new_database_name, new_fold
 from tests.integration.sentry_receiver import SentryReceiver
 from tests.support import connect, connection_options
 
-# These begin in an empty folder; the others where the quickstart ends.
+# These start in an empty folder; the others where the quickstart ends.
 FROM_NOTHING = ("README.md", "docs/user/introduction.rst")
-# What developer pages may show as it is; a file of the tests is run by them.
+# Developer pages may show these without running them, and files of the tests, which the tests run.
 NO_COMMANDS = ("ini", "text", "json")
 TESTED = "../../tests/"
 APP_NAME = re.compile(r'^    app_name = "(.+)"$', re.MULTILINE)
@@ -49,7 +49,7 @@ class TestBlocks(unittest.TestCase):
 
 
 class TestPages(unittest.TestCase):
-    """A test for each page, made below."""
+    """A test for each page, created below."""
 
     def follow(self, page: str) -> None:
         if not any(shutil.which("psql", path=folder) for folder in candidate_folders()):
@@ -89,7 +89,7 @@ class TestPages(unittest.TestCase):
         connection.close()
 
     def give_playground(self, reader: Reader) -> None:
-        """A checkout as far as exampleapp/run.sh needs one."""
+        """Copy what exampleapp/run.sh needs of a checkout."""
         ignored = shutil.ignore_patterns("data", ".venv", "__pycache__")
         shutil.copytree(ROOT / "exampleapp", reader.folder / "exampleapp", ignore=ignored)
         for name in ("setup.py", "pyproject.toml", "test-requirements.txt"):
@@ -103,7 +103,7 @@ class TestPages(unittest.TestCase):
         self.addCleanup(connection.close)
         with connection.cursor() as cursor:
             cursor.execute(RAN)
-            self.assertEqual(shown - {name for (name,) in cursor.fetchall()}, set(), "jobs that the page shows, but not runs")
+            self.assertEqual(shown - {name for (name,) in cursor.fetchall()}, set(), "jobs that the page shows but does not run")
 
 
 def _is_run(block: Block) -> bool:
@@ -114,7 +114,7 @@ def _test_of(page: str) -> Callable[[TestPages], None]:
     def test(self: TestPages) -> None:
         self.follow(page)
 
-    test.__doc__ = f"what {page} shows happens"
+    test.__doc__ = f"what {page} shows is what happens"
     return test
 
 

@@ -1,4 +1,4 @@
-"""PostgreSQL in a folder, with real processes that come, go, crowd and get killed."""
+"""PostgreSQL in a folder, with real processes that come and go, start all at once and get killed."""
 
 import os
 import shutil
@@ -30,7 +30,7 @@ class TestComingAndGoing(EmbeddedTestCase):
 
         self.assertFalse(self.new().exists())
 
-    def test_the_first_connection_starts_it_and_the_process_end_stops_it(self) -> None:
+    def test_the_first_connection_starts_it_and_process_exit_stops_it(self) -> None:
         first = self.visit()
         self.assertEqual([], servers_under(self.root))
         second = self.visit()
@@ -38,12 +38,12 @@ class TestComingAndGoing(EmbeddedTestCase):
         self.assertEqual((1, 2), (first[1], second[1]))
         self.assertNotEqual(first[0], second[0])
 
-    def test_a_connection_that_the_process_left_open_does_not_keep_it_running(self) -> None:
+    def test_a_connection_left_open_at_exit_does_not_keep_it_running(self) -> None:
         self.visit("open")
 
         self.assertEqual([], servers_under(self.root, wait=True))
 
-    def test_the_first_of_two_users_to_leave_leaves_it_to_the_other(self) -> None:
+    def test_it_keeps_running_until_its_last_user_leaves(self) -> None:
         with self.staying() as (_, pid, _):
             self.assertEqual((pid, 2), self.visit())
             self.assertEqual((pid, 3), self.visit())
@@ -102,7 +102,7 @@ class TestComingAndGoing(EmbeddedTestCase):
         self.assertEqual((0, "", []), (code, err, servers_under(self.root, wait=True)))
         self.visit()
 
-    def test_a_user_and_a_database_of_other_names_are_created(self) -> None:
+    def test_a_user_and_a_database_with_configured_names_are_created(self) -> None:
         names = ('dbname=it\'s "mine"', "user=Zoë")
 
         first = self.visit("exit", *names, "host=elsewhere", "port=1", "password=none")
@@ -148,7 +148,7 @@ class TestKills(EmbeddedTestCase):
     def test_after_kill_9_of_the_postmaster_the_same_process_goes_on(self) -> None:
         with self.staying("again") as (process, pid, _):
             os.kill(pid, signal.SIGKILL)
-            # A connection that is kept is found to be lost once its backend has noticed.
+            # A kept connection turns out to be lost only once its backend has noticed.
             wait_until(lambda: not processes_under(self.data_dir, "postgres"), "its backends did not end")
             out, err = process.communicate("\n", timeout=PATIENCE_SECONDS)
 
@@ -180,9 +180,9 @@ class TestKills(EmbeddedTestCase):
         with as_server_user("sleep", "60") as stranger, as_server_user("true") as zombie:
             os.waitid(os.P_PID, zombie, os.WEXITED | os.WNOWAIT)
             cases = (
-                ("a living process of the same user", f"{stranger}\n{self.data_dir}\n1\n5432\n.\n\n\nready\n"),
+                ("a running process of the same user", f"{stranger}\n{self.data_dir}\n1\n5432\n.\n\n\nready\n"),
                 ("a zombie of the same user", f"{zombie}\n{self.data_dir}\n1\n5432\n.\n\n\nready\n"),
-                ("nothing, after a power cut", ""),
+                ("an empty file, after a power cut", ""),
             )
             for reason, text in cases:
                 with self.subTest(reason):
@@ -235,7 +235,7 @@ class TestKills(EmbeddedTestCase):
 
 @contextmanager
 def as_server_user(*command: str) -> Iterator[int]:
-    """The id of a process that is not waited for before the end."""
+    """Start a command as the server's user; yield its process id, and reap it only at the end."""
     account = server_account()
     process = subprocess.Popen(command, user=account.uid if account.switched else None, cwd="/")
     try:

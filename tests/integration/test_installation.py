@@ -1,4 +1,4 @@
-"""pip install crontabber, really: a wheel of this checkout in an empty environment, and the quickstart done with it."""
+"""A real pip install: a wheel of this checkout in an empty environment, in which a reader follows the quickstart."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from tests.integration.wheel import build_wheel, interpreter_for, reader_with
 
 NO_HOME = "/nonexistent"
 SOME_USER = "nobody"
-# More than the quickstart asks for.
+# Checked beyond the quickstart.
 INSTALLED = (
     "test -f venv/share/man/man1/crontabber.1",
     "test -f venv/share/bash-completion/completions/crontabber",
@@ -34,14 +34,14 @@ class TestInstallation(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls) -> None:
-        # Not a class cleanup: nose does not know these.
+        # Not a class cleanup: nose does not support them.
         shutil.rmtree(cls.folder)
 
-    def test_the_quickstart_in_an_empty_environment(self) -> None:
+    def test_the_quickstart_works_in_an_empty_environment(self) -> None:
         self.quickstart(None, str(self.folder))
 
-    @unittest.skipUnless(os.geteuid() == 0, "only root can be somebody else")
-    def test_the_quickstart_for_an_ordinary_user_without_a_home(self) -> None:
+    @unittest.skipUnless(os.geteuid() == 0, "only root can act as another user")
+    def test_the_quickstart_works_for_an_ordinary_user_without_a_home(self) -> None:
         self.quickstart(SOME_USER, NO_HOME)
 
     def quickstart(self, user: str | None, home: str) -> None:
@@ -60,7 +60,7 @@ class TestInstallation(unittest.TestCase):
             self.fail("\n".join(wrong))
 
     def server(self, data_dir: Path, user: str | None) -> dict[str, str]:
-        """How to reach a server that belongs to this user."""
+        """Start a server that belongs to this user; return its connection options."""
         server = EmbeddedServer(data_dir, user)
         try:
             server.start()
