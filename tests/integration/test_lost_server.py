@@ -1,4 +1,4 @@
-"""The server goes away, comes back, cannot be written to: what is told, and that no result is lost in silence."""
+"""The server goes away, comes back or is read-only: the messages are clear, and no result is lost silently."""
 
 from tests.integration.faults import OwnServerTestCase
 
@@ -50,9 +50,9 @@ class TestLostServer(OwnServerTestCase):
                 self.assertEqual(end.returncode, 1)
                 self.assertIn(f"ERROR - {app_name}: could not store its result, which was: ", end.stderr)
                 self.assertIn(result, end.stderr)
-                told = [line for line in end.stderr.splitlines() if line.startswith("crontabber: ")]
-                self.assertEqual(len(told), 1, end.stderr)
-                self.assertRegex(told[0], r"\Acrontabber: state database: .*check host, port")
+                messages = [line for line in end.stderr.splitlines() if line.startswith("crontabber: ")]
+                self.assertEqual(len(messages), 1, end.stderr)
+                self.assertRegex(messages[0], r"\Acrontabber: state database: .*check host, port")
                 self.start_server()
                 self.connection = self.connect()
                 self.assertIn(f"its owner, process {process.pid} on ", self.crontabber().stderr)
@@ -60,7 +60,7 @@ class TestLostServer(OwnServerTestCase):
                 (self.folder / "enough").unlink()
                 self.forget("running")
 
-    def test_a_read_only_server_is_one_clear_message_and_no_job_starts(self):
+    def test_a_read_only_server_gives_one_clear_message_and_starts_no_job(self):
         self.configure("Other|1h")
         self.crontabber()
         self.due("other")
@@ -72,11 +72,11 @@ class TestLostServer(OwnServerTestCase):
             self.assertEqual((tick.returncode, tick.stdout, tick.stderr, self.ran()), (1, "", read_only, []))
         self.restart_server()
         self.set_for_new_sessions("default_transaction_read_only", "on")
-        with self.subTest("made so"):
+        with self.subTest("set to be read-only"):
             tick = self.crontabber()
             self.assertEqual((tick.returncode, tick.stdout, tick.stderr, self.ran()), (1, "", read_only, []))
 
-    def test_no_server_at_all_is_one_clear_message(self):
+    def test_no_server_at_all_gives_one_clear_message(self):
         self.configure("Other|1h")
         self.stop_server()
 

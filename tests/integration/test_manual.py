@@ -1,4 +1,4 @@
-"""The examples of the original's manual, in Python 3 and otherwise as they stand there, followed in their order."""
+"""The examples of the original's manual, in Python 3 but otherwise unchanged, followed in their order."""
 
 import re
 import subprocess
@@ -31,7 +31,7 @@ class MyBigFatWeddingApp(BaseCronApp):
         pass
 '''
 
-# 1.2.4, with the slips of the manual's sketch mended, and each in a module of its own.
+# 1.2.4, with the mistakes of the manual's sketch fixed.
 POSTGRES = r'''
 from crontabber.base import BaseCronApp
 from crontabber.mixins import using_postgres, with_postgres_connection_as_argument, as_single_postgres_transaction
@@ -202,13 +202,13 @@ class ManualTestCase(DatabaseTestCase):
 
 class TestQuickstart(ManualTestCase):
     def change(self, setting, value):
-        """In the dumped file: take the first commented line of a setting, and write another value."""
+        """Replace the first commented-out line of a setting in the dumped file by one with this value."""
         path = self.folder / "crontabber.ini"
         changed, count = re.subn(rf"(?m)^( *)#{setting}=.*$", rf"\g<1>{setting}={value}", path.read_text(), count=1)
         self.assertEqual(count, 1)
         path.write_text(changed)
 
-    def test_from_a_dumped_configuration_to_the_two_tables(self):
+    def test_the_quickstart_leads_from_a_dumped_configuration_to_two_tables(self):
         dumped = subprocess.run(
             [sys.executable, "-m", "crontabber", "--admin.dump_conf=crontabber.ini"], env=self.environment(),
             cwd=self.folder, capture_output=True, text=True, timeout=60, check=False,
@@ -256,13 +256,13 @@ class TestDependencies(ManualTestCase):
 
         self.assertIn("my-second-app is held back: its dependency 'my-first-app' errored last time", tick.stderr)
         self.assertEqual(self.log_of("my-second-app"), [])
-        told = self.crontabber("--nagios")
+        report = self.crontabber("--nagios")
         self.assertEqual(
-            (told.returncode, told.stdout, told.stderr),
+            (report.returncode, report.stdout, report.stderr),
             (2, "CRITICAL - my-first-app (MyFirstApp) | <class 'IsADirectoryError'> | [Errno 21] Is a directory: 'my-first-app.log'\n", ""),
         )
 
-    def test_a_time_of_day_is_that_of_the_server(self):
+    def test_a_time_of_day_is_in_the_servers_time_zone(self):
         self.write("myapp", MY_APP)
         self.ini("jobs.myapp.MyBigFatWeddingApp|2d|21:00")
         for zone in ("US/Pacific", "UTC"):
@@ -329,7 +329,7 @@ class TestSubprocess(ManualTestCase):
 
 
 class TestBackfill(ManualTestCase):
-    # 1.4.2, as far as it is meant to be real.
+    # 1.4.2, the part that is meant to be real.
     PROCEDURE = """
     CREATE TABLE reports_clean (report_date date);
     CREATE FUNCTION cleanup(day date) RETURNS boolean LANGUAGE plpgsql AS $$
@@ -367,7 +367,7 @@ class TestBackfill(ManualTestCase):
         self.assertTrue(all(date.tzinfo for date in dates))
         self.assertEqual([(later - earlier).days for earlier, later in zip(dates[1:], dates[2:], strict=False)], [1, 1, 1])
 
-    def test_a_service_that_is_offline_for_three_days_costs_no_date(self):
+    def test_a_service_offline_for_three_days_loses_no_date(self):
         self.sql("DROP FUNCTION IF EXISTS cleanup(date)")
         self.sql(self.PROCEDURE)
         self.addCleanup(self.sql, "DROP FUNCTION cleanup(date)")
@@ -410,7 +410,7 @@ class TestConfiguration(ManualTestCase):
         (from_file,) = self.said(self.SECTION)
         self.assertRegex(from_file, r"\ANow is \d\d \d\d [A-Z][a-z]{2}:\d\d\Z")
 
-    def test_a_function_is_a_setting_too(self):
+    def test_a_setting_can_be_a_function(self):
         option = {"crontabber.class-MyFirstConfigApp.date_function": "datetime.datetime.utcnow"}
         form = {"crontabber.class-MyFirstConfigApp.date_format": "%H %M"}
 
@@ -452,7 +452,7 @@ class TestConfiguration(ManualTestCase):
 
 
 class TestRunningFromBash(ManualTestCase):
-    def test_two_parallel_crontabbers_behind_one_wrapper_share_what_they_have_in_common(self):
+    def test_two_crontabbers_behind_one_wrapper_share_their_common_settings(self):
         self.write("myapp", MY_APP)
         self.ini(name="crontabber.common.ini")
         common = (self.folder / "crontabber.common.ini").read_text().split("[crontabber]")[0]

@@ -120,7 +120,7 @@ class TestResources(DatabaseTestCase):
         self.assertEqual(type(job.database_transaction_executor), TransactionExecutor)
         self.assertIs(job.database_transaction_executor.connection_source, job.database_connection_factory)
 
-    def test_nothing_is_connected_before_it_is_used(self):
+    def test_it_connects_only_on_first_use(self):
         job = job_of(using_postgres()(Keeping), **{"resource.postgresql.host": str(self.folder)})
 
         self.assertTrue(job.database_connection_factory and job.database_transaction_executor)
@@ -133,7 +133,7 @@ class TestResources(DatabaseTestCase):
             (using_postgres, as_single_postgres_transaction),
         )
 
-    def test_the_executor_is_the_one_that_the_options_name(self):
+    def test_the_options_choose_the_executor(self):
         name = "crontabber.transaction_executor.TransactionExecutorWithLimitedBackoff"
 
         job = job_of(WithConnection, **{"resource.postgresql.database_transaction_executor_class": name})
@@ -142,7 +142,7 @@ class TestResources(DatabaseTestCase):
         self.assertEqual(type(executor), TransactionExecutorWithLimitedBackoff)
         self.assertEqual(executor.config.backoff_delays, [10, 30, 60, 120, 300])
 
-    def test_two_jobs_have_factories_of_their_own(self):
+    def test_each_job_has_its_own_factory(self):
         one, other = job_of(WithConnection), job_of(WithConnection)
 
         self.assertIsNot(one.database_connection_factory, other.database_connection_factory)
@@ -189,7 +189,7 @@ class TestOtherResources(EndsTestCase):
 
         self.assertEqual([type(c) for c in job.connections], [psycopg2.extensions.connection, sqlite3.Connection])
 
-    def test_a_decorator_of_the_base_and_one_of_the_subclass_both_count(self):
+    def test_decorators_of_base_and_subclass_both_count(self):
         @with_warehouse
         @with_resource_connection_as_argument("warehouse")
         class Derived(WithConnection):

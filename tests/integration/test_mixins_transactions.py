@@ -24,7 +24,7 @@ from tests.support import assert_within, connect, is_running, wait_until
 
 
 class TestConnectionAsArgument(EndsTestCase):
-    def test_run_gets_a_connection_whose_transactions_are_its_own(self):
+    def test_run_controls_the_transactions_of_its_connection(self):
         job = job_of(WithConnection)
         job.use = note_commit_and_note
 
@@ -84,7 +84,7 @@ class TestSingleTransaction(EndsTestCase):
 
         self.assertEqual(self.notes(), ["before the commit there is []", "by run"])
 
-    def test_it_is_rolled_back_if_that_raises(self):
+    def test_it_is_rolled_back_if_the_call_before_the_commit_raises(self):
         job = job_of(SingleTransaction)
         job.use = lambda connection: note(connection, "by run")
         job._before_commit = raising(RuntimeError)
@@ -94,7 +94,7 @@ class TestSingleTransaction(EndsTestCase):
 
         self.assertEqual(self.notes(), [])
 
-    def test_nothing_is_called_before_a_commit_that_does_not_come(self):
+    def test_nothing_is_called_before_the_commit_if_run_fails(self):
         job = job_of(SingleTransaction)
         job.use = raising(ValueError)
         job._before_commit = self.fail
@@ -105,12 +105,12 @@ class TestSingleTransaction(EndsTestCase):
 
 class TestBackfill(EndsTestCase):
     def missed_three_dates(self):
-        """What the state says of a job of `1h` that has missed three dates, and these dates."""
+        """Return the state of a job of `1h` that has missed three dates, and these dates."""
         last = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=3)
         information = {"first_run": last, "last_run": last, "last_success": last, "next_run": last + timedelta(hours=1)}
         return information, [last + timedelta(hours=n) for n in (1, 2, 3)]
 
-    def test_run_gets_each_date_in_whatever_order_the_class_is_decorated(self):
+    def test_run_gets_each_date_whatever_the_order_of_the_decorators(self):
         information, dates = self.missed_three_dates()
         decorators = [as_backfill_cron_app, using_postgres(), as_single_postgres_transaction()]
         for order in ([0, 1, 2], [0, 2, 1], [1, 0, 2], [1, 2, 0], [2, 0, 1], [2, 1, 0]):
@@ -154,7 +154,7 @@ class TestBackfill(EndsTestCase):
         self.assertEqual([hasattr(c, "_is_backfill_app") for c in (backfill, Base, BaseCronApp)], [True, False, False])
         self.assertEqual(len(run(job_of(Base))), 1)
 
-    def test_a_subclass_of_a_backfill_is_one_however_it_is_called(self):
+    def test_a_subclass_of_a_backfill_is_one_even_with_once(self):
         information, dates = self.missed_three_dates()
         derived = type("Derived", (as_backfill_cron_app(type("Job", (Keeping,), {})),), {})
 
@@ -164,7 +164,7 @@ class TestBackfill(EndsTestCase):
 
 
 class TestSignals(EndsTestCase):
-    """A real crontabber that is told to end while its job waits for someone else."""
+    """A real crontabber that gets SIGTERM while its job waits."""
 
     JOBS = """
         from crontabber.base import BaseCronApp
@@ -188,34 +188,34 @@ class TestSignals(EndsTestCase):
                 cursor.execute("LOCK TABLE locked")
         """
 
-    def told_to_end(self, job, is_waiting):
-        """How the process ended, and after how many seconds, that SIGTERM told to as soon as its job waits."""
+    def end_by_sigterm(self, job, is_waiting):
+        """Send SIGTERM as soon as the job waits; return the exit code, and how many seconds the end took."""
         self.write_module("waiting_jobs", self.JOBS)
         self.ini(f"waiting_jobs.{job}|1d")
         process = self.start()
         wait_until(is_waiting, "the job does not wait")
-        told = time.monotonic()
+        sent = time.monotonic()
         process.terminate()
         _, stderr = process.communicate(timeout=30)
         self.assertIn("Interrupted", stderr)
-        return process.returncode, time.monotonic() - told
+        return process.returncode, time.monotonic() - sent
 
     def test_a_command_ends_with_its_job(self):
         pids = self.folder / "pids"
 
-        exit_code, seconds = self.told_to_end("Commanding", lambda: pids.exists() and pids.read_text().count("\n") == 2)
+        exit_code, seconds = self.end_by_sigterm("Commanding", lambda: pids.exists() and pids.read_text().count("\n") == 2)
 
         self.assertEqual((exit_code, self.row("commanding", "error_count")), (143, 1))
         assert_within(1, seconds)
         wait_until(lambda: not any(map(is_running, pids.read_text().split())), "a command is left")
 
-    def test_a_transaction_that_waits_for_a_lock_is_undone_at_once(self):
+    def test_a_transaction_that_waits_for_a_lock_is_rolled_back_at_once(self):
         self.sql("CREATE TABLE locked ()")
         other = connect()
         self.addCleanup(other.close)
         other.cursor().execute("BEGIN; LOCK TABLE locked")
 
-        exit_code, seconds = self.told_to_end("Waiting", lambda: self.sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
+        exit_code, seconds = self.end_by_sigterm("Waiting", lambda: self.sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
 
         self.assertEqual((exit_code, self.row("waiting", "error_count"), self.notes()), (143, 1, []))
         assert_within(1, seconds)

@@ -39,7 +39,7 @@ class TestJobAndForce(ModeTestCase):
         forced = self.crontabber("--job=sad-child", "--force")
         self.assertEqual((forced.returncode, self.ran()), (0, ["sad-child the first time"]))
 
-    def test_a_backfill_job_ignores_both(self):
+    def test_job_and_force_do_not_run_a_backfill_job(self):
         self.ini("nightly.Back|1d\nnightly.SadBack|1d")
 
         for arguments in (["--job=back"], ["--job=nightly.Back"], ["--job=back", "--force"]):
@@ -89,7 +89,7 @@ class TestResetJob(ModeTestCase):
                 self.assertEqual(self.ran(), ["foo the first time"])
         self.assertEqual(self.sql("SELECT count(*) FROM crontabber_log WHERE app_name = 'foo'"), [(3,)])
 
-    def test_a_second_time_nothing_happens(self):
+    def test_a_second_reset_changes_nothing(self):
         self.crontabber("-r", "foo")
 
         again = self.crontabber("-r", "foo")
@@ -124,7 +124,7 @@ class TestResetJob(ModeTestCase):
 
 
 class TestConfigtest(ModeTestCase):
-    """Without a database: there is none at this address."""
+    """Without a database: no server listens at this address."""
 
     def configtest(self, jobs):
         self.ini(jobs, connection=NOWHERE)
@@ -162,12 +162,12 @@ class TestConfigtest(ModeTestCase):
                     self.assertTrue(any(line.startswith("crontabber: ") for line in lines), lines)
                     self.assertRegex(tested.stderr, culprit)
 
-    def test_the_exit_code_counts_to_125(self):
+    def test_the_exit_code_is_at_most_125(self):
         tested = self.configtest("\n".join(f"nowhere.Job{number}|1d" for number in range(300)))
 
         self.assertEqual((tested.returncode, len(tested.stderr.splitlines())), (125, 300))
 
-    def test_a_fault_elsewhere_in_the_file_is_one(self):
+    def test_a_fault_elsewhere_in_the_file_counts_as_one(self):
         self.ini("nightly.Foo|1d", error_retry_time="soon", connection=NOWHERE)
 
         tested = self.crontabber("--configtest")
@@ -198,7 +198,7 @@ class TestSentrytest(ModeTestCase):
 
         self.assert_said(tested, 1, "", "crontabber: cannot test Sentry: sentry.dsn is not set\n")
 
-    def test_a_server_that_takes_nothing_is_an_error(self):
+    def test_a_server_that_rejects_the_report_is_an_error(self):
         with SentryReceiver(answers=403) as sentry:
             self.ini(extra=f"[sentry]\ndsn={sentry.dsn()}", connection=NOWHERE)
 
@@ -224,7 +224,7 @@ class TestSentryInATick(ModeTestCase):
         self.assertEqual(tick.returncode, 0)
         self.assertRegex(tick.stderr, rf"(?m)^\S+ \S+ INFO - Error captured in Sentry\. Reference: {event['event_id']}$")
 
-    def test_no_tick_fails_for_want_of_a_server_or_a_dsn(self):
+    def test_a_tick_does_not_fail_without_a_server_or_valid_dsn(self):
         with SentryReceiver() as sentry:
             gone = sentry.dsn()
         for dsn, said in ((gone, ""), ("not-a-dsn", "sentry.dsn is not a valid DSN")):

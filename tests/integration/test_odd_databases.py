@@ -1,11 +1,11 @@
-"""Databases that somebody has made something of: the jobs run all the same, and one odd row stops no other job."""
+"""Databases that their users have changed: the jobs still run, and one odd row stops no other job."""
 
 from tests.integration.fault_jobs import ALL_NAPS, NAP_ENTRIES
 from tests.integration.faults import OUR_LOCKS, FaultTestCase
 
-TO_NOBODY = """
-CREATE FUNCTION to_nobody() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
-CREATE TRIGGER elsewhere BEFORE INSERT ON crontabber_log FOR EACH ROW EXECUTE PROCEDURE to_nobody()
+DISCARD_ROWS = """
+CREATE FUNCTION discard_row() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER elsewhere BEFORE INSERT ON crontabber_log FOR EACH ROW EXECUTE PROCEDURE discard_row()
 """
 WATCH_LOCKS = f"""
 CREATE TABLE locks (app_name text, held int);
@@ -32,8 +32,8 @@ class Reads(BaseCronApp):
 
 @using_postgres()
 @as_single_postgres_transaction()
-class IsSomebodyElse(BaseCronApp):
-    app_name = "is-somebody-else"
+class SwitchesRole(BaseCronApp):
+    app_name = "switches-role"
 
     def run(self, connection):
         connection.cursor().execute("INSERT INTO effects VALUES (now()); SET ROLE pg_monitor")
@@ -41,8 +41,8 @@ class IsSomebodyElse(BaseCronApp):
 
 @using_postgres()
 @as_single_postgres_transaction()
-class PassesOverAnError(BaseCronApp):
-    app_name = "passes-over-an-error"
+class IgnoresAnError(BaseCronApp):
+    app_name = "ignores-an-error"
 
     def run(self, connection):
         try:
@@ -54,8 +54,8 @@ class PassesOverAnError(BaseCronApp):
 @using_postgres()
 @as_single_postgres_transaction()
 @as_backfill_cron_app
-class PassesOverAnErrorOfADate(BaseCronApp):
-    app_name = "passes-over-an-error-of-a-date"
+class IgnoresAnErrorOfADate(BaseCronApp):
+    app_name = "ignores-an-error-of-a-date"
 
     def run(self, connection, date):
         connection.cursor().execute("INSERT INTO effects VALUES (now())")
@@ -67,8 +67,8 @@ class PassesOverAnErrorOfADate(BaseCronApp):
 
 @using_postgres()
 @as_single_postgres_transaction()
-class ReadsInTheEnd(BaseCronApp):
-    app_name = "reads-in-the-end"
+class EndsReadOnly(BaseCronApp):
+    app_name = "ends-read-only"
 
     def run(self, connection):
         connection.cursor().execute("INSERT INTO effects VALUES (now()); SET TRANSACTION READ ONLY")
@@ -110,7 +110,7 @@ class ReadsDates(BaseCronApp):
 class TestIsolation(FaultTestCase):
     rounds = 2
 
-    def test_roles_with_another_isolation_level(self):
+    def test_each_job_runs_once_under_any_isolation_level(self):
         for level in ("repeatable read", "serializable"):
             with self.subTest(level):
                 self.set_for_new_sessions("default_transaction_isolation", level)
@@ -129,13 +129,13 @@ class TestOddDatabases(FaultTestCase):
     def outcomes(self):
         return self.sql("SELECT app_name, error_count, last_success IS NOT NULL, ongoing, owner FROM crontabber ORDER BY 1")
 
-    def test_a_log_whose_rows_a_trigger_redirects(self):
+    def test_results_are_stored_even_if_a_trigger_discards_log_rows(self):
         self.sql("CREATE TABLE effects (date timestamptz)")
         self.give("enough")
         self.configure("Other|1h", "Dates|1d", "InOneTransaction|1h")
         self.crontabber()
-        self.sql(TO_NOBODY)
-        self.addCleanup(self.sql, "DROP FUNCTION to_nobody() CASCADE")
+        self.sql(DISCARD_ROWS)
+        self.addCleanup(self.sql, "DROP FUNCTION discard_row() CASCADE")
         self.sql("UPDATE crontabber SET next_run = now(), last_success = last_success - interval '3 days'")
 
         tick = self.crontabber()
@@ -145,7 +145,7 @@ class TestOddDatabases(FaultTestCase):
         self.assertEqual(self.outcomes(), [(name, 0, True, None, None) for name in names])
         self.assertEqual(self.sql("SELECT count(*) FROM effects WHERE date > now() - interval '10 days'"), [(6,)])
 
-    def test_times_that_are_in_no_calendar_of_ours(self):
+    def test_times_that_python_cannot_represent_are_handled(self):
         self.configure("Other|1h")
         self.crontabber()
         self.ran()
@@ -170,7 +170,7 @@ class TestOddDatabases(FaultTestCase):
         forced = self.crontabber("--job=other", "--force")
         self.assertEqual((forced.returncode, self.ran()), (0, ["other"]), forced.stderr)
 
-    def test_a_foreign_last_error(self):
+    def test_a_last_error_in_another_form_is_shown(self):
         self.configure("Other|1h")
         self.crontabber()
         self.ran()
@@ -180,11 +180,11 @@ class TestOddDatabases(FaultTestCase):
         self.assertIn("\nNone: boom\n", self.crontabber("--list-jobs").stdout)
         self.assertEqual((self.crontabber().returncode, self.ran()), (0, ["other"]))
 
-    def test_transactions_that_may_not_or_cannot_record_their_success(self):
+    def test_a_transaction_that_cannot_record_its_success_still_succeeds(self):
         self.sql("CREATE TABLE effects (date timestamptz)")
         self.write_module("transactions", TRANSACTIONS)
-        names = ["begins-by-itself", "commits-by-itself", "is-somebody-else", "reads", "reads-dates", "reads-in-the-end"]
-        classes = ("BeginsByItself", "CommitsByItself", "IsSomebodyElse", "Reads", "ReadsDates", "ReadsInTheEnd")
+        names = ["begins-by-itself", "commits-by-itself", "ends-read-only", "reads", "reads-dates", "switches-role"]
+        classes = ("BeginsByItself", "CommitsByItself", "EndsReadOnly", "Reads", "ReadsDates", "SwitchesRole")
         self.ini("\n".join(f"transactions.{name}|1h" for name in classes))
 
         tick = self.crontabber()
@@ -194,20 +194,20 @@ class TestOddDatabases(FaultTestCase):
         self.assertEqual(self.sql("SELECT count(*) FROM effects"), [(3,)])
         self.assertEqual(self.sql("SELECT app_name, exc_type FROM crontabber_log ORDER BY 1"), [(name, None) for name in names])
         said = [line.partition(" WARNING - ")[2] for line in tick.stderr.splitlines() if "WARNING" in line]
-        self.assertEqual([words.partition(": ")[0] for words in said], ["is-somebody-else", "reads-in-the-end"])
+        self.assertEqual([words.partition(": ")[0] for words in said], ["ends-read-only", "switches-role"])
 
     def test_a_failed_transaction_is_not_a_success(self):
         self.sql("CREATE TABLE effects (date timestamptz)")
         self.write_module("transactions", TRANSACTIONS)
-        self.ini("transactions.PassesOverAnError|1h\ntransactions.PassesOverAnErrorOfADate|1h")
+        self.ini("transactions.IgnoresAnError|1h\ntransactions.IgnoresAnErrorOfADate|1h")
 
         self.assertEqual(self.crontabber().returncode, 0)
 
-        names = ("passes-over-an-error", "passes-over-an-error-of-a-date")
+        names = ("ignores-an-error", "ignores-an-error-of-a-date")
         self.assertEqual(self.outcomes(), [(name, 1, False, None, None) for name in names])
         self.assertEqual(self.sql("SELECT count(*) FROM effects"), [(0,)])
 
-    def test_the_lock_is_held_until_the_line_of_the_log_is_written(self):
+    def test_the_lock_is_held_until_the_log_row_is_written(self):
         self.configure("Other|1h", "Another|1h", "Dates|1d")
         self.sql("CREATE TABLE effects (date timestamptz)")
         self.crontabber("--reset-job=other")
@@ -218,7 +218,7 @@ class TestOddDatabases(FaultTestCase):
 
         self.assertEqual(self.sql("SELECT * FROM locks ORDER BY 1"), [("another", 1), ("dates", 1), ("other", 1)])
 
-    def test_a_server_that_is_read_only_for_a_moment(self):
+    def test_a_server_read_only_for_a_moment_loses_no_result(self):
         self.configure("Patient|1h")
         process = self.start()
         self.wait_for("running")
@@ -233,7 +233,7 @@ class TestOddDatabases(FaultTestCase):
 
         self.assertEqual((end.returncode, self.outcomes()), (0, [("patient", 0, True, None, None)]), end.stderr)
 
-    def test_an_app_name_that_it_does_not_take_is_a_fault(self):
+    def test_an_app_name_that_cannot_be_stored_is_a_fault(self):
         self.write_module("named", "\n".join([
             "from crontabber.base import BaseCronApp",
             "class Nul(BaseCronApp):\n    app_name = 'a\\0b'",

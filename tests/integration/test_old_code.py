@@ -1,4 +1,4 @@
-"""Code as users of the original wrote it: jobs, stand-ins and applications that must keep working unchanged."""
+"""Code as users of the original wrote it: jobs, fakes and applications that must keep working unchanged."""
 
 import copy
 import os
@@ -22,7 +22,7 @@ from tests.support import connection_options
 
 
 class TestUtc(unittest.TestCase):
-    def test_it_has_no_daylight_saving_time_and_knows_it(self):
+    def test_it_reports_no_daylight_saving_time(self):
         now = datetimeutil.utc_now()
 
         self.assertEqual((now.tzinfo.dst(now), now.utcoffset(), now.tzname()), (timedelta(0), timedelta(0), "UTC"))
@@ -177,7 +177,7 @@ class TestConnections(ModeTestCase):
 
         self.assertEqual(tick.returncode, 0, tick.stderr)
         self.assertIn("INFO - the sum is 6\n", tick.stderr)
-        self.assertIn("INFO - 2 sessions\n", tick.stderr)  # that of the state and its own
+        self.assertIn("INFO - 2 sessions\n", tick.stderr)  # the state's and its own
         self.assertEqual(self.sql("SELECT * FROM kept"), [(1,)])
 
     def test_the_environment_leads_jobs_to_the_database(self):
@@ -194,7 +194,7 @@ class TestConnections(ModeTestCase):
                 self.assertEqual(self.row("steps", "error_count"), 0, tick.stderr)
         self.assertTrue(os.path.exists(ini))
 
-    def test_an_application_changes_the_default_of_the_connection_class(self):
+    def test_an_application_can_change_the_default_of_the_connection_class(self):
         self.write_module("tab", """
         import sys
         from crontabber.app import CronTabber, main

@@ -1,4 +1,4 @@
-"""A database that the original made works as it stands, in every mode, and can go back."""
+"""A database of the original works unchanged in every mode, and can go back to the original."""
 
 import json
 
@@ -34,7 +34,7 @@ CREATE TABLE {schema}crontabber_log (
 BEFORE_ONGOING = STATE.replace("    ongoing timestamp with time zone,\n", "")
 GENERATIONS = {
     "as the original left it": (STATE, INDEX, LOG),
-    "of before it knew ongoing": (BEFORE_ONGOING, INDEX, LOG),
+    "from before the column ongoing": (BEFORE_ONGOING, INDEX, LOG),
     "without its index": (STATE, LOG),
     "without its log": (STATE, INDEX),
 }
@@ -69,7 +69,7 @@ class OriginalTestCase(ModeTestCase):
             self.sql(statement.format(schema=schema))
 
     def put(self, app_name, last_run="-1 hour", next_run="23 hours", ongoing=None, schema="", **values):
-        """A row as the original wrote it, where it wrote one; times are counted from now."""
+        """Insert a row as the original wrote it; times are relative to now."""
         values = {"error_count": 0, "depends_on": None, "last_error": "{}"} | values
         if ongoing:
             values["ongoing"] = self.moment(ongoing)
@@ -129,7 +129,7 @@ class TestEveryMode(OriginalTestCase):
             "\n"
         )
 
-    def test_every_mode_that_acts(self):
+    def test_every_mode_that_acts_works_on_the_original_tables(self):
         for generation, statements in GENERATIONS.items():
             with self.subTest(generation):
                 self.empty_the_database()
@@ -168,7 +168,7 @@ class TestEveryMode(OriginalTestCase):
         dates = self.sql("SELECT extract(epoch FROM success - %s) / 86400 FROM crontabber_log ORDER BY id", (last,))
         self.assertEqual([float(days) for (days,) in dates], [1.0, 2.0, 3.0])
 
-    def test_an_old_dependency_counts(self):
+    def test_a_dependency_run_by_the_original_counts(self):
         self.make()
         self.put("foo", next_run="1 hour")
         self.put("sad", error_count=1, last_error=json.dumps(ERROR))
@@ -180,9 +180,9 @@ class TestEveryMode(OriginalTestCase):
 
 
 class TestOngoing(OriginalTestCase):
-    """Nobody can tell whether the original's process lives: its age decides."""
+    """Whether the original's process is alive is unknown: the age of its run decides."""
 
-    def test_a_recent_one_is_left_alone_and_holds_back_only_its_children(self):
+    def test_a_recent_run_is_left_alone_and_holds_back_only_its_children(self):
         self.make()
         self.put("foo", next_run="-1 minute", ongoing="-11 hours -59 minutes")
         self.ini("nightly.Foo|1d\nnightly.Bar|1d\nnightly.Back|1d")
@@ -195,7 +195,7 @@ class TestOngoing(OriginalTestCase):
         self.assertEqual(self.crontabber("--nagios").returncode, 0)
         self.assertIn("\nOngoing now!    Started 11 hours, 59 minutes ago\n", self.crontabber("--list").stdout)
 
-    def test_an_old_one_runs_again_with_a_warning(self):
+    def test_a_job_ongoing_for_too_long_runs_again_with_a_warning(self):
         self.make()
         self.put("foo", next_run="-1 minute", ongoing="-12 hours -1 minute")
         self.ini("nightly.Foo|1d")
@@ -238,7 +238,7 @@ class TestOngoing(OriginalTestCase):
         self.assertNotIn("its owner", tick.stderr)
         self.assertEqual(self.row("slow", "ongoing", "owner", "error_count"), (None, None, 0))
 
-    def test_days_count_and_the_limit_is_an_option(self):
+    def test_the_age_includes_days_and_its_limit_is_an_option(self):
         for age, limit, runs in (("-2 days -1 hour", "12", True), ("-2 days -1 hour", "50", False), ("-2 hours", "1.5", True)):
             with self.subTest(age=age, limit=limit):
                 self.empty_the_database()
@@ -250,7 +250,7 @@ class TestOngoing(OriginalTestCase):
 
                 self.assertEqual((tick.returncode, self.ran()), (0, ["foo again"]) if runs else (3, []))
 
-    def test_force_does_not_skip_it(self):
+    def test_force_does_not_run_an_ongoing_job(self):
         self.make()
         self.put("foo", ongoing="-1 hour")
         self.ini("nightly.Foo|1d")
@@ -260,7 +260,7 @@ class TestOngoing(OriginalTestCase):
         self.assertEqual((forced.returncode, self.ran()), (3, []))
         self.assertRegex(forced.stderr, r"(?m)^\S+ \S+ INFO - 'foo' is already running \(another process since [\d-]+ [\d:+]+\)\n\Z")
 
-    def test_it_can_be_reset(self):
+    def test_an_ongoing_job_can_be_reset(self):
         self.make()
         self.put("foo", ongoing="-1 hour")
         self.ini("nightly.Foo|1d")
@@ -329,7 +329,7 @@ class TestSchemas(OriginalTestCase):
 
 
 class TestWayBack(OriginalTestCase):
-    def test_our_tables_are_the_originals_plus_one_nullable_column(self):
+    def test_a_tick_adds_only_one_nullable_column_to_the_originals_tables(self):
         self.make()
         before = {table: self.sql(COLUMNS, (table, "public")) for table in ("crontabber", "crontabber_log")}
         self.put_some()
@@ -351,7 +351,7 @@ class TestWayBack(OriginalTestCase):
         ])
         self.assertEqual(set(self.row("sad", "last_error")), {"type", "value", "traceback"})
 
-    def test_our_tables_are_the_originals_and_one_column(self):
+    def test_new_tables_are_the_originals_and_one_column(self):
         self.make(schema="")
         wanted = {table: set(self.sql(COLUMNS, (table, "public"))) for table in ("crontabber", "crontabber_log")}
         self.empty_the_database()
@@ -364,7 +364,7 @@ class TestWayBack(OriginalTestCase):
         self.assertEqual(self.sql("SELECT indexdef FROM pg_indexes WHERE tablename LIKE 'crontabber%'"),
                          [("CREATE UNIQUE INDEX crontabber_unique_app_name_idx ON public.crontabber USING btree (app_name)",)])
 
-    def test_it_can_be_run_by_both_in_turns(self):
+    def test_both_programs_can_run_jobs_in_turns(self):
         """The original writes whole rows without `owner`, and runs what ours planned."""
         self.ini("nightly.Foo|1d")
         self.crontabber()

@@ -1,4 +1,4 @@
-"""Classes of the user's own for the state and for the connections, named in the ini file, in real processes."""
+"""Users' own classes for the state and for the connections, named in the ini file, in real processes."""
 
 import signal
 
@@ -53,7 +53,7 @@ class Named(ConnectionFactory):
 
 
 class Whole(RequiredConfig):
-    """Nothing inherited: what a connection source is asked for, and no more."""
+    """Inherits nothing: only the methods that a connection source needs."""
 
     required_config = Namespace()
     required_config.add_option(
@@ -127,15 +127,15 @@ class TestSubclassOfJobStateDatabase(OwnClassTestCase):
         self.assert_said(self.crontabber("--nagios"), 2, "CRITICAL - sad (Sad) | <class 'ValueError'> | No more tissues\n")
 
     def test_its_options_are_in_the_help_and_in_a_dumped_configuration(self):
-        told = self.crontabber("--help")
+        shown = self.crontabber("--help")
         dumped = self.crontabber("--admin.dump_conf=all.ini")
 
-        self.assertEqual((told.returncode, dumped.returncode), (0, 0), told.stderr + dumped.stderr)
-        self.assertIn("--crontabber.notes", told.stdout)
+        self.assertEqual((shown.returncode, dumped.returncode), (0, 0), shown.stderr + dumped.stderr)
+        self.assertIn("--crontabber.notes", shown.stdout)
         self.assertIn("job_state_db_class=own_state.Noted\n", (self.folder / "all.ini").read_text())
 
 
-class TestConnectionsOfOnesOwn(OwnClassTestCase):
+class TestOwnConnections(OwnClassTestCase):
     def configured_with(self, extra):
         path = self.ini("own_connections.Asking|1d")
         path.write_text(path.read_text().replace("[[postgresql]]\n", f"[[postgresql]]\n{extra}\n"))
@@ -148,7 +148,7 @@ class TestConnectionsOfOnesOwn(OwnClassTestCase):
         self.assertEqual((tick.returncode, self.ran()), (0, ["me", "me"]), tick.stderr)
         self.assertEqual(self.row("asking", "error_count"), 0)
 
-    def test_one_of_the_state_alone_leaves_the_jobs_as_they_are(self):
+    def test_a_class_for_the_state_alone_does_not_affect_the_jobs(self):
         self.ini("own_connections.Asking|1d", database_class="own_connections.Named", session_name="me")
 
         tick = self.crontabber()
@@ -220,7 +220,7 @@ class TestWholeStateClass(OwnClassTestCase):
 
         self.assertIn(len(self.ran()), (365, 366), tick.stderr)
 
-    def test_two_at_once_and_a_dead_owner(self):
+    def test_it_detects_a_running_and_a_dead_owner(self):
         self.write_module("nightly", JOBS + "\n\nclass Slow(Noting):\n    app_name = 'slow'\n\n    def run(self):\n"
                           "        super().run()\n        import os, time\n        time.sleep(30 * os.path.exists('wait'))\n")
         (self.folder / "wait").touch()

@@ -1,4 +1,4 @@
-"""The playground's one command: what its last screen says, that it goes on from where it was, and where it works."""
+"""The playground's one command: it sums up, continues where it stopped, and works in any folder."""
 
 import os
 import pwd
@@ -16,11 +16,11 @@ from crontabber import __version__
 from crontabber.store.embedded.server import EmbeddedServer
 from tests.support import ROOT, skip_without_programs
 
-AS_ROOT = unittest.skipUnless(os.geteuid() == 0, "needs root, for whom PostgreSQL does not run")
+AS_ROOT = unittest.skipUnless(os.geteuid() == 0, "needs root, as whom PostgreSQL does not run")
 IN_VAR_TMP = re.compile(r"/var/tmp/crontabber-exampleapp-\d+-\d+")
 
-# Stands for `python -m venv` and for the pip in what that makes, so that nobody asks a registry: an environment whose
-# programs are those that run the tests.
+# Replaces `python -m venv` and the pip in its environment, so that no registry is needed: the programs of the
+# environment are those that run the tests.
 INTERPRETER = """#!/bin/sh
 if [ "$1 $2" = "-m venv" ]; then
     mkdir -p "$3/bin" && ln -s "$0" "$3/bin/python"

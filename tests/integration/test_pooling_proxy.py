@@ -1,4 +1,4 @@
-"""Behind a real PgBouncer that pools transactions: crontabbers that share fewer sessions of the server than they are."""
+"""Crontabbers behind a real PgBouncer that pools transactions, with fewer sessions of the server than processes."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from tests.integration.fault_jobs import ALL_NAPS, NAP_ENTRIES
 from tests.integration.faults import FaultTestCase
 from tests.support import connection_options, wait_until
 
-# Debian has it where only root's PATH leads.
+# Debian installs it in a folder that is only in root's PATH.
 PROGRAM = shutil.which("pgbouncer", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
 PORT = 6432
 SESSIONS = 3
@@ -43,7 +43,7 @@ class TestBehindPgBouncer(FaultTestCase):
         self.start_proxy(place, server_account())
 
     def start_proxy(self, place: Path, account: ServerAccount) -> None:
-        """As the user of the server, for it refuses to run as root."""
+        """Start it as the server's user, because it refuses to run as root."""
         place.chmod(0o755)
         os.chown(place, account.uid, account.gid)
         names = ("host", "port", "user", "password")

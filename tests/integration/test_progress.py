@@ -1,4 +1,4 @@
-"""A backfill that somebody looks at, and one that nobody does."""
+"""A backfill shows a progress bar on a terminal, and none elsewhere."""
 
 import re
 import unittest
@@ -26,7 +26,7 @@ class Plain(BaseCronApp):
     app_name = "plain"
 
     def run(self):
-        # Not the first time, when nobody looks.
+        # Not on the first run, which is not on a terminal.
         time.sleep(1.2 if self.job_information else 0)
 """
 
@@ -52,9 +52,9 @@ class TestProgress(DatabaseTestCase):
         self.assertEqual(len([line for line in lines if re.match(r"\S+ \S+ WARNING - date ", line)]), 40, seen)
         self.assertRegex(lines[-2], r"INFO - plain ran in|INFO - slow ran in")
 
-    def test_elsewhere_there_is_no_bar_and_nothing_of_it_is_loaded(self):
-        told = self.crontabber(PYTHONPROFILEIMPORTTIME="1")
+    def test_elsewhere_there_is_no_bar_and_tqdm_is_not_loaded(self):
+        tick = self.crontabber(PYTHONPROFILEIMPORTTIME="1")
 
-        self.assertEqual(told.returncode, 0)
-        self.assertNotIn("dates/s", told.stderr)
-        self.assertNotIn("tqdm", told.stderr)
+        self.assertEqual(tick.returncode, 0)
+        self.assertNotIn("dates/s", tick.stderr)
+        self.assertNotIn("tqdm", tick.stderr)

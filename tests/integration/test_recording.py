@@ -1,4 +1,4 @@
-"""Whatever a job raises is recorded, and whatever it does to its process the next job and the state are unharmed."""
+"""Whatever a job raises is recorded; whatever it does to its process, the next job and the state are unharmed."""
 
 import sys
 from contextlib import closing
@@ -51,14 +51,14 @@ class RecordingTestCase(FaultTestCase):
         return tick
 
     def assert_unharmed(self, tick):
-        """The last job has run as if it were the first."""
+        """Assert that the last job has run as if it were the first."""
         answers = "['Interruption._interrupt', 'Interruption._restart'] 0.0 1000\n"
         self.assertEqual((self.ran(), tick.stdout), (["witness"], f"stdout|C.UTF-8|('CET', 'CEST')\n{answers}"))
         self.assertIn("INFO - witness ran in", tick.stderr)
         self.assert_at_rest()
 
 
-class TestWhatIsRaised(RecordingTestCase):
+class TestRaisedErrors(RecordingTestCase):
     def test_everything_is_recorded_in_the_row_and_in_the_log(self):
         self.assert_unharmed(self.tick(*RAISED, "Witness"))
         for name, (error_type, value) in RAISED.items():
@@ -77,7 +77,7 @@ class TestWhatIsRaised(RecordingTestCase):
                 self.assertLess(len(row[3]), 66_000)
 
 
-class TestWhatIsDoneToTheProcess(RecordingTestCase):
+class TestChangesOfTheProcess(RecordingTestCase):
     def test_each_succeeds_and_harms_neither_the_next_job_nor_the_state(self):
         for name in HARMLESS:
             with self.subTest(name):
@@ -91,12 +91,12 @@ class TestWhatIsDoneToTheProcess(RecordingTestCase):
                 self.assertEqual(rows, [(getattr(odd_failures, name).app_name, 0, True), ("witness", 0, True)], tick.stderr)
                 self.assertEqual(self.sql("SELECT count(*) FROM crontabber_log"), [(2,)])
 
-    def test_all_in_one_process(self):
+    def test_all_of_them_in_one_process_harm_nothing(self):
         self.assert_unharmed(self.tick(*HARMLESS, "Witness"))
         self.assertEqual(self.sql("SELECT app_name, exc_value FROM crontabber_log WHERE exc_type IS NOT NULL"), [])
         self.assertEqual(self.sql("SELECT count(*) FROM effects"), [(3,)])
 
-    def test_the_childs_error_is_its_own(self):
+    def test_an_error_in_a_forked_child_does_not_fail_the_job(self):
         tick = self.tick("ForksAndFails", "Witness")
 
         self.assertEqual(tick.stderr.count("ValueError: in the child"), 1)
