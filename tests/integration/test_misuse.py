@@ -283,7 +283,7 @@ SETTING = [
 ]  # fmt: skip
 
 DATABASE = [
-    Misuse("a port where nobody listens", ("state database", "127.0.0.1", "port 1 "),
+    Misuse("a port without a server", ("state database", "127.0.0.1", "port 1 "),
            connection={"host": "127.0.0.1", "port": "1"}),
     Misuse("an unknown host", ("state database", "nowhere.invalid"), connection={"host": "nowhere.invalid"}),
     Misuse("a folder without a socket", ("state database", "/nonexistent"), connection={"host": "/nonexistent"}),

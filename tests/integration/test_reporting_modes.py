@@ -1,4 +1,4 @@
-"""--nagios, --list-jobs and --audit-ghosts through the real command: the whole output, whoever asks."""
+"""--nagios, --list-jobs and --audit-ghosts through the real command: the whole output, for any role."""
 
 import json
 
@@ -16,7 +16,7 @@ class TestNagios(ModeTestCase):
         self.crontabber()
         self.assert_said(self.crontabber("-n"), 0, "OK - All systems nominal\n")
 
-    def test_an_error_is_critical_but_the_first_of_a_backfill_a_warning(self):
+    def test_an_error_is_critical_but_the_first_of_a_backfill_warns(self):
         sad = "sad (Sad) | <class 'ValueError'> | No more tissues"
         back = "sad-back (SadBack) | <class 'ValueError'> | No more tissues"
 
@@ -66,58 +66,58 @@ class TestNagios(ModeTestCase):
         self.ini("nightly.Rude|1d\nnightly.Loud|1d")
         self.crontabber()
 
-        told = self.crontabber("--nagios")
+        report = self.crontabber("--nagios")
 
         self.assertEqual(self.row("rude", "last_error")["value"], "a|b\nc\x1b[31m\\x00")
         rude = "rude (Rude) | <class 'RuntimeError'> | a|b c [31m\\x00"
-        self.assert_said(told, 2, f"CRITICAL - {rude}; {loud}{'x' * (999 - len(loud))}…\n")
+        self.assert_said(report, 2, f"CRITICAL - {rude}; {loud}{'x' * (999 - len(loud))}…\n")
 
-    def test_it_is_one_line_also_for_a_row_that_the_original_wrote(self):
+    def test_it_is_one_line_for_a_row_of_the_original_too(self):
         self.ini("nightly.Foo|1d")
         self.crontabber()
         error = {"type": "<type 'exceptions.OSError'>", "value": "a|b\nc\x1b[31m\x00", "traceback": "..."}
         self.sql("UPDATE crontabber SET error_count = 1, last_error = %s", (json.dumps(error),))
 
-        told = self.crontabber("--nagios")
+        report = self.crontabber("--nagios")
 
-        self.assert_said(told, 2, "CRITICAL - foo (Foo) | <type 'exceptions.OSError'> | a|b c [31m\n")
+        self.assert_said(report, 2, "CRITICAL - foo (Foo) | <type 'exceptions.OSError'> | a|b c [31m\n")
 
-    def test_a_role_that_may_only_select_can_ask(self):
+    def test_a_role_that_may_only_select_can_use_it(self):
         self.ini("nightly.Sad|1d")
         self.crontabber()
         self.ini("nightly.Sad|1d", connection=self.reader())
 
-        told = self.crontabber("--nagios")
+        report = self.crontabber("--nagios")
 
-        self.assert_said(told, 2, "CRITICAL - sad (Sad) | <class 'ValueError'> | No more tissues\n")
+        self.assert_said(report, 2, "CRITICAL - sad (Sad) | <class 'ValueError'> | No more tissues\n")
 
-    def test_a_read_only_server_answers_reports(self):
+    def test_it_works_on_a_read_only_server(self):
         self.ini("nightly.Sad|1d")
         self.crontabber()
 
-        told = self.crontabber("--nagios", PGOPTIONS="-c default_transaction_read_only=on")
+        report = self.crontabber("--nagios", PGOPTIONS="-c default_transaction_read_only=on")
 
-        self.assert_said(told, 2, "CRITICAL - sad (Sad) | <class 'ValueError'> | No more tissues\n")
+        self.assert_said(report, 2, "CRITICAL - sad (Sad) | <class 'ValueError'> | No more tissues\n")
 
-    def test_a_state_database_out_of_reach_is_critical(self):
+    def test_an_unreachable_state_database_is_critical(self):
         self.ini("nightly.Sad|1d", connection=NOWHERE)
 
-        told = self.crontabber("--nagios")
+        report = self.crontabber("--nagios")
 
-        self.assertEqual((told.returncode, told.stderr), (2, ""))
-        self.assertRegex(told.stdout, r"\ACRITICAL - state database: .*Connection refused.*\n\Z")
+        self.assertEqual((report.returncode, report.stderr), (2, ""))
+        self.assertRegex(report.stdout, r"\ACRITICAL - state database: .*Connection refused.*\n\Z")
 
-    def test_a_role_that_may_not_even_select_is_critical(self):
+    def test_a_role_without_select_is_critical(self):
         self.ini("nightly.Sad|1d")
         self.crontabber()
         reader = self.reader()
         self.sql("REVOKE SELECT ON crontabber FROM crontabber_reader")
         self.ini("nightly.Sad|1d", connection=reader)
 
-        told = self.crontabber("--nagios")
+        report = self.crontabber("--nagios")
 
-        self.assertEqual((told.returncode, told.stderr), (2, ""))
-        self.assertRegex(told.stdout, r"\ACRITICAL - state database: permission denied for table crontabber .*\n\Z")
+        self.assertEqual((report.returncode, report.stderr), (2, ""))
+        self.assertRegex(report.stdout, r"\ACRITICAL - state database: permission denied for table crontabber .*\n\Z")
 
     def test_a_broken_configuration_is_unknown(self):
         cases = [
@@ -131,17 +131,17 @@ class TestNagios(ModeTestCase):
         for break_it, culprit in cases:
             with self.subTest(culprit):
                 break_it()
-                told = self.crontabber("--nagios")
-                self.assertEqual((told.returncode, told.stderr), (3, ""))
-                self.assertRegex(told.stdout, rf"\AUNKNOWN - .*{culprit}.*\n\Z")
+                report = self.crontabber("--nagios")
+                self.assertEqual((report.returncode, report.stderr), (3, ""))
+                self.assertRegex(report.stdout, rf"\AUNKNOWN - .*{culprit}.*\n\Z")
 
 
 class TestListJobs(ModeTestCase):
     def stamp(self, app_name, column):
-        """As the server shows it, in its own zone."""
+        """Return a time as the server shows it, in its own zone."""
         return self.sql(f"SELECT to_char({column}, 'YYYY-MM-DD HH24:MI:SS') FROM crontabber WHERE app_name = %s", (app_name,))[0][0]
 
-    def test_every_state_that_a_job_can_be_in(self):
+    def test_it_shows_every_state_of_a_job(self):
         self.ini("nightly.Sad|5m\nnightly.Back|7d|03:00\nnightly.Foo|1d|1:45\nnightly.Bar|12h\nnightly.SadChild|1h")
         rows = [
             ("foo", "-3 hours -20 minutes", "-3 hours -20 minutes", "20 hours 40 minutes", 0, "{}", None),
@@ -211,7 +211,7 @@ class TestListJobs(ModeTestCase):
             "*NO PREVIOUS RUN INFO*\n"
         ))  # fmt: skip
 
-    def test_any_unambiguous_beginning_of_the_name_works_and_the_letter(self):
+    def test_the_letter_and_any_unambiguous_abbreviation_work(self):
         self.ini("nightly.Foo|1d")
         text = LINE + "Class:          nightly.Foo\nApp name:       foo\nFrequency:      1d\n*NO PREVIOUS RUN INFO*\n"
 
@@ -227,7 +227,7 @@ class TestListJobs(ModeTestCase):
 
         self.assertIn("\nFrequency:      1d @ 03:00\n", listed.stdout)
 
-    def test_a_role_that_may_only_select_can_ask(self):
+    def test_a_role_that_may_only_select_can_use_it(self):
         self.ini("nightly.Foo|1d")
         self.crontabber()
         wanted = self.crontabber("--list").stdout
@@ -239,7 +239,7 @@ class TestListJobs(ModeTestCase):
         self.assertEqual(listed.stdout.splitlines()[:4], wanted.splitlines()[:4])
         self.assertEqual(len(listed.stdout.splitlines()), len(wanted.splitlines()))
 
-    def test_a_state_database_out_of_reach_is_an_error(self):
+    def test_an_unreachable_state_database_is_an_error(self):
         self.ini("nightly.Foo|1d", connection=NOWHERE)
 
         listed = self.crontabber("--list")
@@ -264,7 +264,7 @@ class TestAuditGhosts(ModeTestCase):
             self.crontabber("--audit-ghosts"), 0, "Found the following in the state database but not configured here:\n\tbar\n"
         )
 
-    def test_a_role_that_may_only_select_can_ask(self):
+    def test_a_role_that_may_only_select_can_use_it(self):
         self.ini("nightly.Foo|1d")
         self.crontabber()
         self.ini("nightly.Bar|1d", connection=self.reader())

@@ -1,4 +1,4 @@
-"""Secrets that are known by a mark: every mode at every level of the log, and none of them in what comes out."""
+"""Secrets that contain a mark: no mode shows one of them, at any level of the log."""
 
 import json
 import stat
@@ -74,7 +74,7 @@ class TestSecrets(DatabaseTestCase):
         text = path.read_text().replace("[[postgresql]]", f"[[postgresql]]\npassword={password}", 1)
         path.write_text(f"[secrets]\n[[sentry]]\ndsn={DSN}\n{text}")
 
-    def assert_silent(self, *texts):
+    def assert_no_secret(self, *texts):
         for text in texts:
             self.assertNotIn(MARK, text)
 
@@ -83,23 +83,23 @@ class TestSecrets(DatabaseTestCase):
             for mode in MODES:
                 with self.subTest(mode, level=level):
                     tick = self.crontabber(f"--logging.stderr_error_logging_level={level}", *mode, PGPASSWORD=PGPASSWORD)
-                    self.assert_silent(tick.stdout, tick.stderr)
+                    self.assert_no_secret(tick.stdout, tick.stderr)
                     self.assertTrue(tick.stdout or tick.stderr or level != "DEBUG", mode)
 
     def test_they_are_not_in_the_tables(self):
         self.crontabber(PGPASSWORD=PGPASSWORD)
 
-        told = self.row("telltale", "last_error")
-        self.assertIn("It failed with", told["value"])
+        last_error = self.row("telltale", "last_error")
+        self.assertIn("It failed with", last_error["value"])
         rows = self.sql("SELECT * FROM crontabber"), self.sql("SELECT * FROM crontabber_log")
-        self.assert_silent(json.dumps(told), str(rows))
+        self.assert_no_secret(json.dumps(last_error), str(rows))
 
-    def test_one_on_the_command_line_does_not_come_back(self):
+    def test_a_secret_on_the_command_line_is_not_shown(self):
         for mode in ("--admin.print_conf=ini", "--help", "--nagios", "--job=telltale"):
             with self.subTest(mode):
                 tick = self.crontabber(f"--crontabber.password={ON_COMMAND_LINE}", mode, "--force" if "job" in mode else "-n"
                                        if mode == "--nagios" else mode)  # fmt: skip
-                self.assert_silent(tick.stdout, tick.stderr)
+                self.assert_no_secret(tick.stdout, tick.stderr)
 
     def test_errors_of_the_configuration_and_the_server_do_not_show_them(self):
         def broken(line):
@@ -109,12 +109,12 @@ class TestSecrets(DatabaseTestCase):
         cases = [
             (lambda: self.write_ini(host="127.0.0.1", port="1"), "no server"),
             (lambda: self.write_ini(port="many"), "a bad connection string"),
-            (lambda: self.write_ini(user="nobody_at_all"), "a server that refuses"),
+            (lambda: self.write_ini(user="nobody_at_all"), "a server that refuses the role"),
             (lambda: broken(f"password {PASSWORD}"), "a line that cannot be read"),
             (lambda: broken(f"[[class-Telltale]]\nsecret_number={TOKEN}"), "a value that cannot be converted"),
-            (lambda: broken(f"[sentry]\ndsn='''{DSN}"), "a quote that is not closed"),
-            (lambda: self.ini("leaky.Job|1d"), "a module that raises with one"),
-            (lambda: broken(f"[paswords]\nx={TOKEN}"), "an option that nothing asks for"),
+            (lambda: broken(f"[sentry]\ndsn='''{DSN}"), "an unclosed quote"),
+            (lambda: self.ini("leaky.Job|1d"), "a module that raises an error with a secret"),
+            (lambda: broken(f"[paswords]\nx={TOKEN}"), "an unknown option"),
         ]
         for spoil, why in cases:
             for level in ("10", "20"):
@@ -123,7 +123,7 @@ class TestSecrets(DatabaseTestCase):
                     spoil()
                     tick = self.crontabber(f"--logging.stderr_error_logging_level={level}", PGPASSWORD=PGPASSWORD)
                     self.assertTrue(tick.stderr)
-                    self.assert_silent(tick.stdout, tick.stderr)
+                    self.assert_no_secret(tick.stdout, tick.stderr)
 
     def test_a_dumped_configuration_has_them_and_only_its_owner_can_read_it(self):
         path = self.folder / "dumped.ini"
@@ -137,7 +137,7 @@ class TestSecrets(DatabaseTestCase):
         self.assertIn(KEY, path.read_text())
         self.assertIn(PASSWORD, path.read_text())
 
-    def test_only_on_demand_are_they_printed(self):
+    def test_they_are_printed_only_on_demand(self):
         tick = self.crontabber("--admin.print_conf=ini", "--admin.expose_secrets")
 
         self.assertIn(KEY, tick.stdout)

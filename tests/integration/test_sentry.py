@@ -34,7 +34,7 @@ def load_raven() -> ModuleType:
 
 
 def raised(error: BaseException) -> BaseException:
-    """`error` with a traceback of two frames."""
+    """Return `error` with a traceback of two frames."""
 
     def job() -> None:
         raise error
@@ -66,7 +66,7 @@ class Log:
 class TestSentry(unittest.TestCase):
     def setUp(self) -> None:
         self.log = Log()
-        # Nothing but the log may be told: not a word on the streams, also with warnings on and logging unconfigured.
+        # Messages go only to the log: nothing on the streams, even with warnings on and logging unconfigured.
         self.enterContextManager(mock.patch("sys.stderr", stderr := io.StringIO()))
         self.addCleanup(lambda: self.assertEqual(stderr.getvalue(), ""))
 
@@ -128,7 +128,7 @@ class TestSentry(unittest.TestCase):
 
     def test_it_does_nothing_without_a_dsn(self) -> None:
         def load() -> ModuleType:
-            raise AssertionError("raven is loaded for nothing")
+            raise AssertionError("raven is loaded without a DSN")
 
         for dsn in (None, "", "  "):
             with self.subTest(dsn=dsn), mock.patch.dict(os.environ, {"SENTRY_DSN": "http://a@127.0.0.1:1/1"}):
@@ -175,7 +175,7 @@ class TestSentry(unittest.TestCase):
             "a quoted conninfo string": "gAmMa7 Quo\\'ted",
             "a repr of options": "gAmMa8Repr",
             "JSON in a string": "gAmMa9Json",
-            "what the application masks": "gAmMa10Config",
+            "a text that the application masks": "gAmMa10Config",
             "the DSN's key": KEY,
             "the DSN's secret": SECRET,
         }
@@ -221,19 +221,19 @@ class TestSentry(unittest.TestCase):
                 self.assertEqual((len(receiver.received), elsewhere.received), (1, []))
         self.assertEqual(self.log.lines("DEBUG Failed"), [NOT_SENT] * 5)
 
-    # A Sentry that is no help
+    # A Sentry that does not work
 
     def test_a_server_that_refuses_reports_costs_one_debug_line(self) -> None:
         with socket.socket() as unused:
             unused.bind(("127.0.0.1", 0))
-            nobody = unused.getsockname()[1]
+            free_port = unused.getsockname()[1]
         cases = {
             "answers 500": self.receiver(500).dsn(),
             "answers 429": self.receiver(429, {"Retry-After": "3600"}).dsn(),
             "answers 403 with control characters": self.receiver(403, {"X-Sentry-Error": "\x1b[2Jno\x00"}).dsn(),
             "answers garbage": self.receiver("garbage").dsn(),
             "speaks no TLS": self.receiver().dsn().replace("http", "https"),
-            "is down": f"http://{KEY}:{SECRET}@127.0.0.1:{nobody}/1",
+            "is down": f"http://{KEY}:{SECRET}@127.0.0.1:{free_port}/1",
             "has no address": f"http://{KEY}:{SECRET}@nowhere.invalid/1",
             "has an impossible port": f"http://{KEY}:{SECRET}@127.0.0.1:99999/1",
             "has an odd option": self.receiver().dsn("?timeout=soon"),
@@ -249,7 +249,7 @@ class TestSentry(unittest.TestCase):
                 self.assertNotIn(KEY, log.text())
                 self.assertNotIn(SECRET, log.text())
 
-    def test_a_slow_server_delays_the_jobs_no_longer_than_our_patience(self) -> None:
+    def test_a_slow_server_delays_the_jobs_no_longer_than_the_patience(self) -> None:
         receivers = {"does not answer": self.receiver(None), "drips": self.receiver("drip")}
         for which, receiver in receivers.items():
             with self.subTest(which=which):
@@ -292,7 +292,7 @@ class TestSentry(unittest.TestCase):
                 self.assertNotIn(KEY, log.text())
                 self.assertNotIn(SECRET, log.text())
 
-    def test_raven_that_cannot_be_loaded_or_is_broken_fails_nothing(self) -> None:
+    def test_a_missing_or_broken_raven_raises_no_error(self) -> None:
         def missing() -> ModuleType:
             raise ImportError("no raven here")
 
@@ -303,14 +303,14 @@ class TestSentry(unittest.TestCase):
 
         self.assertEqual(self.log.lines("DEBUG Failed"), [NOT_SENT] * 2)
 
-    def test_a_system_without_threads_to_spare_fails_nothing(self) -> None:
+    def test_a_thread_that_cannot_start_raises_no_error(self) -> None:
         sentry = self.sentry(self.receiver().dsn())
         with mock.patch("threading.Thread.start", side_effect=RuntimeError("can't start new thread")):
             sentry.report(raised(ValueError()), "foo-app")
 
         self.assertEqual(self.log.lines("DEBUG Failed", "INFO", "WARNING"), [NOT_SENT])
 
-    def test_a_mask_that_fails_lets_nothing_out_and_fails_nothing(self) -> None:
+    def test_a_failing_mask_sends_nothing_and_raises_no_error(self) -> None:
         def mask(text: str) -> str:
             raise MemoryError
 
@@ -333,7 +333,7 @@ class TestSentry(unittest.TestCase):
         self.assertEqual(self.log.lines("DEBUG"), ["DEBUG sentry.errors.uncaught: cannot send with ****"])
         self.assertEqual(elsewhere.getvalue(), "")
 
-    # Errors that bite
+    # Errors that misbehave
 
     def test_it_reports_errors_that_misbehave(self) -> None:
         class Silent(Exception):
@@ -393,11 +393,11 @@ class TestSentry(unittest.TestCase):
         (event,) = receiver.events()
         frames = event["exception"]["values"][0]["stacktrace"]["frames"]
         self.assertGreater(len(frames), 900)
-        # What surrounds a line is sent for both ends alone.
+        # The lines around a frame are sent only for both ends.
         self.assertLess(sum("pre_context" in frame for frame in frames), 50)
         self.assertLess(len(receiver.received[0].text), 500_000)
 
-    def test_it_follows_a_circle_of_causes_once_and_a_chain_ten_times(self) -> None:
+    def test_it_follows_circular_causes_once_and_at_most_ten_deep(self) -> None:
         for length, sent in [(1, 1), (3, 3), (1000, 10)]:
             with self.subTest(length=length):
                 errors = [ValueError(str(number)) for number in range(length)]
@@ -459,7 +459,7 @@ class TestSentry(unittest.TestCase):
         receiver = self.enterContextManager(SentryReceiver().with_certificate(certificate))
         cases = [
             (receiver.dsn(f"?ca_certs={certificate}"), 1),
-            (receiver.dsn(f"?ca_certs={certificate}", host="localhost"), 1),  # The certificate is for the address.
+            (receiver.dsn(f"?ca_certs={certificate}", host="localhost"), 1),  # The certificate is for the IP address.
             (receiver.dsn(), 1),
             (receiver.dsn("?verify_ssl=0"), 2),
             (receiver.dsn().replace("https", "sync+https") + f"?ca_certs={certificate}", 3),
@@ -483,7 +483,7 @@ class TestSentry(unittest.TestCase):
 
 
 class TestSentryInAProcess(unittest.TestCase):
-    """A process of its own: what it prints, and that it may end at once."""
+    """In a process of its own: what it prints, and that it can end at once."""
 
     def run_python(self, lines: str, *arguments: str) -> subprocess.Popen[str]:
         script = textwrap.dedent("""

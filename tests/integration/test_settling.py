@@ -1,4 +1,4 @@
-"""The instant in which a run is settled: its lock is free already, its result cannot be seen yet."""
+"""The moment when a run is settled: its lock is already free, its result is not yet visible."""
 
 from datetime import datetime, timedelta, timezone
 
@@ -14,8 +14,8 @@ CLAIM = {"app_name": "other", "lock": "public.other", "owner": f"elsewhere:1@{cl
 
 
 class TestSettling(FaultTestCase):
-    def somebody_comes(self):
-        """While the owner of the run settles it: (the owner's connection, the process that waits)."""
+    def start_during_settling(self):
+        """Start a process while the owner settles its run; return (the owner's connection, the process, which waits)."""
         self.configure("Other|1h")
         self.crontabber()
         self.ran()
@@ -26,7 +26,7 @@ class TestSettling(FaultTestCase):
         return owner, process
 
     def settle(self):
-        """As its owner does it, up to the commit."""
+        """Settle the run as its owner does, up to the commit."""
         owner = self.connect()
         self.addCleanup(owner.close)
         with owner.cursor() as cursor:
@@ -37,7 +37,7 @@ class TestSettling(FaultTestCase):
         return owner
 
     def test_a_second_process_waits_for_the_result_and_accepts_it(self):
-        owner, process = self.somebody_comes()
+        owner, process = self.start_during_settling()
 
         owner.commit()
         end = self.end_of(process)
@@ -46,8 +46,8 @@ class TestSettling(FaultTestCase):
         self.assertEqual(self.row("other", "next_run", "owner", "error_count"), (STATE.next_run, None, 0))
         self.assert_at_rest()
 
-    def test_a_run_whose_result_is_not_stored_is_left_to_another_process(self):
-        owner, process = self.somebody_comes()
+    def test_a_run_without_a_stored_result_is_left_to_another_process(self):
+        owner, process = self.start_during_settling()
 
         owner.close()
         end = self.end_of(process)

@@ -1,10 +1,10 @@
-"""Told to end, a crontabber ends within a second, wherever it is, and leaves nothing ongoing."""
+"""A signal ends a crontabber within a second, whatever it is doing, and leaves nothing ongoing."""
 
 import signal
 
 from tests.integration.faults import JOBS, FaultTestCase, seeded
 
-# As a process that does not answer signals yet, or not any more, is ended by them.
+# How signals end a process that does not handle them yet, or no longer does.
 UNANSWERED = {signal.SIGTERM: -signal.SIGTERM, signal.SIGINT: -signal.SIGINT}
 EXIT_CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 
@@ -25,7 +25,7 @@ class TestWhileAJobRuns(SignalTestCase):
                 process = self.start(f"--job={app_name}")
                 self.wait_for("running")
                 self.forget("running")
-                # It has said that it runs, but may not yet wait for what it waits for.
+                # It has noted that it runs, but may not wait yet.
                 self.pause(0.05)
 
                 end = self.end_by_signal(process, signum)
@@ -33,18 +33,18 @@ class TestWhileAJobRuns(SignalTestCase):
                 self.assertEqual(end.returncode, exit_code, end.stderr)
                 self.assert_recorded(app_name, signum)
 
-    def test_in_python_code(self):
+    def test_a_signal_ends_a_job_in_python_code(self):
         self.assert_ends("Patient", "patient")
 
-    def test_in_a_program_that_it_waits_for(self):
+    def test_a_signal_ends_a_job_that_waits_for_a_program(self):
         self.assert_ends("RunsAnother", "runs-another")
 
-    def test_in_a_database_call_that_waits_for_a_lock(self):
+    def test_a_signal_ends_a_job_that_waits_for_a_lock(self):
         self.sql("CREATE TABLE obstacle ()")
         with self.holding("LOCK TABLE obstacle"):
             self.assert_ends("WaitsForALock", "waits-for-a-lock")
 
-    def test_no_other_job_starts(self):
+    def test_no_other_job_starts_after_a_signal(self):
         self.configure("Patient|1h", "Other|1h", "Zealous|1h")
         process = self.start()
         self.wait_for("running")
@@ -86,7 +86,7 @@ class TestWhileAJobRuns(SignalTestCase):
 
 
 class TestBetweenJobs(SignalTestCase):
-    def test_while_the_next_claim_waits_for_a_lock(self):
+    def test_a_signal_ends_a_claim_that_waits_for_a_lock(self):
         self.configure("Other|1h", "Zealous|1h")
         self.crontabber()
         self.due("other", "zealous")
@@ -118,7 +118,7 @@ class TestBetweenJobs(SignalTestCase):
 class TestStartUp(SignalTestCase):
     signals = 6
 
-    def test_at_random_moments(self):
+    def test_a_signal_at_a_random_moment_leaves_nothing_ongoing(self):
         numbers = seeded()
         self.configure("Other|1h")
         self.crontabber()
@@ -130,12 +130,12 @@ class TestStartUp(SignalTestCase):
 
             end = self.end_by_signal(process, signum)
 
-            # Until it has started, Python itself answers SIGINT, with a traceback and 1.
+            # Until crontabber has started, Python itself handles SIGINT, with a traceback and exit code 1.
             if end.returncode != 1 or not end.stderr.endswith("\nKeyboardInterrupt\n"):
                 self.assertIn(end.returncode, (0, EXIT_CODES[signum], UNANSWERED[signum]), (number, end.stderr))
             self.assert_at_rest()
 
-    def test_while_the_first_look_waits_for_a_lock(self):
+    def test_a_signal_ends_a_first_query_that_waits_for_a_lock(self):
         self.configure("Other|1h")
         self.crontabber()
         self.due("other")

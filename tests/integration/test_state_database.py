@@ -38,7 +38,7 @@ class TestMapping(DatabaseTestCase):
         self.database = self.state_database()
 
     def state_database(self, **connection):
-        """Made as test suites of applications make it: from what CronTabber requires, a logger and some values."""
+        """Build one as applications' test suites do: from what CronTabber requires, a logger and some values."""
         definition = CronTabber.get_required_config()
         definition.add_option("logger", default=logging.getLogger("tests"))
         values = {f"resource.postgresql.{name}": value for name, value in (connection_options() | connection).items()}
@@ -54,7 +54,7 @@ class TestMapping(DatabaseTestCase):
         self.assertFalse(self.database.has_data())
         self.assertEqual((list(self.database), len(self.database), self.database.copy()), ([], 0, {}))
 
-    def test_the_stored_state_is_the_one_read(self):
+    def test_a_stored_state_is_read_back_unchanged(self):
         self.database["foo"] = FOO
         self.database["bar"] = BAR
 
@@ -76,7 +76,7 @@ class TestMapping(DatabaseTestCase):
         self.assertEqual(dict(items), {"foo": without_ongoing(FOO), "bar": without_ongoing(BAR)})
         self.assertEqual(sorted(values, key=lambda info: info["error_count"]), [without_ongoing(BAR), without_ongoing(FOO)])
 
-    def test_missing_columns(self):
+    def test_a_missing_job_is_a_key_error_or_the_default(self):
         self.assertIsNone(self.database.get("foo"))
         self.assertEqual((self.database.get("foo", 17), self.database.pop("foo", 18)), (17, 18))
         for act in (lambda: self.database["foo"], lambda: self.database.pop("foo"), lambda: self.database.__delitem__("foo")):
@@ -84,7 +84,7 @@ class TestMapping(DatabaseTestCase):
                 act()
             self.assertEqual(caught.exception.args, ("foo",))
 
-    def test_pop_and_del_take_a_job_out_and_leave_its_log(self):
+    def test_pop_and_del_remove_a_job_and_keep_its_log(self):
         self.database["foo"] = FOO
         self.database["bar"] = BAR
         self.database.log_run("foo", timedelta(seconds=3), NOW)
@@ -104,7 +104,7 @@ class TestMapping(DatabaseTestCase):
         self.database["bar"] = BAR
         self.assertEqual(self.sql("SELECT app_name, ongoing, owner FROM crontabber ORDER BY 1"), [("bar", None, None), ("foo", None, None)])
 
-    def test_last_success_and_ongoing_may_be_lacking(self):
+    def test_last_success_and_ongoing_may_be_missing(self):
         partial = {key: value for key, value in FOO.items() if key not in ("last_success", "ongoing")}
 
         self.database["foo"] = partial
@@ -132,7 +132,7 @@ class TestMapping(DatabaseTestCase):
                 self.database["foo"] = BAR | {"last_error": given}
                 self.assertEqual(self.database["foo"]["last_error"], kept)
 
-    def test_depends_on_takes_what_a_job_class_may_have(self):
+    def test_depends_on_accepts_every_form_that_a_job_class_may_use(self):
         for given, kept in ((("a", "b"), ["a", "b"]), (["a"], ["a"]), ("abc", ["abc"]), (None, [])):
             with self.subTest(given=given):
                 self.database["foo"] = BAR | {"depends_on": given}
@@ -156,13 +156,13 @@ class TestMapping(DatabaseTestCase):
         other["foo"] = BAR
         self.assertEqual(self.database["foo"], BAR)
 
-    def test_it_finds_a_new_connection_after_one_was_lost(self):
+    def test_it_reconnects_after_a_lost_connection(self):
         self.database["foo"] = FOO
         self.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                  " WHERE application_name = 'crontabber' AND datname = current_database()")
 
         self.assertEqual(self.database["foo"], FOO)
 
-    def test_a_server_out_of_reach_is_one_named_error(self):
+    def test_an_unreachable_server_is_one_named_error(self):
         with self.assertRaisesRegex(StateDatabaseError, "state database: .*Connection refused"):
             self.state_database(host="127.0.0.1", port="1")

@@ -1,5 +1,5 @@
-"""The real command where cron, a careless person or a broken machine starts it: closed, full and broken streams, an
-empty environment, no folder, no locale."""
+"""The real command as cron, a careless user or a broken machine starts it: closed, full and broken streams, an empty
+environment, no folder, no locale."""
 
 import os
 import shlex
@@ -88,7 +88,7 @@ class TestStreams(SurroundingsTestCase):
             ("CRONTABBER <&-", 0, "no stdin"),
             ("CRONTABBER >&-", 0, "no stdout"),
             ("CRONTABBER 2>&-", 0, "no stderr"),
-            ("CRONTABBER <&- >&- 2>&-", 0, "none of them"),
+            ("CRONTABBER <&- >&- 2>&-", 0, "no stream at all"),
             ("CRONTABBER >/dev/full", 1, "a full stdout, to which a job prints"),
             ("CRONTABBER 2>/dev/full", 0, "a full stderr"),
             ("CRONTABBER >/dev/full 2>&1", 1, "both are full"),
@@ -113,7 +113,7 @@ class TestStreams(SurroundingsTestCase):
         self.assertTrue(ended.stderr.endswith("\ncrontabber: cannot write to stdout: No space left on device\n"), ended)
         self.assert_no_problems(ended)
 
-    def test_an_answer_that_cannot_be_given_is_a_failure(self):
+    def test_an_output_that_cannot_be_written_is_a_failure(self):
         self.ini("nightly.Loud|1d")
         self.sh("CRONTABBER")
         full, closed = "cannot write to stdout: No space left on device", "cannot write to stdout: it is closed"
@@ -140,7 +140,7 @@ class TestStreams(SurroundingsTestCase):
                 ended = self.sh("CRONTABBER | head -1", mode)
                 self.assertEqual((ended.stdout.count("\n"), ended.stderr), (1, ""))
 
-    def test_misuse_is_an_exit_code_without_a_stderr(self):
+    def test_misuse_has_its_exit_code_even_without_a_stderr(self):
         self.ini("nightly.Loud|1d")
         for line in ("CRONTABBER 2>&-", "CRONTABBER 2>/dev/full", "CRONTABBER >&- 2>&-", "CRONTABBER >/dev/full 2>&1"):
             for argument in ("--frobnicate", "--job=nobody", "--admin.conf=nope.ini", "--crontabber.host=/nonexistent"):
@@ -158,7 +158,7 @@ class TestStreams(SurroundingsTestCase):
             self.assertIn(".ini cannot be written: ", ended.stderr)
         os.rmdir(f"{self.folder}.ini")
 
-    def test_a_message_that_cannot_be_put_together_is_shown_in_its_parts(self):
+    def test_a_log_message_that_cannot_be_formatted_is_shown_in_parts(self):
         self.ini("nightly.Clumsy|1d")
 
         ended = self.sh("CRONTABBER")
@@ -186,7 +186,7 @@ class TestEnvironment(SurroundingsTestCase):
                 self.assertEqual((ended.returncode, self.ran()), (0, ["loud"]), ended.stderr)
             self.due("loud")
 
-    def test_it_runs_in_a_folder_that_is_there_no_longer(self):
+    def test_it_runs_in_a_deleted_folder(self):
         self.ini("nightly.Loud|1d")
 
         for mode, words in ((), "a job's own words\n"), (("--list-jobs",), HEADING), (("--version",), "1."):
@@ -276,7 +276,7 @@ class TestNagios(SurroundingsTestCase):
                     self.assertEqual((ended.returncode, ended.stderr, ended.stdout.count("\n")), (exit_code, "", 1), ended)
                     self.assertEqual(ended.stdout, line or ended.stdout)
 
-    def test_a_database_out_of_reach_is_critical(self):
+    def test_an_unreachable_database_is_critical(self):
         self.ini("nightly.Loud|1d", connection={"host": "/nonexistent"})
 
         ended = self.sh("CRONTABBER", "--nagios")
@@ -289,20 +289,20 @@ class TestHelp(SurroundingsTestCase):
     def test_every_option_has_a_doc_and_no_line_is_longer_than_80(self):
         self.ini("tests.jobs.FooJob|1d\ntests.jobs.FooBackfillJob|1h")
 
-        told = self.sh("CRONTABBER", "--help")
+        shown = self.sh("CRONTABBER", "--help")
 
-        self.assertEqual((told.returncode, told.stderr), (0, ""))
-        lines = told.stdout.splitlines()
+        self.assertEqual((shown.returncode, shown.stderr), (0, ""))
+        lines = shown.stdout.splitlines()
         self.assertEqual([line for line in lines if len(line) > 80], [])
         bare = [line for line, following in zip(lines, lines[1:], strict=False)
                 if line.startswith("  -") and not following.startswith("    ")]  # fmt: skip
         self.assertEqual(bare, [])
-        self.assertNotIn("None", told.stdout)
-        self.assertIn("usage: crontabber [OPTION]...\n\nOPTIONS\n  --help\n", told.stdout)
+        self.assertNotIn("None", shown.stdout)
+        self.assertIn("usage: crontabber [OPTION]...\n\nOPTIONS\n  --help\n", shown.stdout)
         sections = [line for line in lines if line.startswith("[")]
         self.assertEqual((sections[0], sections[-1]), ("[crontabber]", "[admin]"))
 
-    def test_it_and_the_version_work_with_a_broken_configuration(self):
+    def test_help_and_version_work_with_a_broken_configuration(self):
         broken = [
             (["--admin.conf=nope.ini"], "nope.ini: no such configuration file"),
             (["--frobnicate"], "unknown option --frobnicate"),
@@ -312,20 +312,20 @@ class TestHelp(SurroundingsTestCase):
         self.ini("nightly.Loud|1d")
         for arguments, words in broken:
             with self.subTest(arguments):
-                told = self.sh("CRONTABBER", "--help", *arguments)
-                self.assertEqual((told.returncode, told.stderr.count("\n")), (0, 1), told)
-                self.assertTrue(told.stderr.startswith("crontabber: showing the help without the configuration: "), told.stderr)
-                self.assertIn(words, told.stderr)
-                self.assertIn("\n[crontabber]\n", told.stdout)
+                shown = self.sh("CRONTABBER", "--help", *arguments)
+                self.assertEqual((shown.returncode, shown.stderr.count("\n")), (0, 1), shown)
+                self.assertTrue(shown.stderr.startswith("crontabber: showing the help without the configuration: "), shown.stderr)
+                self.assertIn(words, shown.stderr)
+                self.assertIn("\n[crontabber]\n", shown.stdout)
                 version = self.sh("CRONTABBER", "--version", *arguments)
                 self.assertEqual((version.returncode, version.stderr, version.stdout.count("\n")), (0, "", 1))
 
     def test_it_works_with_a_broken_file_in_the_current_folder(self):
         (self.folder / "crontabber.ini").write_text("[crontabber\n")
 
-        told = subprocess.run([sys.executable, "-m", "crontabber", "--help"], cwd=self.folder, env=self.environment(),
+        shown = subprocess.run([sys.executable, "-m", "crontabber", "--help"], cwd=self.folder, env=self.environment(),
                               capture_output=True, text=True, timeout=60, check=False)  # fmt: skip
 
-        self.assertEqual(told.returncode, 0)
-        self.assertIn("./crontabber.ini: line 1 ", told.stderr)
-        self.assertIn("usage: crontabber ", told.stdout)
+        self.assertEqual(shown.returncode, 0)
+        self.assertIn("./crontabber.ini: line 1 ", shown.stderr)
+        self.assertIn("usage: crontabber ", shown.stdout)

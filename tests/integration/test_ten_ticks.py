@@ -1,4 +1,4 @@
-"""Ten ticks with failures, dependencies and backfill: of a user's application, and of a role that may not alter tables."""
+"""Ten ticks with failures, dependencies and backfill: by a user's application, and by a role that may not alter tables."""
 
 import subprocess
 import sys
@@ -9,7 +9,7 @@ from tests.integration.test_original_database import INDEX, LOG, STATE
 from tests.support import DatabaseTestCase, connection_options, wait_until
 
 TICKS = 10
-# Which ticks fail is told by a file, so that both runs meet the same.
+# A file holds the number of the tick, which decides what fails, so that both runs have the same failures.
 JOBS = '''
 from pathlib import Path
 
@@ -184,7 +184,7 @@ class TestRoleThatMayNotAlter(TickingTestCase):
     def columns(self):
         return self.sql("SELECT count(*) FROM information_schema.columns WHERE table_name = 'crontabber'")
 
-    def test_ten_ticks_do_what_they_do_for_the_owner(self):
+    def test_ten_ticks_do_the_same_as_for_the_owner(self):
         for tick in range(TICKS):
             self.number(tick)
             process = self.crontabber(self.LEVEL)
@@ -239,7 +239,7 @@ class TestRoleThatMayNotAlter(TickingTestCase):
 
 
 class TestLockInTheWay(TickingTestCase):
-    def test_a_tick_goes_on_without_the_column_and_the_next_one_adds_it(self):
+    def test_a_tick_continues_without_the_column_and_the_next_adds_it(self):
         for statement in (STATE, INDEX, LOG):
             self.sql(statement.format(schema=""))
         self.ini("works.Digest|1d")
@@ -248,7 +248,7 @@ class TestLockInTheWay(TickingTestCase):
         self.addCleanup(reader.close)
         reader.autocommit = False
         reader.cursor().execute("SELECT * FROM crontabber")
-        # Should the tick wait for ever, the test must not.
+        # Even if the tick waits forever, the test must not.
         release = threading.Timer(50, reader.close)
         release.start()
         self.addCleanup(release.cancel)

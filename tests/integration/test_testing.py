@@ -18,7 +18,7 @@ from tests.support import DatabaseTestCase, connection_options
 
 ALL = "tests.jobs.FooJob|1d\ntests.jobs.BarJob|1d\ntests.jobs.SadJob|1h\ntests.jobs.FooBackfillJob|1d"
 
-# As the authors of jobs have written them for the original.
+# As authors of jobs wrote them for the original.
 OLD_SUITE = '''
 import datetime
 import os
@@ -195,7 +195,7 @@ class TestEmbeddedCrontabber(unittest.TestCase):
         self.assertEqual([run["app_name"] for run in crontabber.runs], ["foo", "foo-backfill", "sad", "bar"])
         self.assertIn("INFO Ran FooJob", crontabber.log)
 
-    def test_a_tick_at_a_time_is_one_at_that_time(self):
+    def test_a_tick_can_run_at_a_chosen_time(self):
         crontabber = self.start("tests.jobs.FooJob|1d\ntests.jobs.FooBackfillJob|1d|03:00")
         noon = datetime(2026, 3, 1, 12, tzinfo=timezone.utc)
 
@@ -245,7 +245,7 @@ class TestEmbeddedCrontabber(unittest.TestCase):
         cursor.execute("SELECT count FROM counts")
         self.assertEqual((cursor.fetchall(), crontabber.runs[0]["exc_value"]), ([(1,)], None))
 
-    def test_each_has_a_database_of_its_own_that_goes_with_it(self):
+    def test_each_has_its_own_database_which_is_dropped_with_it(self):
         with EmbeddedCrontabber(ALL) as first, EmbeddedCrontabber(ALL) as second:
             first.tick()
             self.assertEqual((list(second.states), second.runs), ([], []))

@@ -138,7 +138,7 @@ class TestTick(TickTestCase):
 
         self.assertEqual(self.row("sad", "error_count", "last_error"), (0, {}))
 
-    def test_an_unconfigured_dependency_holds_back_until_it_has_run(self):
+    def test_an_unconfigured_dependency_holds_back_a_job_until_it_has_run(self):
         self.ini("nightly.Orphan|1d")
 
         tick = self.crontabber()
@@ -159,7 +159,7 @@ class TestTick(TickTestCase):
 
                 self.assertEqual((tick.returncode, tick.stdout, tick.stderr[24:]), (0, "", said))
 
-    def test_a_setting_that_the_file_turns_into_a_list_stays_the_same(self):
+    def test_jobs_that_the_file_format_turns_into_a_list_still_run(self):
         entries = ["nightly.First|1d", "nightly.Second|1d"]
         server = {"postgresql": connection_options()}
         (self.folder / "crontabber.json").write_text(json.dumps({"resource": server, "crontabber": {"jobs": entries}}))

@@ -1,4 +1,4 @@
-"""Time, as real crontabber processes live through it, started late by a crontab, with a server in any zone."""
+"""Real crontabber processes over days and years, started late by a crontab, with a server in any time zone."""
 
 import os
 import random
@@ -23,7 +23,7 @@ class TestJitter(SimulatedCrontab):
 
         for number in range(self.hours * 12):
             (self.folder / "seconds").write_text(str(chance.randint(0, 90)))
-            # What the process itself takes to start comes on top.
+            # The time that the process itself takes to start is added to this.
             self.tick(start + number * timedelta(minutes=5) + timedelta(seconds=chance.randint(0, 50)))
 
         runs = [name for name, _ in self.ran()]
@@ -32,7 +32,7 @@ class TestJitter(SimulatedCrontab):
 
 
 class TestTimesOfDay(SimulatedCrontab):
-    def test_they_are_those_of_the_server_whatever_its_zone(self):
+    def test_they_are_in_the_servers_zone_whatever_it_is(self):
         zones = {
             "America/Los_Angeles": ZoneInfo("America/Los_Angeles"),
             "Asia/Kolkata": ZoneInfo("Asia/Kolkata"),
@@ -57,7 +57,7 @@ class TestTimesOfDay(SimulatedCrontab):
                 for moment in moments:
                     self.assertLess(moment.astimezone(zone) - due.replace(day=moment.astimezone(zone).day), timedelta(minutes=2))
 
-    def test_a_change_of_the_clocks_costs_no_run(self):
+    def test_a_change_of_the_clocks_loses_no_run(self):
         self.server_zone("America/Los_Angeles")
         zone = ZoneInfo("America/Los_Angeles")
         self.ini("timed.Nightly|1d|02:30")
@@ -150,7 +150,7 @@ class TestBackfill(SimulatedCrontab):
 
             dates = [date for _, date in self.ran()]
             self.assertEqual(dates, [seen + (n + 1) * timedelta(hours=1) for n in range(len(dates))])
-            # The signal may come when a date is noted and its run has not ended: then that date is still to be done.
+            # The signal may come after a date is noted and before its run has ended: then that date is still missing.
             self.assertIn(self.row("dates", "last_success"), dates[-2:])
             self.due("dates")
 

@@ -36,7 +36,7 @@ def insert(connection, note):
 
 
 class WatchedFactory(ConnectionFactory):
-    """A real one, which remembers the connections that it gave."""
+    """A real factory that remembers the connections that it gave."""
 
     def __init__(self, config):
         super().__init__(config)
@@ -103,7 +103,7 @@ class TestTransactions(ExecutorTestCase):
         self.sql("SELECT pg_terminate_backend(%s, 5000)", (connection.info.backend_pid,))
 
     def interrupt_in_database(self, connection):
-        """As generic_app does it: the main thread waits inside libpq, another one ends that."""
+        """Interrupt as generic_app does: the main thread waits inside libpq, and another thread cancels the statement."""
         waits = "SELECT pg_sleep(0.01), count(*) FROM pg_stat_activity WHERE pid = %s AND wait_event = 'PgSleep'"
 
         def interrupt():
