@@ -67,7 +67,7 @@ class TestLocks(DatabaseTestCase):
         self.assertEqual((tick.returncode, self.sql("SELECT error_count FROM two.crontabber")), (0, [(0,)]), tick.stderr)
         self.end(slow)
 
-    def test_an_owner_of_version_1_0_is_alive_while_it_holds_its_lock(self):
+    def test_an_owner_of_1_0_is_alive_while_it_holds_its_lock(self):
         self.ini("reports.Quick|1d")
         self.crontabber()
         self.sql("UPDATE crontabber SET ongoing = now(), owner = 'elsewhere:17', next_run = now()")

@@ -1,10 +1,10 @@
-"""Troubles that pass by themselves: they cost one job a tick at most, and no result."""
+"""Temporary faults cost one job at most one tick, and no result."""
 
 from tests.integration.faults import FaultTestCase
 
 
 class TestClaims(FaultTestCase):
-    """A claim that fails for a passing reason leaves the other jobs alone."""
+    """A claim that fails because of a temporary fault does not affect the other jobs."""
 
     def setUp(self):
         super().setUp()
@@ -19,7 +19,7 @@ class TestClaims(FaultTestCase):
         self.assertEqual((self.crontabber().returncode, self.ran()), (0, ["another"]))
         self.assert_at_rest()
 
-    def test_a_lock_timeout(self):
+    def test_a_claim_after_a_lock_timeout_waits_for_the_next_tick(self):
         self.set_for_new_sessions("lock_timeout", "300ms")
 
         with self.holding("SELECT * FROM crontabber WHERE app_name = 'another' FOR UPDATE"):
@@ -27,10 +27,10 @@ class TestClaims(FaultTestCase):
 
         self.assert_other_ran_and_another_follows(tick)
 
-    def test_a_lost_connection(self):
+    def test_a_claim_whose_connection_is_lost_waits_for_the_next_tick(self):
         with self.holding("SELECT * FROM crontabber WHERE app_name = 'another' FOR UPDATE"):
             process = self.start()
-            self.wait_for_somebody_to_wait()
+            self.wait_for_a_blocked_process()
             self.assertEqual(self.terminate_holder_of_the_claim(), 1)
             tick = self.end_of(process)
 
@@ -52,26 +52,26 @@ class TestResults(FaultTestCase):
         self.assertEqual(self.sql("SELECT count(*) FROM crontabber_log"), [(1,)])
         self.assert_at_rest()
 
-    def test_a_signal_while_the_table_is_locked(self):
+    def test_a_signal_while_the_table_is_locked_loses_no_result(self):
         process = self.start_patient()
         with self.holding("LOCK TABLE crontabber IN ACCESS EXCLUSIVE MODE"):
             self.give("enough")
-            self.wait_for_somebody_to_wait()
+            self.wait_for_a_blocked_process()
             process.terminate()
-            self.pause_of(2)
+            self.pause(2)
 
         self.assert_stored(self.end_of(process), 143)
 
-    def test_a_lock_timeout_while_the_table_is_locked(self):
+    def test_a_lock_timeout_while_the_table_is_locked_loses_no_result(self):
         self.set_for_new_sessions("lock_timeout", "300ms")
         process = self.start_patient()
         with self.holding("LOCK TABLE crontabber IN ACCESS EXCLUSIVE MODE"):
             self.give("enough")
-            self.pause_of(2)
+            self.pause(2)
 
         self.assert_stored(self.end_of(process))
 
-    def test_a_column_whose_type_changes_while_the_job_runs(self):
+    def test_a_column_whose_type_changes_meanwhile_loses_no_result(self):
         self.configure("Other|1h", "Another|1h", "Patient|1h")
         process = self.start()
         self.wait_for("running")  # Two jobs have been settled by prepared statements.
