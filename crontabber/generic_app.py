@@ -192,4 +192,4 @@ class _AtDebug:
 
 def _without_configuration(reasons: Sequence[str]) -> str:
     more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
-    return f"showing the help without the configuration: {reasons[0]}{more}"
+    return f"cannot read the configuration, so this is the help without it: {reasons[0]}{more}"

@@ -104,8 +104,8 @@ class TestFaults(unittest.TestCase):
         odd = "tests.odd_jobs"
         cases = [
             ("tests.nowhere.Foo|1d", "jobs: tests.nowhere.Foo: no module named 'tests.nowhere' (is PYTHONPATH right?)"),
-            ("tests.jobs.Nothing|1d", "jobs: tests.jobs.Nothing: module tests.jobs has no 'Nothing'"),
-            ("Lonely|1d", "jobs: 'Lonely' is not of the form module.Class"),
+            ("tests.jobs.Nothing|1d", "jobs: tests.jobs.Nothing: module tests.jobs has no class 'Nothing'"),
+            ("Lonely|1d", "jobs: 'Lonely' names no module: expected module.Class"),
             ("tests.broken_jobs.Any|1d",
              "jobs: tests.broken_jobs.Any: importing tests.broken_jobs raised RuntimeError: broken while loading"
              f" ({ROOT}/tests/broken_jobs.py, line 3)"),
@@ -113,16 +113,16 @@ class TestFaults(unittest.TestCase):
              " module.Class|FREQUENCY|HH:MM"),
             (f"{odd}.not_a_class|1d",
              f"jobs: {odd}.not_a_class is not a job class: derive it from crontabber.base.BaseCronApp"),
-            (f"{odd}.NamelessJob|1d", f"jobs: {odd}.NamelessJob has no app_name: set it to a unique text"),
-            (f"{odd}.SelfishJob|1d", f"jobs: {odd}.SelfishJob: 'selfish' depends on itself"),
+            (f"{odd}.NamelessJob|1d", f"jobs: {odd}.NamelessJob has no app_name: set it to a unique name"),
+            (f"{odd}.SelfishJob|1d", f"jobs: {odd}.SelfishJob: 'selfish' depends on itself: remove it from depends_on"),
             (f"{odd}.ConfusedJob|1d",
              f"jobs: {odd}.ConfusedJob: depends_on is 17: expected an app_name, or a list or tuple of them"),
             (f"{odd}.HenJob|1d,{odd}.EggJob|1d", "jobs: circular dependency: hen -> egg -> hen"),
-            ("tests.jobs.FooJob|1d,tests.jobs.FooJob|2d", "jobs: tests.jobs.FooJob is listed twice"),
+            ("tests.jobs.FooJob|1d,tests.jobs.FooJob|2d", "jobs: tests.jobs.FooJob is listed twice: remove one of the entries"),
             (f"tests.jobs.FooJob|1d,{odd}.FooJob|2d", f"jobs: tests.jobs.FooJob and {odd}.FooJob have the same class name,"
              " so their options would collide: rename one of them"),
             (f"tests.jobs.FooJob|1d,{odd}.OtherFooJob|2d",
-             f"jobs: FooJob and {odd}.OtherFooJob have the same app_name, 'foo'"),
+             f"jobs: tests.jobs.FooJob and {odd}.OtherFooJob have the same app_name, 'foo': change one of them"),
         ]  # fmt: skip
         for text, fault in cases:
             with self.subTest(text):

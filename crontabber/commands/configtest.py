@@ -59,6 +59,6 @@ def _warn_about_unknown_dependencies(jobs: Sequence[Job], warn: Callable[..., No
         for name in job.depends_on:
             if name not in known:
                 warn(
-                    "%s depends on %r, which is not configured here: it is held back until another crontabber on the"
-                    " same database has run %r", job.app_name, name, name,
+                    "%s depends on %r, which is not configured here: %s is held back until another crontabber on the"
+                    " same database has run %r", job.app_name, name, job.app_name, name,
                 )  # fmt: skip

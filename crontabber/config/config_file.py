@@ -11,9 +11,9 @@ from crontabber.errors import ConfigurationError
 
 _MISSING = object()
 _WHAT_CONFIGOBJ_MEANS = {
-    "ParseError": "is neither [section] nor name = value, or a quote that begins there is not closed",
-    "NestingError": "has brackets that do not match the section around it",
-    "DuplicateError": "repeats an existing section or option",
+    "ParseError": "is neither [section] nor name = value, or begins a quote that is never closed",
+    "NestingError": "has the wrong number of brackets for a section at this place",
+    "DuplicateError": "repeats a section or an option: each may appear only once",
 }
 
 
@@ -40,7 +40,7 @@ def check_config_file(given: str | None, default: str) -> None:
     if given is None and not os.path.isfile(default):
         return
     if given == "":
-        raise ConfigurationError("--admin.conf is empty: name a configuration file")
+        raise ConfigurationError("--admin.conf is empty: give it the path of a configuration file")
     if not os.path.exists(path):
         if os.sep in path or path.endswith(tuple(_READERS)):
             raise ConfigurationError(f"{path}: no such configuration file{_instead_of(path)}")
@@ -123,7 +123,7 @@ def _contents(path: str) -> Any:
     except ConfigObjError as error:
         faults = "\n".join(_sentence(path, fault) for fault in getattr(error, "errors", [error]))
     except RecursionError:
-        faults = f"{path}: +include leads in a circle"
+        faults = f"{path}: +include goes in a circle: a file includes itself"
     except OSError as error:
         faults = f"{path}: +include {error.filename}: {error.strerror}"
     except ValueError as error:

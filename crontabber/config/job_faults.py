@@ -39,7 +39,7 @@ def required_config_of(job_class: Any, of_its_entry: Iterable[str]) -> Namespace
     except Exception as error:
         said = one_line(str(error))
         raise JobDescriptionError(
-            f"jobs: {path}: required_config is not a Namespace of options ({type(error).__name__}: {said})"
+            f"jobs: {path}: cannot read its required_config, expected a Namespace ({type(error).__name__}: {said})"
         ) from error
     # configman looks up options and methods of a namespace in the same place.
     taken = [name for name in names if name in of_its_entry or hasattr(Namespace, name)]
@@ -66,13 +66,13 @@ def _faults_of_class(job_class: Any) -> list[str]:
     app_name, depends_on = getattr(job_class, "app_name", None), getattr(job_class, "depends_on", None)
     faults = []
     if not (isinstance(app_name, str) and app_name.strip()):
-        faults.append(f"jobs: {path} has no app_name: set it to a unique text")
+        faults.append(f"jobs: {path} has no app_name: set it to a unique name")
     elif fault := _fault_of_name(app_name):
         faults.append(f"jobs: {path}: its app_name {fault}")
     if depends_on is not None and not _is_names(depends_on):
         faults.append(f"jobs: {path}: depends_on is {depends_on!r}: expected an app_name, or a list or tuple of them")
     elif app_name and app_name in names_in(depends_on):
-        faults.append(f"jobs: {path}: {app_name!r} depends on itself")
+        faults.append(f"jobs: {path}: {app_name!r} depends on itself: remove it from depends_on")
     return faults
 
 
@@ -81,7 +81,7 @@ def _fault_of_name(app_name: str) -> str | None:
     if storable(app_name) != app_name:
         return f"{app_name!r} contains a character that PostgreSQL does not accept"
     if len(app_name) > LONGEST_NAME:
-        return f"is {len(app_name)} characters long: at most {LONGEST_NAME}"
+        return f"has {len(app_name)} characters: at most {LONGEST_NAME} are allowed"
     return None
 
 
@@ -100,12 +100,13 @@ def _repeated(class_list: ClassList) -> list[str]:
         path, app_name = path_of(job_class), getattr(job_class, "app_name", None)
         other = classes.get(name)
         if other is job_class:
-            faults.append(f"jobs: {path} is listed twice")
+            faults.append(f"jobs: {path} is listed twice: remove one of the entries")
         elif other is not None:
             pair = f"{path_of(other)} and {path}"
             faults.append(f"jobs: {pair} have the same class name, so their options would collide: rename one of them")
         elif app_name and app_name in app_names:
-            faults.append(f"jobs: {app_names[app_name].__name__} and {path} have the same app_name, {app_name!r}")
+            pair = f"{path_of(app_names[app_name])} and {path}"
+            faults.append(f"jobs: {pair} have the same app_name, {app_name!r}: change one of them")
         classes[name] = job_class
         app_names[app_name] = job_class
     return faults

@@ -61,7 +61,7 @@ def load_class(path: str) -> type:
     """Import `module.Class`. JobNotFoundError says which part is missing, or what the module raised."""
     module_name, _, class_name = path.rpartition(".")
     if not module_name:
-        raise JobNotFoundError(f"jobs: {path!r} is not of the form module.Class")
+        raise JobNotFoundError(f"jobs: {path!r} names no module: expected module.Class")
     try:
         module = import_module(module_name)
     except ModuleNotFoundError as error:
@@ -73,7 +73,7 @@ def load_class(path: str) -> type:
     try:
         return getattr(module, class_name)  # type: ignore[no-any-return]
     except AttributeError as error:
-        raise JobNotFoundError(f"jobs: {path}: module {module_name} has no {class_name!r}") from error
+        raise JobNotFoundError(f"jobs: {path}: module {module_name} has no class {class_name!r}") from error
 
 
 def classes_in_namespaces_converter_with_compression(

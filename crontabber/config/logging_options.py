@@ -66,7 +66,7 @@ def line_format(text: str) -> str:
     try:
         formatter(text).format(record)
     except (ValueError, TypeError, LookupError, AttributeError) as error:
-        raise ValueError(f"not a usable format string ({type(error).__name__}: {error})") from error
+        raise ValueError(f"not a valid format string ({type(error).__name__}: {error})") from error
     return text
 
 

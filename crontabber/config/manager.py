@@ -63,7 +63,10 @@ def configuration(
         return _manager(app_class, sources, config_path or os.curdir, config_manager_cls, config_file=path)
     except UnknownFileExtensionException as error:
         form = str(error).partition(" ")[0]
-        raise ConfigurationError(f"unknown configuration format {form!r}: use ini, json, conf or env") from error
+        raise ConfigurationError(
+            f"unknown configuration format {form!r}: use ini, json, conf or env (with --admin.dump_conf, as the ending"
+            " of the file name)"
+        ) from error
     except ValueException as error:
         raise ConfigurationError(one_line(str(error))) from error
 

@@ -70,12 +70,12 @@ def fault_of_command_line(error: Exception, known: Iterable[str]) -> str:
         # --conf is a beginning of --configtest.
         meant = [key for key in known if key.startswith("admin.") and cause.opt.startswith(key.removeprefix("admin."))]
         hint = f" (did you mean --{meant[0]}=...?)" if meant else ""
-        return f"{option} takes no value{hint}; in a configuration file it can be True or False"
+        return f"{option} takes no value{hint}: write it alone, or set it to True or False in a configuration file"
     if "requires argument" in cause.msg:
         return f"{option} needs a value: {option}{'=' if option.startswith('--') else ' '}..."
     if "unique prefix" in cause.msg:
         meant = sorted(f"--{key}" for key in known if key.startswith(cause.opt))
-        return f"{option} could be {', '.join(meant[:4])}{' and others' if len(meant) > 4 else ''}"
+        return f"{option} is ambiguous: did you mean {', '.join(meant[:4])}{' or another' if len(meant) > 4 else ''}?"
     near = " (did you mean --help?)" if option == "-h" else _nearest(cause.opt, known, "--")
     return f"unknown option {option}{near or ' (see --help)'}"
 
@@ -117,7 +117,7 @@ def _why_not_converted(option: Option) -> str | None:
         if not isinstance(error, (ValueError, CannotConvertError)):
             said = f"{type(error).__name__}: {said}"
         if option.from_string_converter is class_converter:
-            return f"expected a class, as module.Class ({said})"
+            return f"cannot import it as module.Class ({said})"
         return _EXPECTED.get(option.from_string_converter) or said
     return None
 
@@ -129,7 +129,7 @@ def _why_not_meant(key: str, option: Option) -> str | None:
     if converter is str or not isinstance(text, str):
         return None
     if converter is class_converter and not callable(option.value) and (text or option.name.endswith("_class")):
-        return "expected a class, as module.Class"
+        return "expected a class, written as module.Class"
     return None
 
 
@@ -195,7 +195,7 @@ def _nearest_in_section(key: str, known: Iterable[str]) -> str:
 
     section, _, last = key.rpartition(".")
     if last == "jobs" and "crontabber.jobs" in known:
-        return " (did you mean crontabber.jobs? Everything below the heading of a section belongs to that section)"
+        return " (did you mean crontabber.jobs? Every line below a [section] belongs to that section)"
     sections = _sections(known)
     if section in sections:
         options = [name.rpartition(".")[2] for name in known if name.rpartition(".")[0] == section]

@@ -51,12 +51,13 @@ def mode_of(config: Mapping[str, Any]) -> str | None:
     """Return the requested mode, None for a tick. ConfigurationError if it is ambiguous."""
     asked = [name for name in MODES if name != "force" and config.get(name) not in (None, False)]
     if len(asked) > 1:
-        raise ConfigurationError(f"{' and '.join(f'--{name}' for name in asked)} cannot be combined: choose one")
+        *others, last = (f"--{name}" for name in asked)
+        raise ConfigurationError(f"{', '.join(others)} and {last} cannot be combined: choose one")
     mode = asked[0] if asked else None
     if mode and MODES[mode][1] and not config[mode].strip():
-        raise ConfigurationError(f"--{mode} is empty: name a job by its app_name or its module.Class")
+        raise ConfigurationError(f"--{mode} is empty: give it the app_name or the module.Class of a job")
     if config.get("force") and mode != "job":
-        raise ConfigurationError("--force needs --job: it runs one job even if it is not due")
+        raise ConfigurationError("--force needs --job: together they run one job even if it is not due")
     return mode
 
 

@@ -154,7 +154,7 @@ def _requirements(key: str, value: Any, known: dict[Any, Any]) -> Any:
     if isinstance(value, type) and value in known:
         return known[value]
     if isinstance(value, DotDict):
-        raise CannotConvertError(f"'{key}' is an option with one value, but a source has a section of this name")
+        raise CannotConvertError(f"{key} is an option, but it is set as a section: write one value, name = value")
     try:
         requirements = value.get_required_config()
     except (AttributeError, KeyError):

@@ -239,7 +239,7 @@ FILES = [
 
 SETTING = [
     Misuse("a missing module", ("nowhere.Job", "no module named 'nowhere'"), jobs="nowhere.Job|1d"),
-    Misuse("a missing class", ("oddities.Job5", "no 'Job5'"), jobs="oddities.Job5|1d"),
+    Misuse("a missing class", ("oddities.Job5", "no class 'Job5'"), jobs="oddities.Job5|1d"),
     Misuse("no module", ("'Good'", "module.Class"), jobs="Good|1d"),
     Misuse("a function instead of a class", ("oddities.function", "not a job class"), jobs="oddities.function|1d"),
     Misuse("a number instead of a class", ("oddities.not_a_class", "not a job class"), jobs="oddities.not_a_class|1d"),
@@ -417,8 +417,8 @@ class TestWarnings(DatabaseTestCase):
             (dict(extra="[[class-Configured]]\nzzz=5"),
              "crontabber.ini: unknown option crontabber.class-Configured.zzz, ignored"),
             (dict(extra="[[class-Departed]]\njobs=oddities.Good|1d"),
-             "crontabber.ini: unknown option crontabber.class-Departed.jobs (did you mean crontabber.jobs? Everything"
-             " below the heading of a section belongs to that section), ignored"),
+             "crontabber.ini: unknown option crontabber.class-Departed.jobs (did you mean crontabber.jobs? Every line"
+             " below a [section] belongs to that section), ignored"),
             (dict(extra="[elsewhere]\nx=1"), "crontabber.ini: unknown option elsewhere.x, ignored"),
             (dict(extra="session_locks=on"), "crontabber.ini: crontabber.session_locks is 'on': taken as False (write True or False)"),
             ({"crontabber.session_locks": "2"}, "environment: crontabber.session_locks is '2': taken as False (write True or False)"),

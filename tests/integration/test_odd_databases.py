@@ -252,5 +252,5 @@ class TestOddDatabases(FaultTestCase):
         self.assertEqual([line.partition(": its app_name ")[2] for line in checked.stderr.splitlines()], [
             "'a\\x00b' contains a character that PostgreSQL does not accept",
             "'a\\ud800b' contains a character that PostgreSQL does not accept",
-            "is 601 characters long: at most 600",
+            "has 601 characters: at most 600 are allowed",
         ])  # fmt: skip

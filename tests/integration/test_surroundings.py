@@ -314,7 +314,7 @@ class TestHelp(SurroundingsTestCase):
             with self.subTest(arguments):
                 shown = self.sh("CRONTABBER", "--help", *arguments)
                 self.assertEqual((shown.returncode, shown.stderr.count("\n")), (0, 1), shown)
-                self.assertTrue(shown.stderr.startswith("crontabber: showing the help without the configuration: "), shown.stderr)
+                self.assertTrue(shown.stderr.startswith("crontabber: cannot read the configuration, so this is the help without it: "), shown.stderr)
                 self.assertIn(words, shown.stderr)
                 self.assertIn("\n[crontabber]\n", shown.stdout)
                 version = self.sh("CRONTABBER", "--version", *arguments)
