@@ -84,7 +84,7 @@ class TestWhyBlocked(unittest.TestCase):
             ({"parent": JobState("parent", first_run=NOW)}, (), "'parent' has not run yet", "it is in its first run"),
             ({"parent": JobState("parent", last_run=NOW, error_count=1, next_run=NOW + timedelta(hours=1))}, (),
              "'parent' errored last time", "a retry in the future is no recent run"),
-            ({"parent": JobState("parent", last_run=NOW, next_run=NOW)}, (), "'parent' has not recently run",
+            ({"parent": JobState("parent", last_run=NOW, next_run=NOW)}, (), "'parent' has not run recently",
              "it is due itself"),
             ({"parent": ran}, (), None, "its next run is ahead"),
             ({"parent": JobState("parent", last_run=NOW, next_run=NOW - timedelta(days=1))}, {"parent"}, None,

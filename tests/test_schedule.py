@@ -97,7 +97,7 @@ class TestFrequency(unittest.TestCase):
                 with self.assertRaises(FrequencyDefinitionError) as caught:
                     parse_frequency(text)
                 self.assertEqual(
-                    str(caught.exception), f"{shown} is too long for a frequency: at most 999999999d"
+                    str(caught.exception), f"the frequency {shown} is too long: at most 999999999d"
                 )
 
 

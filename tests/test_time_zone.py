@@ -62,8 +62,8 @@ class TestZone(unittest.TestCase):
                     zone_named(name)
                 self.assertEqual(
                     str(caught.exception),
-                    f"state database: its time zone {name!r} is unknown on this machine: pip install --upgrade tzdata, or set"
-                    " TimeZone to a name such as Europe/Berlin or UTC in postgresql.conf or with ALTER DATABASE",
+                    f"state database: its time zone {name!r} is unknown on this machine: run pip install --upgrade tzdata, or"
+                    " set TimeZone to a name such as Europe/Berlin or UTC, in postgresql.conf or with ALTER DATABASE",
                 )
 
     @given(st.integers(-15 * 60, 15 * 60))

@@ -70,5 +70,5 @@ def why_blocked(
         if state.error_count or state.last_error:
             return f"{name!r} errored last time"
         if state.next_run is None or state.next_run <= now:
-            return f"{name!r} has not recently run"
+            return f"{name!r} has not run recently"
     return None

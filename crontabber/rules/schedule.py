@@ -39,7 +39,7 @@ def parse_frequency(text: str) -> timedelta:
     try:
         every = int(match[1]) * UNITS[match[2]] if match else timedelta(0)
     except (OverflowError, ValueError):
-        raise FrequencyDefinitionError(f"{_shown(text)} is too long for a frequency: at most 999999999d") from None
+        raise FrequencyDefinitionError(f"the frequency {_shown(text)} is too long: at most 999999999d") from None
     if not every:
         raise FrequencyDefinitionError(
             f"{_shown(text)} is not a valid frequency: expected a positive whole number and m, h or d, for example 5m"

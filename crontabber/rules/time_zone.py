@@ -29,8 +29,8 @@ def zone_named(name: str) -> tzinfo:
         return _posix_zone(name)
     except (ValueError, OverflowError):
         raise StateDatabaseError(
-            f"state database: its time zone {name!r} is unknown on this machine: pip install --upgrade tzdata, or set"
-            " TimeZone to a name such as Europe/Berlin or UTC in postgresql.conf or with ALTER DATABASE"
+            f"state database: its time zone {name!r} is unknown on this machine: run pip install --upgrade tzdata, or"
+            " set TimeZone to a name such as Europe/Berlin or UTC, in postgresql.conf or with ALTER DATABASE"
         ) from None
 
 

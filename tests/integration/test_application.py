@@ -160,7 +160,7 @@ class TestChecking(ApplicationTestCase):
         self.assertEqual(tab.check_dependencies(BarJob), (True, None))
         self.assertEqual(tab.check_dependencies(SadChildJob), (False, "'sad' errored last time"))
         self.due("foo")
-        self.assertEqual((tab.time_to_run(FooJob, None), tab.check_dependencies(BarJob)), (True, (False, "'foo' has not recently run")))
+        self.assertEqual((tab.time_to_run(FooJob, None), tab.check_dependencies(BarJob)), (True, (False, "'foo' has not run recently")))
 
     def test_a_first_run_waits_for_its_time_of_day(self):
         tab = self.application("tests.jobs.FooJob|1d")

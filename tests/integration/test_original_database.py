@@ -191,7 +191,7 @@ class TestOngoing(OriginalTestCase):
 
         self.assertEqual((tick.returncode, self.ran()), (3, ["back the first time"]))
         self.assertEqual(self.row("foo", "ongoing IS NULL", "owner"), (False, None))
-        self.assertIn("bar is held back: its dependency 'foo' has not recently run", tick.stderr)
+        self.assertIn("bar is held back: its dependency 'foo' has not run recently", tick.stderr)
         self.assertEqual(self.crontabber("--nagios").returncode, 0)
         self.assertIn("\nOngoing now!    Started 11 hours, 59 minutes ago\n", self.crontabber("--list").stdout)
 
