@@ -101,7 +101,7 @@ class TestPrepareFolder(unittest.TestCase):
     def test_a_missing_parent_is_not_created(self) -> None:
         self.folder = self.folder / "deep" / "data"
 
-        self.assertRefused(f": the folder {self.folder.parent} does not exist, create it first")
+        self.assertRefused(f": the folder {self.folder.parent} does not exist: create it first")
 
     def test_a_folder_that_is_open_to_others_is_refused_and_left_open(self) -> None:
         self.folder.mkdir()

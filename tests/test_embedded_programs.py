@@ -67,7 +67,7 @@ class TestServerAccount(unittest.TestCase):
         self.assertRefused("root", "run_as=root: PostgreSQL refuses to run as root, choose another user")
         self.assertRefused(
             "no-such-user",
-            "unknown user no-such-user: PostgreSQL refuses to run as root, so set run_as to an ordinary user",
+            "there is no user no-such-user: PostgreSQL refuses to run as root, so set run_as to an existing ordinary user",
         )
 
     @unittest.skipIf(IS_ROOT, "needs an ordinary user")
@@ -76,7 +76,7 @@ class TestServerAccount(unittest.TestCase):
 
         self.assertEqual(server_account(me), server_account())
         self.assertEqual((me, False), (server_account().name, server_account().switched))
-        self.assertRefused("root", f"run_as=root: only root can switch users, and you are {me}: leave it out")
+        self.assertRefused("root", f"run_as=root: only root can switch users, and you are {me}: leave it empty")
 
 
 class TestRun(unittest.TestCase):
@@ -130,7 +130,7 @@ class TestCheckAccess(unittest.TestCase):
                 check_access(f"{bin_folder}/pg_ctl", server_account("nobody"), "do this")
 
             self.assertEqual(
-                f"PostgreSQL runs as nobody, who cannot reach {bin_folder}/pg_ctl because {closed} is closed:\ndo this",
+                f"PostgreSQL runs as nobody, and this user cannot reach {bin_folder}/pg_ctl because {closed} is closed:\ndo this",
                 str(raised.exception),
             )
             self.assertEqual(0o40700, os.stat(closed).st_mode)

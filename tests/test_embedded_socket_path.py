@@ -55,7 +55,7 @@ class TestSocketDirectory(unittest.TestCase):
 
         with self.assertRaises(EmbeddedServerError) as raised:
             socket_directory("/srv/a,b,d")
-        self.assertEqual(f"{link} does not point to data_dir=/srv/a,b,d: remove it", str(raised.exception))
+        self.assertEqual(f"{link} does not point to data_dir=/srv/a,b,d: remove that link", str(raised.exception))
 
     def test_a_long_temporary_directory_is_passed_over(self) -> None:
         self.addCleanup(setattr, tempfile, "tempdir", tempfile.tempdir)

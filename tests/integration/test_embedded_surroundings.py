@@ -103,7 +103,7 @@ class TestTheServerItself(EmbeddedTestCase):
         self.assertRefused(
             self.client(),
             f"data_dir={self.data_dir} was created by PostgreSQL 9.6, but the programs in {programs} are PostgreSQL {ours}:",
-            "migrate its content with pg_dump or pg_upgrade, or start afresh with a new data_dir",
+            "move its data with pg_dump or pg_upgrade, or start with a new data_dir",
         )
 
 
@@ -153,7 +153,7 @@ class TestUsers(EmbeddedTestCase):
 
         self.assertRefused(
             result,
-            f"PostgreSQL runs as {server_account().name}, who cannot reach {closed}/inner/data"
+            f"PostgreSQL runs as {server_account().name}, and this user cannot reach {closed}/inner/data"
             f" because {closed} is closed:",
             "open that folder (chmod o+x), choose another data_dir, or set run_as to another user",
         )

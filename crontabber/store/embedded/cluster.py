@@ -50,7 +50,7 @@ def prepare_folder(folder: str, account: ServerAccount) -> None:
     """Make sure the folder exists, is private, and holds a cluster or nothing. Only a new folder gets a new owner."""
     parent = os.path.dirname(folder)
     if not os.path.isdir(parent):
-        raise EmbeddedServerError(f"data_dir={folder}: the folder {parent} does not exist, create it first")
+        raise EmbeddedServerError(f"data_dir={folder}: the folder {parent} does not exist: create it first")
     advice = "open that folder (chmod o+x), choose another data_dir, or set run_as to another user"
     check_access(folder, account, advice)
     if not os.path.lexists(folder):
@@ -86,7 +86,7 @@ def check_version(folder: str, programs: str, account: ServerAccount) -> None:
         raise EmbeddedServerError(
             f"data_dir={folder} was created by PostgreSQL {created_by},"
             f" but the programs in {programs} are PostgreSQL {ours}:\n"
-            "migrate its content with pg_dump or pg_upgrade, or start afresh with a new data_dir"
+            "move its data with pg_dump or pg_upgrade, or start with a new data_dir"
         )
 
 

@@ -42,7 +42,7 @@ def server_account(run_as: str = "") -> ServerAccount:
         return ServerAccount(entry.pw_name, entry.pw_uid, entry.pw_gid, switched=True)
     missing = run_as or " or ".join(USERS_FOR_ROOT)
     raise EmbeddedServerError(
-        f"unknown user {missing}: PostgreSQL refuses to run as root, so set run_as to an ordinary user"
+        f"there is no user {missing}: PostgreSQL refuses to run as root, so set run_as to an existing ordinary user"
     )
 
 
@@ -130,7 +130,7 @@ def check_access(path: str, account: ServerAccount, advice: str) -> None:
         return
     closed = next((folder for folder in folders if not _may_enter(folder, account)), folders[-1])
     raise EmbeddedServerError(
-        f"PostgreSQL runs as {account.name}, who cannot reach {path} because {closed} is closed:\n{advice}"
+        f"PostgreSQL runs as {account.name}, and this user cannot reach {path} because {closed} is closed:\n{advice}"
     )
 
 
@@ -141,7 +141,7 @@ def _current_user(run_as: str) -> ServerAccount:
     except KeyError:
         name = str(uid)
     if run_as not in ("", name):
-        raise EmbeddedServerError(f"run_as={run_as}: only root can switch users, and you are {name}: leave it out")
+        raise EmbeddedServerError(f"run_as={run_as}: only root can switch users, and you are {name}: leave it empty")
     return ServerAccount(name, uid, os.getegid(), switched=False)
 
 

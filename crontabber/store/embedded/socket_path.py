@@ -25,7 +25,7 @@ def socket_directory(folder: str) -> str:
         os.symlink(folder, link)
     except FileExistsError:
         if os.readlink(link) != folder:
-            raise EmbeddedServerError(f"{link} does not point to data_dir={folder}: remove it") from None
+            raise EmbeddedServerError(f"{link} does not point to data_dir={folder}: remove that link") from None
     return link
 
 
