@@ -120,5 +120,5 @@ class Interrupted(KeyboardInterrupt):
     """SIGINT or SIGTERM arrived; `signum` says which. Raised in the main thread, inside the running job."""
 
     def __init__(self, signum: int) -> None:
-        super().__init__(f"{signal.Signals(signum).name} arrived")
+        super().__init__(f"stopped by {signal.Signals(signum).name}")
         self.signum = signum

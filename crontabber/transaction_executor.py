@@ -93,7 +93,7 @@ class TransactionExecutor(RequiredConfig):
     def _commit(self, connection: Any) -> None:
         with self._rolled_back_on_error(connection):
             if _has_failed(connection):
-                self.config.logger.warning("an error in this transaction was ignored: all of it is rolled back")
+                self.config.logger.warning("an error in this transaction was ignored, so all of it is rolled back")
             connection.commit()
 
     @contextmanager

@@ -23,7 +23,7 @@ def run_one(app: Application, description: str, force: bool) -> int:
     job = find_job(jobs, description)
     if job.is_backfill:
         app.config.logger.warning(
-            "%s is a backfill job: --job and --force do not run it, so that each of its dates runs once",
+            "%s is a backfill job, so it was not run: crontabber without --job runs each of its dates once",
             job.app_name,
         )
         return ExitCode.DONE

@@ -71,7 +71,7 @@ def retry_after(config: Any) -> timedelta:
 
 def warn_about_no_jobs(logger: Any) -> None:
     """Most likely it is the wrong configuration file, or `jobs` stands in the wrong section."""
-    logger.warning("No jobs are configured, so there is nothing to do. (Is it the right --admin.conf?)")
+    logger.warning("No jobs are configured, so nothing runs: check --admin.conf, and that `jobs` is in [crontabber]")
 
 
 def log_what_is_next(app: Application, jobs: Sequence[Job], tick: Tick) -> None:
@@ -92,7 +92,7 @@ def _warn_about_the_clock(logger: Any, database: Any, now: datetime) -> None:
     server_now = getattr(database, "server_now", None)
     if server_now is not None and abs(now - server_now) > CLOCK_TOLERANCE:
         logger.warning(
-            "The clocks of this host and of the state database differ by %s: times cannot be trusted",
+            "The clocks of this host and of the state database differ by %s, so jobs run too early or late: sync them",
             timesince(*sorted((now, server_now))),
         )
 

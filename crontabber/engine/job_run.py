@@ -229,7 +229,7 @@ class JobRun:
             self._logger.info("%s ran in %.1f s; next run at %s", self._job.app_name, seconds, next_run)
             return
         self._logger.error(
-            "%s failed after %.1f s (%d in a row); next attempt at %s\n%s",
+            "%s failed after %.1f s (failures in a row: %d); next attempt at %s\n%s",
             self._job.app_name, seconds, state.error_count, next_run, as_log_text(outcome.failure),
         )  # fmt: skip
 

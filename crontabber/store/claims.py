@@ -178,7 +178,7 @@ class Claims:
                 # A transaction that has only read has no effects that a second run could double.
                 say = self._logger.warning if has_written(cursor) else self._logger.debug
                 said = one_line(str(error))
-                say("%s: its success is stored after its transaction, not in it: %s", claim.app_name, said)
+                say("%s: its success is stored after its own transaction, not within: %s", claim.app_name, said)
                 return False
             if not cursor.fetchall():
                 raise self._chain.why_refused(claim.app_name, *self._last_success(claim))

@@ -22,8 +22,8 @@ _ADVICE = {
     " first start",
     errorcodes.READ_ONLY_SQL_TRANSACTION: "it is a standby or set to read-only: jobs need a server that accepts writes",
     errorcodes.DISK_FULL: "free some space on the server",
-    errorcodes.UNDEFINED_TABLE: "the tables existed when this run began",
-    errorcodes.INVALID_SCHEMA_NAME: "no schema in search_path exists, so crontabber cannot create its tables",
+    errorcodes.UNDEFINED_TABLE: "it was there when this run began; the next run creates what is missing",
+    errorcodes.INVALID_SCHEMA_NAME: "crontabber's tables need a schema, and none in search_path exists: create one",
 }
 
 

@@ -107,7 +107,7 @@ def obituary(seen: JobState, session_locks: bool) -> str:
     if not seen.process or not session_locks:
         return f"it has been marked as ongoing{_since(seen)}, longer than crontabber.max_ongoing_age_hours allows"
     host, _, pid = one_line(seen.process).rpartition(":")
-    return f"its owner, process {pid} on {host}, ended without a result; it had been running{_since(seen)}"
+    return f"process {pid} on {host}, which had been running it{_since(seen)}, ended without a result"
 
 
 def ongoing_error(app_name: str, seen: JobState | None) -> OngoingJobError:

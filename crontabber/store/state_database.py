@@ -191,7 +191,7 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
         facts = schema.look(self.connection)
         if facts.read_only:
             raise StateDatabaseError(
-                "state database: the server is read-only (a standby, or set to be): jobs need one that accepts writes"
+                "state database: the server is a standby or set to read-only: jobs need one that accepts writes"
             )
         if facts.missing():
             facts = schema.complete(self.connection, self.config.logger)

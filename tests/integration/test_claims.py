@@ -138,7 +138,7 @@ class TestDeadOwners(FaultTestCase):
                 tick = self.crontabber()
 
                 self.assertEqual((tick.returncode, self.ran()), (0, ["patient"]))
-                self.assertRegex(tick.stderr, rf"WARNING - patient: its owner, process {owner.pid} on {host}, ended without a result")
+                self.assertRegex(tick.stderr, rf"WARNING - patient: process {owner.pid} on {host}, which had been running it .*, ended without a result\.")
                 self.assertEqual(self.errors_logged("patient")[-1:], ["<class 'crontabber.errors.OwnerDiedError'>"])
                 self.assert_at_rest()
                 (self.folder / "enough").unlink()

@@ -12,7 +12,7 @@ EXIT_CODES = {signal.SIGTERM: 143, signal.SIGINT: 130}
 class SignalTestCase(FaultTestCase):
     def assert_recorded(self, app_name, signum):
         error_type, value = self.row(app_name, "last_error->>'type'", "last_error->>'value'")
-        self.assertEqual((error_type, value), ("<class 'crontabber.errors.Interrupted'>", f"{signal.Signals(signum).name} arrived"))
+        self.assertEqual((error_type, value), ("<class 'crontabber.errors.Interrupted'>", f"stopped by {signal.Signals(signum).name}"))
         self.assertEqual(self.errors_logged(app_name)[-1], error_type)
         self.assert_at_rest()
 

@@ -152,7 +152,7 @@ class TestTick(TickTestCase):
 
     def test_no_jobs_is_a_warning_and_not_a_fault(self):
         self.ini("")
-        warning = "WARNING - No jobs are configured, so there is nothing to do. (Is it the right --admin.conf?)\n"
+        warning = "WARNING - No jobs are configured, so nothing runs: check --admin.conf, and that `jobs` is in [crontabber]\n"
         for mode, said in ((), warning), (("--configtest",), warning), (("--list-jobs",), "INFO - No jobs are configured.\n"):
             with self.subTest(mode):
                 tick = self.crontabber(*mode)
@@ -277,7 +277,7 @@ class TestKill(TickTestCase):
         self.assertEqual(self.ran(), ["sleepy", "sleepy"])
         host, pid = owner.partition("/")[0].rsplit(":", 1)
         self.assertEqual(pid, str(process.pid))
-        self.assertIn(f"WARNING - sleepy: its owner, process {pid} on {host}, ended without a result", tick.stderr)
+        self.assertIn(f"WARNING - sleepy: process {pid} on {host}, which had been running it since ", tick.stderr)
         log = self.sql("SELECT exc_type, exc_value FROM crontabber_log ORDER BY id")
         self.assertEqual([bool(re.search("OwnerDiedError", row[0] or "")) for row in log], [True, False])
         self.assertIn(f"process {pid} on {host}", log[0][1])

@@ -129,7 +129,7 @@ class TestTransactions(ExecutorTestCase):
             self.executor()(insert_twice)
 
         self.assertEqual(self.notes(), [])
-        message = "an error in this transaction was ignored: all of it is rolled back"
+        message = "an error in this transaction was ignored, so all of it is rolled back"
         self.assertEqual([record.getMessage() for record in logs.records], [message])
 
     def test_a_statement_that_returns_nothing_is_reported(self):
