@@ -63,7 +63,7 @@ class CronTabberBase(ByHand, RequiredConfig):
 
     app_name = "crontabber"
     app_version = __version__
-    app_description = "Runs the jobs that are due, retries those that failed, holds back those that depend on them."
+    app_description = "Runs jobs that are due, retries those that fail, and holds back the jobs that depend on them."
 
     required_config = required_config()
 

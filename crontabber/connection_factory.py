@@ -54,7 +54,7 @@ class ConnectionFactory(RequiredConfig):
     required_config.add_option(
         "host",
         default="",
-        doc="host name of the PostgreSQL server, or the directory of its socket; empty: PGHOST, else this machine",
+        doc="host name of the PostgreSQL server, or the folder of its socket; empty: PGHOST, else this machine",
         reference_value_from="resource.postgresql",
     )
     required_config.add_option(
@@ -78,7 +78,7 @@ class ConnectionFactory(RequiredConfig):
     required_config.add_option(
         "password",
         default="",
-        doc="password of the database user; empty: PGPASSWORD, else as ~/.pgpass says",
+        doc="password of the database user; empty: PGPASSWORD, else the one in ~/.pgpass",
         secret=True,
         reference_value_from="resource.postgresql",
     )

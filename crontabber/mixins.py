@@ -181,7 +181,7 @@ def _add_resource_options(
         f"{resource_name}_class",
         default=resource_class,
         from_string_converter=class_converter,
-        doc=f"the class that connects to the resource {resource_name!r} of the job",
+        doc=f"the class that connects the job to its resource {resource_name!r}",
         reference_value_from=reference_value_from,
     )
     options.add_option(

@@ -123,7 +123,7 @@ class TransactionExecutorWithInfiniteBackoff(TransactionExecutor):
         doc="seconds to wait before each retry when the database cannot be reached",
     )
     required_config.add_option(
-        "wait_log_interval", default=10, doc="seconds between log lines during a wait; 0: none"
+        "wait_log_interval", default=10, doc="seconds between log lines while waiting; 0: no lines"
     )
 
     def backoff_generator(self) -> Iterator[int]:

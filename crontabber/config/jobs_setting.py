@@ -22,10 +22,10 @@ STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
 
 FORM = "module.Class|FREQUENCY or module.Class|FREQUENCY|HH:MM"
 
-_FREQUENCY = Option("frequency", default="", from_string_converter=str, doc="how often: Nm, Nh or Nd")
+_FREQUENCY = Option("frequency", default="", from_string_converter=str, doc="how often it runs, such as 5m, 12h or 7d")
 _TIME = Option(
     "time", default="", from_string_converter=str,
-    doc="time of day HH:MM, in the time zone of the PostgreSQL server",
+    doc="at what time of day it runs: HH:MM, in the time zone of the PostgreSQL server",
 )  # fmt: skip
 
 

@@ -22,12 +22,12 @@ def logging_required_config(app_name: str) -> Namespace:
     options.add_option(
         "stderr_line_format_string", default=STDERR_FORM, from_string_converter=line_format,
         reference_value_from=REFERENCE,
-        doc="the format of a line on stderr: {asctime}, {levelname}, {message} and the other attributes of a record",
+        doc="the format of a line on stderr: {asctime}, {levelname}, {message} and other attributes of a LogRecord",
     )
     options.add_option(
         "syslog_error_logging_level", default=ERROR, from_string_converter=logging_level,
         reference_value_from=REFERENCE,
-        doc="the lowest level that is logged to syslog, if the machine has one; above 50 nothing is",
+        doc="the lowest level that is logged to syslog, if the machine has one; above 50, nothing is logged",
     )
     options.add_option(
         "syslog_line_format_string", default=f"{app_name}{SYSLOG_FORM}",

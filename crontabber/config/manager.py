@@ -97,7 +97,7 @@ class ManagerMixin:
         super().__init__(*args, values_source_list=sources, **options)  # type: ignore[call-arg]
 
     def _setup_admin_options(self: Any, values_source_list: Sequence[Any]) -> Any:
-        """With --admin.conf where a ConfigFileFutureProxy was given, also if we have read its file."""
+        """Offer --admin.conf if a ConfigFileFutureProxy was given, although we have read its file ourselves."""
         options = super()._setup_admin_options(self._given_sources)  # type: ignore[misc]
         for name, doc in ADMIN_DOCS.items():
             if name in options.admin:

@@ -12,19 +12,19 @@ from crontabber.config.jobs_setting import classes_in_namespaces_converter_with_
 from crontabber.errors import ConfigurationError
 from crontabber.store.state_database import JobStateDatabase
 
-# Anything longer is a typo, and leads beyond the end of the calendar.
+# Anything longer is a typo, and would lead past the end of the calendar.
 LONGEST = timedelta(days=3660)
 
 # name -> (short form, does it take a value, doc)
 MODES = {
-    "job": ("j", True, "run one job now if it is due: its app_name or module.Class"),
-    "force": ("f", False, "with --job: run it even if it is not due or is held back"),
+    "job": ("j", True, "run only this job (its app_name or module.Class), if it is due"),
+    "force": ("f", False, "with --job: run the job even if it is not due or is held back"),
     "list-jobs": ("l", False, "list the configured jobs and their state"),
     "configtest": ("", False, "check the configuration of the jobs; the exit code is the number of faults"),
     "sentrytest": ("", False, "send a test message to Sentry"),
     "audit-ghosts": ("", False, "list the jobs that are in the state database but not configured here"),
-    "reset-job": ("r", True, "forget the state of one job: its app_name or module.Class"),
-    "nagios": ("n", False, "print the health of the jobs on one line, with the exit code that Nagios expects"),
+    "reset-job": ("r", True, "forget the state of this job (its app_name or module.Class)"),
+    "nagios": ("n", False, "print the health of the jobs on one line, and exit with the code that Nagios expects"),
     "version": ("v", False, "print the version"),
 }
 
@@ -42,7 +42,7 @@ def required_config() -> Namespace:
     sentry = options.namespace("sentry")
     sentry.add_option(
         "dsn", default="", secret=True, reference_value_from="secrets.sentry",
-        doc="the DSN (address and key) of the Sentry to which errors of jobs are sent; empty: none are sent",
+        doc="the DSN (address and key) of the Sentry that gets the errors of jobs; empty: errors are not sent",
     )  # fmt: skip
     return options
 
@@ -69,7 +69,7 @@ def _add_crontabber(namespace: Namespace) -> None:
     namespace.add_option(
         "jobs", default="", from_string_converter=classes_in_namespaces_converter_with_compression(),
         doc="the jobs: module.Class|FREQUENCY or module.Class|FREQUENCY|HH:MM, one per line or separated by commas;"
-        " FREQUENCY is Nm, Nh or Nd",
+        " FREQUENCY is a number and m, h or d, for example 5m",
     )  # fmt: skip
     # Declared here as well, so that applications can change their defaults: these win for the state and for the jobs.
     for name in ("database_class", "transaction_executor_class"):
@@ -80,7 +80,7 @@ def _add_crontabber(namespace: Namespace) -> None:
     )  # fmt: skip
     namespace.add_option(
         "max_ongoing_age_hours", default=12.0, from_string_converter=_hours,
-        doc="hours until a job that is still marked as ongoing is run again, if nothing else shows that its owner died",
+        doc="hours until a job that is still marked as ongoing runs again, if nothing else shows that its process died",
     )  # fmt: skip
 
 

@@ -40,14 +40,14 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
         "transaction_executor_class",
         default="crontabber.transaction_executor.TransactionExecutor",
         from_string_converter=class_converter,
-        doc="the class that runs the transactions of code that uses the state as a mapping",
+        doc="the class that runs transactions for code that uses the state database as a mapping",
         reference_value_from="resource.postgresql",
     )
     required_config.add_option(
         "session_locks",
         default=True,
-        doc="hold a session advisory lock for each running job, so that a dead owner is noticed at once; set it to"
-        " False behind a proxy that pools transactions, where only max_ongoing_age_hours can tell",
+        doc="hold an advisory lock while a job runs, so that the next tick notices if its process died; set this to"
+        " False behind a proxy that pools transactions: then only max_ongoing_age_hours tells",
     )
 
     def __init__(self, config: Any) -> None:

@@ -33,7 +33,7 @@ class EmbeddedConnectionFactory(ConnectionFactory):
     required_config.add_option(
         "run_as",
         default="",
-        doc="the user that runs the embedded PostgreSQL if crontabber runs as root; empty: postgres or else nobody",
+        doc="the user that runs the embedded PostgreSQL if crontabber runs as root; empty: postgres, else nobody",
         reference_value_from="resource.postgresql",
     )
 
