@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs the playground: creates an environment with this checkout, runs crontabber twice, and lists the jobs.
-# Run it again whenever you like: it continues where it was. With arguments it runs crontabber in the playground.
+# Run the playground: create an environment with this checkout, run crontabber twice, and list the jobs.
+# Run it again whenever you like: it continues where it stopped. With arguments, it runs crontabber in the playground.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 
@@ -21,22 +21,22 @@ if [ $# -gt 0 ]; then
 fi
 
 if [ "$place" != "$here" ]; then
-    heading "$here is closed to PostgreSQL's user or not writable"
+    heading "PostgreSQL's user cannot enter $here, or you cannot write there"
     echo "so the environment and the data are in $place"
 fi
-heading "the environment: $place/.venv (the first time, this takes a moment)"
+heading "preparing the environment, $place/.venv (this takes a moment the first time)"
 make_environment "$place/.venv"
 
-heading "a tick: everything that is due runs"
+heading "a tick: every job that is due runs, unless it is held back"
 crontabber
-heading "a second tick at once: nothing is due, and the failed job waits for its retry"
+heading "a second tick right after it: nothing runs, and the failed job waits for its retry"
 crontabber
 heading "crontabber --list-jobs: the state of each job"
 crontabber --list-jobs
-heading "crontabber --nagios: the same for a machine (exit code 0 ok, 1 warning, 2 critical)"
+heading "crontabber --nagios: the same for a monitoring system (exit code 0 OK, 1 WARNING, 2 CRITICAL)"
 crontabber --nagios || echo "(exit code $?)"
 heading "in short"
-# A job that is still due after two ticks is one that was held back, with or without a run before.
+# A job that is still due after two ticks was held back, whether it had run before or not.
 crontabber --list-jobs | awk '
     function show(what) { printf "%-10s%s\n", what, (what in names) ? names[what] : " none" }
     /^=== JOB / { if (name) names[stands] = names[stands] " " name; stands = "ran" }

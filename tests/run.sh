@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Runs every test in an environment of its own, one module per core and one more at a time (PROCESSES=4 changes that);
-# tests/run.sh [arguments of nosetests] runs nose alone. PYTHON=python3.13 tests/run.sh uses another interpreter;
-# test-crontabber.ini in the root, if there is one, another server than the embedded one.
+# Runs all tests in an environment of their own, in one process per core and one more (PROCESSES=4 changes that).
+# tests/run.sh [arguments of nosetests] runs nose alone. PYTHON=python3.13 tests/run.sh uses another interpreter. If there is
+# a test-crontabber.ini in the root, the tests use the server that it names, not the embedded one.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../exampleapp/environment.sh"
 
@@ -9,7 +9,7 @@ version=$("$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')
 place=$(place_for "$root" crontabber-tests)
 environment=$place/.venv-tests-$version
 if [ "$place" != "$root" ]; then
-    echo "$root is closed to PostgreSQL's user or not writable: the environment is $environment" >&2
+    echo "PostgreSQL's user cannot enter $root, or you cannot write there: the environment is $environment" >&2
     export HYPOTHESIS_STORAGE_DIRECTORY=$place/.hypothesis
 fi
 # The tests have PostgreSQL work in folders that they make there.

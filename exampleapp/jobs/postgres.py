@@ -31,7 +31,7 @@ class OwnTransactions(BaseCronApp):
 @using_postgres()
 @with_postgres_connection_as_argument()
 class GivenConnection(BaseCronApp):
-    """Is given a connection, and commits by itself."""
+    """Gets a connection, and commits when it likes."""
 
     app_name = "given-connection"
 
