@@ -28,8 +28,8 @@ def asks_for(arguments: Sequence[str], mode: str, short_form: str = "") -> bool:
 
 
 def option_given(arguments: Sequence[str], option: str) -> str | None:
-    """Return the text that the command line gives an option, by its name or a beginning of its last part. The last one
-    counts; None without one."""
+    """Return the text that the command line gives an option, also if it shortens the last part of its name. The last
+    occurrence counts; None if there is none."""
     shortest, given = option.rpartition(".")[0] + ".", None
     for index, argument in enumerate(arguments):
         if argument == "--":
@@ -46,14 +46,14 @@ def adapted(source: Any) -> Any:
 
 
 class CommandLine(for_getopt.ValueSource):  # type: ignore[misc]
-    """configman's source for the command line, with short forms at any depth of the options, at a cost that grows with
-    what is given, not with the number of options."""
+    """configman's source for the command line, with short forms in every namespace. Its cost grows with the length of
+    the command line, not with the number of options."""
 
     def __init__(self, argv_source: Sequence[str]) -> None:
         self.argv_source = argv_source
 
     def get_values(self, config_manager: Any, ignore_mismatches: bool, obj_hook: Any = DotDict) -> Any:
-        """Return what the command line sets. NotAnOptionError for what it has too much, unless `ignore_mismatches`."""
+        """Return what the command line sets. NotAnOptionError if an option is unknown, unless `ignore_mismatches`."""
         definitions = config_manager.option_definitions
         short_options, long_options = self.getopt_create_opts(definitions)
         parse = self.getopt_with_ignore if ignore_mismatches else getopt.gnu_getopt
@@ -72,7 +72,7 @@ class CommandLine(for_getopt.ValueSource):  # type: ignore[misc]
         return values
 
     def getopt_create_opts(self, option_definitions: Namespace) -> Any:
-        """Return the short and long options as getopt wants them; of the long ones only those that may be meant."""
+        """Return the short and long options in getopt's form, but only the long ones that may be meant."""
         if any(word.startswith("-") and not word.startswith("--") for word in self.argv_source):
             return super().getopt_create_opts(option_definitions)
         beginnings = tuple({word[2:].partition("=")[0] for word in self.argv_source if word.startswith("--")})

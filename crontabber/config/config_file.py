@@ -1,4 +1,4 @@
-"""Find the configuration file, read it, and say what is wrong with it without showing its contents."""
+"""Find the configuration file, read it, and say what is wrong with it, but never show its contents."""
 
 import os
 from typing import Any
@@ -18,9 +18,9 @@ _WHAT_CONFIGOBJ_MEANS = {
 
 
 class ConfigFile(dict[str, Any]):
-    """The contents of a configuration file as a source for configman; `path` is where they are from.
+    """The contents of the configuration file at `path`, as a source for configman.
 
-    ConfigurationError if it cannot be read.
+    ConfigurationError if the file cannot be read.
     """
 
     def __init__(self, path: str) -> None:
@@ -34,8 +34,8 @@ def is_readable(path: Any) -> bool:
 
 
 def check_config_file(given: str | None, default: str) -> None:
-    """Raise ConfigurationError if the file that was given, or else the default one, is not a configuration file. The
-    default one may be missing, and a Python module may be given."""
+    """Raise ConfigurationError if the given file, or else the default one, is not a configuration file. The default one
+    may be missing, and the given one may be a Python module."""
     path = default if given is None else given
     if given is None and not os.path.isfile(default):
         return
@@ -53,8 +53,8 @@ def check_config_file(given: str | None, default: str) -> None:
 
 
 class _IniFile(ConfigObjWithIncludes):  # type: ignore[misc]
-    """In UTF-8 whatever the locale, which under cron is mostly C. `%(name)s` stays as it is where nothing of that name
-    can replace it: a log format needs no escapes."""
+    """An ini file, in UTF-8 whatever the locale (under cron it is mostly C). `%(name)s` stays as it is if there is no
+    option of that name, so that a log format needs no escapes."""
 
     def __init__(self, path: str) -> None:
         super().__init__(path)
@@ -128,12 +128,12 @@ def _contents(path: str) -> Any:
         faults = f"{path}: +include {error.filename}: {error.strerror}"
     except ValueError as error:
         faults = f"{path}: {error}"
-    # Not from the original error, which may quote a line with a secret.
+    # Without the original error, which may quote a line with a secret.
     raise ConfigurationError(faults)
 
 
 def _values_of(json_value: Any) -> Any:
-    """Replace each option as --admin.dump_conf writes it, a mapping of its attributes, by its value if it has one."""
+    """Replace each option that is a mapping of attributes, as --admin.dump_conf writes it, with its value if any."""
     if not isinstance(json_value, dict):
         return json_value
     values = {

@@ -8,26 +8,26 @@ from configman.dotdict import DotDict
 from configman.namespace import Namespace
 from configman.option import Option
 
-# Of values that are neither mappings, nor have requirements, nor can be closed.
+# Values of these types are not mappings, have no requirements and cannot be closed.
 PLAIN_TYPES = frozenset((type(None), str, bytes, int, float, bool, list, tuple))
 
 
 def members(mapping: DotDict) -> list[tuple[str, Any]]:
-    """Return what a DotDict or Namespace holds, also where an option is called `items`.
+    """Return the members of a DotDict or Namespace, even if one of them is called `items`.
 
-    Its own items() look each key up from the top, which takes ten times as long.
+    Their own items() looks up each key from the top, which takes ten times as long.
     """
     held = vars(mapping)
     return [(key, held[key]) for key in held["_key_order"].map]
 
 
 def options_in(definitions: Namespace) -> dict[str, Option]:
-    """Return each option by its dotted name, those of a namespace before those of the namespaces in it."""
+    """Return each option by its dotted name, those of a namespace before those of its inner namespaces."""
     return named(Option, definitions)
 
 
 def named(kind: type[Any], definitions: Namespace) -> dict[str, Any]:
-    """Return all of a kind, Option or Aggregation, by their dotted names."""
+    """Return all members of a kind, Option or Aggregation, by their dotted names."""
     found: dict[str, Any] = {}
     _collect(kind, definitions, "", found)
     return found
@@ -44,7 +44,7 @@ def copied(option: Option) -> Option:
 
 
 def flattened(values: Any, prefix: str = "") -> dict[str, Any] | None:
-    """Return everything by its dotted name; None for mappings that may have their own way to look up."""
+    """Return all members by their dotted names, or None if one of the mappings may look up its keys in its own way."""
     if type(values) is not DotDict:
         return None
     flat: dict[str, Any] = {}
@@ -59,7 +59,7 @@ def flattened(values: Any, prefix: str = "") -> dict[str, Any] | None:
 
 
 def text_of(option: Option) -> str:
-    """Return an option's value as it stands in a file. configman writes `None.now` for `datetime.datetime.now`."""
+    """Return an option's value as text for a file. configman would write `None.now` for `datetime.datetime.now`."""
     method = option.value
     if isinstance(method, (BuiltinMethodType, MethodType)) and isinstance(method.__self__, type):
         return f"{method.__self__.__module__}.{method.__qualname__}"

@@ -10,7 +10,7 @@ from crontabber.config.definitions import options_in, text_of
 from crontabber.output.secrets import MASK, is_secret, mask_of
 
 WIDTH = 80
-# Most lines of a default: a long list of jobs would hide the rest.
+# A default takes at most this many lines: a long list of jobs would hide the rest.
 MOST_LINES = 6
 
 NOT_SHOWN = ("application",)
@@ -35,7 +35,7 @@ def render_help(manager: Any) -> str:
 
 
 def _sections(options: list[tuple[str, Option]]) -> Iterator[tuple[str, list[tuple[str, Option]]]]:
-    """Yield the modes in the order of their definition, then each section with its options by name, `admin` last."""
+    """Yield the modes in their own order, then each section with its options sorted by name, `admin` last."""
     sections: dict[str, list[tuple[str, Option]]] = {}
     for key, option in options:
         sections.setdefault(key.rpartition(".")[0], []).append((key, option))
@@ -59,7 +59,7 @@ def _entry(key: str, option: Option) -> Iterator[str]:
 
 
 def _default(option: Option) -> str:
-    """Return the value that the option has without the command line; nothing where that is obvious."""
+    """Return the value that the option has without the command line, or nothing if that is obvious."""
     if option.value is None or option.exclude_from_dump_conf or option.name == "help":
         return ""
     if option.secret or is_secret(option.name):

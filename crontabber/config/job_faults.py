@@ -1,4 +1,4 @@
-"""Find faults of the configured job classes, of each by itself and of all together."""
+"""Find faults of the configured job classes, one by one and all together."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -50,7 +50,7 @@ def required_config_of(job_class: Any, of_its_entry: Iterable[str]) -> Namespace
     return options
 
 
-def who_requires(job_class: type) -> type:
+def source_of_options(job_class: type) -> type:
     """Return the class whose required_config is all that a job class requires: itself, or a base."""
     asked: Any = job_class
     collects = getattr(getattr(asked, "get_required_config", None), "__func__", None)

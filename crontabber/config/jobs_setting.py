@@ -11,7 +11,7 @@ from configman.option import Option
 
 from crontabber.base import BaseCronApp
 from crontabber.config.definitions import copied
-from crontabber.config.job_faults import faults_of_classes, required_config_of, who_requires
+from crontabber.config.job_faults import faults_of_classes, required_config_of, source_of_options
 from crontabber.errors import OURS, CrontabberError, JobDescriptionError, JobNotFoundError, JobsSettingError
 from crontabber.rules.dependencies import names_in
 from crontabber.rules.job import Job, path_of
@@ -175,8 +175,8 @@ def _load(
         try:
             options = extra_extractor(entry)
             job_class = _as_job_class(class_extractor(entry))
-            # Most jobs require the same as another one: nothing.
-            asked = (who_requires(job_class), *options)
+            # Most jobs require the same options: none.
+            asked = (source_of_options(job_class), *options)
             required_config = known.get(asked)
             if required_config is None:
                 required_config = known[asked] = required_config_of(job_class, options)

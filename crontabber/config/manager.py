@@ -77,10 +77,10 @@ def help_without_configuration(app_class: Any) -> Any:
 
 
 class ManagerMixin:
-    """What we do differently from configman: put it in front of a ConfigurationManager.
+    """What we do differently from configman: a class inherits from this first, then from a ConfigurationManager.
 
-    A ConfigFileFutureProxy among the sources stands for the file at `config_file`. ConfigFile reads this and any other
-    file that it can read; the rest is left to configman.
+    A ConfigFileFutureProxy among the sources stands for the file at `config_file`. ConfigFile reads this file and all
+    others that it can read; configman reads the rest.
     """
 
     # Sentences about the configuration that are worth a warning.
@@ -115,7 +115,7 @@ class ManagerMixin:
             if not faults:
                 raise
             text = "\n".join(faults)
-            # What a converter says of a secret may quote it.
+            # The message of a converter may quote a secret.
             raise ConfigurationError(text) from (None if MASK in text else error)
         options = options_in(self.option_definitions)
         if faults := faults_that_went_unnoticed(self, options):
@@ -138,7 +138,7 @@ class ManagerMixin:
             raise ConfigurationError(f"unexpected argument {self.args[wanted]!r}: options begin with -- (see --help)")
 
     def _aggregate(self: Any, source: Namespace, base_namespace: Any, local_namespace: Any) -> bool:
-        """Put what aggregations make into the configuration. configman would make all of it a second time for that."""
+        """Put the results of aggregations into the configuration. configman would compute each of them twice."""
         made = []
         for name, aggregation in named(Aggregation, source).items():
             *levels, key = name.split(".")
@@ -152,7 +152,7 @@ class ManagerMixin:
 
     @staticmethod
     def _walk_and_close(config: Any) -> None:
-        """Close what can be closed, the innermost first. configman looks for close() in every text and section, too."""
+        """Close what can be closed, the innermost first. configman would look for close() in every text, too."""
         for value in config.values():
             if type(value) in PLAIN_TYPES or isinstance(value, type):
                 continue
@@ -179,7 +179,7 @@ class ManagerMixin:
         answer(printed.getvalue())
 
     def dump_conf(self: Any, config_pathname: str | None = None) -> None:
-        """Write a file with all secrets: it is to be used in place of the sources that it comes from."""
+        """Write a file with all secrets, so that it can replace the sources that it was made from."""
         self._dump_path = config_pathname or self.option_definitions.admin.dump_conf.value
         try:
             with _exposed_secrets(self.option_definitions.admin):
@@ -198,8 +198,8 @@ class ManagerMixin:
 
 
 def _mark_secrets(definitions: Namespace) -> None:
-    """Mark what is secret by its name, or has a password in it as a URL may. Masking the printed text as a whole would
-    break its format."""
+    """Mark an option as secret if its name says so, or if its value contains a password, as a URL may. Masking the
+    printed text would break its format."""
     mask = mask_of()
     for option in options_in(definitions).values():
         text = text_of(option)
@@ -236,7 +236,7 @@ def _manager(
 
 
 def _config_file(app_class: Any, config_path: str | None) -> str:
-    """Return the path of the file that is going to be read, if it is there."""
+    """Return the path of the configuration file. The default one may be missing."""
     default = config_path or os.curdir
     if os.path.isdir(default):
         default = os.path.join(default, f"{app_class.app_name}.ini")

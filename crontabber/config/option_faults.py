@@ -1,4 +1,4 @@
-"""Say what is wrong with options: which one, where it was set, what was expected, what may be meant."""
+"""Say what is wrong with options: which one, where it was set, what was expected, what was probably meant."""
 
 import getopt
 import re
@@ -23,17 +23,17 @@ _EXPECTED: dict[Any, str] = {
     int: "expected a whole number",
     float: "expected a number",
 }
-# Other programs may share these sections, or somebody may clean up later: what is unknown there is a fault only where
-# it looks like a slip.
+# Other programs may share these sections, and old jobs may have left options in them: an unknown option there is a
+# fault only if it looks like a typo.
 _SHARED = re.compile(r"(resource|secrets)\.|(.*\.)?class-[^.]+\.")
 
-# Options of ours that are texts. For others, which may have the same names, a list may be welcome.
+# Our own options that are texts. Options of jobs may have the same names and accept a list.
 _TEXTS = {"host", "port", "dbname", "user", "password", "data_dir", "run_as", "dsn", "syslog_host", "frequency", "time"}
 _OF_A_JOB = re.compile(r"(.*\.)?class-[^.]+\.(?!frequency$|time$)[^.]+")
 
 
 def faults_of_values(manager: Any) -> list[str]:
-    """Return a sentence for each option whose text cannot be converted. An option that many refer to is named once."""
+    """Return a sentence for each option whose text cannot be converted; only one if several options share the value."""
     options = options_in(manager.option_definitions)
     return _faults(manager, {key: _why_not_converted(option) for key, option in options.items()})
 
@@ -61,13 +61,13 @@ def unknown_options(manager: Any, known: set[str], strict: bool) -> Iterator[tup
 
 
 def fault_of_command_line(error: Exception, known: Iterable[str]) -> str:
-    """Return what getopt, of which configman makes `error`, found wrong."""
+    """Say what is wrong with the command line: `error` is configman's, made from one of getopt's."""
     cause = error.__cause__ or error.__context__
     if not isinstance(cause, getopt.GetoptError) or not cause.opt:
         return f"{error} (see --help)"
     option = f"--{cause.opt}" if len(cause.opt) > 1 else f"-{cause.opt}"
     if "must not have an argument" in cause.msg:
-        # --conf is a beginning of --configtest.
+        # getopt takes --conf for --configtest.
         meant = [key for key in known if key.startswith("admin.") and cause.opt.startswith(key.removeprefix("admin."))]
         hint = f" (did you mean --{meant[0]}=...?)" if meant else ""
         return f"{option} takes no value{hint}: write it alone, or set it to True or False in a configuration file"
@@ -81,7 +81,7 @@ def fault_of_command_line(error: Exception, known: Iterable[str]) -> str:
 
 
 def place_of(source: Any) -> str:
-    """Return where a person finds what a source of the configuration says."""
+    """Name a source of the configuration so that a user can find it."""
     if hasattr(source, "command_line_value_source"):
         return "command line"
     if getattr(source, "always_ignore_mismatches", False):
@@ -141,7 +141,7 @@ def _why_doubtful(option: Option) -> str | None:
 
 
 def _source_of(manager: Any, key: str) -> Any:
-    """Return the source whose value an option has; None if it is from the code alone."""
+    """Return the source that an option has its value from, or None if the value is a default in code."""
     for source in reversed(manager.values_source_list):
         try:
             source.get_values(manager, True, manager.value_source_object_hook)[key]
@@ -161,19 +161,19 @@ def _unknown_in(manager: Any, source: Any, known: set[str]) -> set[str]:
 
 
 def _unknown_on_command_line(manager: Any, source: Any) -> set[str]:
-    """Raise NotAnOptionError for what it has too much; nothing else can be unknown there."""
+    """Raise NotAnOptionError if getopt finds an unknown option. Otherwise return nothing unknown."""
     source.get_values(manager, False, manager.value_source_object_hook)
     return set()
 
 
 def _ours(manager: Any, names: set[str]) -> set[str]:
-    """The environment belongs to everyone, but only the names of our variables begin like our sections."""
+    """Keep only our own names: other programs use the environment, too, but only ours begin like our sections."""
     sections = tuple(f"{key}." for key, value in members(manager.option_definitions) if isinstance(value, Namespace))
     return {name for name in names if name.startswith(sections)}
 
 
 def _is_of_others(key: str, known: Iterable[str]) -> bool:
-    """True in a section that others share or may have left behind, except that of a configured job."""
+    """True in a section that other programs share or that an old job may have left, unless its job is configured."""
     section = key.rpartition(".")[0]
     return bool(_SHARED.match(key)) and not ("class-" in section and section in _sections(known))
 
@@ -190,7 +190,7 @@ def _nearest(key: str, known: Iterable[str], prefix: str = "") -> str:
 
 
 def _nearest_in_section(key: str, known: Iterable[str]) -> str:
-    """Name what a slip may mean: an option of an existing section, or the name of such a section."""
+    """Suggest what a typo may mean: an option of an existing section, or the name of such a section."""
     from difflib import get_close_matches
 
     section, _, last = key.rpartition(".")

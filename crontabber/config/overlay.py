@@ -1,4 +1,4 @@
-"""From definitions and sources to values: configman's algorithm, with each option looked up once a round.
+"""Compute values from definitions and sources: configman's algorithm, but each option is looked up once per round.
 
 configman's own is quadratic in the number of options in two places, looks up each option from the top in each of its
 steps, and asks every source for every option by its dotted name.
@@ -30,8 +30,8 @@ def overlay(manager: Any) -> set[str]:
     """Give every option of a manager its value, bring in the options that a value requires, and repeat until there are
     no new ones. Return the dotted names of all. CannotConvertError and whatever a converter raises.
 
-    configman's own algorithm looks at an option again when a second class requires it, which can only do harm: a change
-    made by a source counts as none then and is lost from a dumped file; a switch on the command line is turned back.
+    configman's own algorithm looks at an option again when a second class requires it, which can only do harm: a value
+    from a source then counts as unchanged and is missing from a dumped file; a switch on the command line is undone.
     """
     definitions = manager.option_definitions
     finished: set[str] = set()
@@ -59,7 +59,7 @@ def overlay(manager: Any) -> set[str]:
 
 
 def _make_shared_options(new: dict[str, Option], existing: dict[str, Option], definitions: Any) -> dict[str, Option]:
-    """Make the missing options that others name by reference_value_from, each like the last one that names it."""
+    """Create the missing options that others refer to by reference_value_from, each like the last one that does."""
     missing: dict[str, Option] = {}
     for option in new.values():
         if option.reference_value_from:
@@ -88,7 +88,7 @@ def _find(values: Any, acquires: bool, known: dict[int, tuple[Any, Find]]) -> Fi
     def look_up(key: str, missing: Any) -> Any:
         try:
             return values[key]
-        except (KeyError, AttributeError):  # the latter where the key leads through a value that is no mapping
+        except (KeyError, AttributeError):  # the latter if a part of the key names a value that is not a mapping
             return missing
 
     find: Find = look_up if flat is None else _acquiring(flat) if acquires else flat.get
@@ -116,7 +116,7 @@ def _acquiring(flat: dict[str, Any]) -> Find:
 
 
 def _overlay(new: dict[str, Option], finds: list[Find], definitions: Any) -> None:
-    """Replace the defaults of the new options by what they refer to, and by what the sources have."""
+    """Replace the defaults of the new options with the values that they refer to, then with those of the sources."""
     for key, option in new.items():
         if option.reference_value_from:
             shared = f"{option.reference_value_from}.{key.rpartition('.')[2]}"
@@ -136,8 +136,8 @@ def _as_text(value: Any, converter: Any) -> Any:
 
 
 def _convert(option: Option, classes: dict[str, Any]) -> None:
-    """Make the value of an option. A default that names a class has not changed when it has become that class: it would
-    be dumped as if somebody had set it, and hide what is set for the resource that it refers to."""
+    """Convert the default of an option to its value. When the name of a class becomes that class, this is no change: it
+    would be dumped as if somebody had set it, and override the shared option that this one refers to."""
     defined = option.value
     if option.from_string_converter is class_converter and isinstance(option.default, str):
         if option.default not in classes:
@@ -169,10 +169,10 @@ def _requirements(key: str, value: Any, known: dict[Any, Any]) -> Any:
 
 
 def _bring_in(key: str, option: Option, requirements: Any, definitions: Any) -> None:
-    """Add what is not yet there to the namespace of the option."""
+    """Add the required options that are missing to the namespace of the option."""
     parent = key.rpartition(".")[0]
     namespace = definitions[parent] if parent else definitions
-    if not namespace._reference_value_from:  # that one is filled by what refers to it
+    if not namespace._reference_value_from:  # otherwise the options that refer to it fill it
         _copy_missing(requirements, namespace, option.reference_value_from)
 
 

@@ -21,7 +21,7 @@ from configman.value_sources import for_configobj
 from crontabber.config.definitions import text_of
 
 INI_INDENT = 4
-INI_VALUE_THAT_READS_AS_IT_STANDS = re.compile(r"""([^\s,#'"]([^,#'"\n\r]*[^\s,#'"])?)?""")
+PLAIN_INI_VALUE = re.compile(r"""([^\s,#'"]([^,#'"\n\r]*[^\s,#'"])?)?""")
 
 
 @contextmanager
@@ -53,7 +53,7 @@ def write_ini(source: Namespace, output_stream: IO[str]) -> None:
 
 
 def write_env(source: Namespace, output_stream: IO[str]) -> None:
-    """Write words of a shell. configman wrote the repr of bytes, and a masked option's true default in a comment."""
+    """Write shell assignments. configman wrote the repr of bytes, and showed the default of a secret in a comment."""
     previous_namespace = ""
     for namespace, option in _options(source):
         if namespace != previous_namespace:
@@ -67,9 +67,9 @@ def write_env(source: Namespace, output_stream: IO[str]) -> None:
 
 
 def write_conf(source: Namespace, output_stream: IO[str]) -> None:
-    """Write one assignment a line, commented out if it only states the default, or has several lines.
+    """Write one assignment per line, commented out if it only states the default, or if it has several lines.
 
-    configman wrote the repr of bytes, and commented changed values out too.
+    configman wrote the repr of bytes, and also commented out changed values.
     """
     previous_namespace = ""
     for namespace, option in _options(source):
@@ -84,16 +84,16 @@ def write_conf(source: Namespace, output_stream: IO[str]) -> None:
 
 
 def write_json(source: Namespace, output_stream: IO[str]) -> None:
-    """Write None as null, where configman wrote "None", and a value by the option's own converter.
+    """Write None as null (configman wrote "None"), and any other value with the option's own converter.
 
-    JSON has no comments: a default gets another name, since a value would hide that of the resource which the option
-    refers to. Aggregations, which configman wrote as unknown options, are left out.
+    JSON has no comments, so a default is written under another name: as a value, it would override the shared option
+    that this one refers to. Aggregations, which configman wrote as unknown options, are left out.
     """
     json.dump(_as_json(source), output_stream)
 
 
 def _writer(write: Callable[[Namespace, IO[str]], None]) -> SimpleNamespace:
-    """configman writes by the name of a format that is registered with it, or by a module with a ValueSource."""
+    """Return a writer as configman expects it: an object with a ValueSource."""
     return SimpleNamespace(ValueSource=SimpleNamespace(write=write))
 
 
@@ -106,7 +106,7 @@ WRITERS = {
 
 
 def _options(source: Namespace, namespace: str = "") -> Iterator[tuple[str, Option]]:
-    """Yield each option with the dotted name of its namespace: those of a namespace by name, before those below it."""
+    """Yield each option with the dotted name of its namespace, sorted by name, before those of inner namespaces."""
     options = [value for value in source.values() if isinstance(value, Option)]
     yield from ((namespace, option) for option in sorted(options, key=lambda option: option.name))
     for key, value in source.items():
@@ -115,7 +115,7 @@ def _options(source: Namespace, namespace: str = "") -> Iterator[tuple[str, Opti
 
 
 def _stands(option: Option) -> bool:
-    """True if it says more than what would be so without it."""
+    """True if the value has to be written: it was changed, or users will want to change it."""
     return bool(option.likely_to_be_changed or option.has_changed)
 
 
@@ -144,8 +144,8 @@ def _prepare_for_ini(namespace: Namespace, indent: str) -> None:
 
 
 def _ini_quoted(text: str) -> str:
-    """Quote the text in the first of an ini file's ways that gives it back; else as well as possible."""
-    if INI_VALUE_THAT_READS_AS_IT_STANDS.fullmatch(text):
+    """Quote the text in the first way that an ini file reads back unchanged, or else as well as possible."""
+    if PLAIN_INI_VALUE.fullmatch(text):
         return text
     quotes = ['"', "'", '"""', "'''"]
     candidates = [f"{quote}{text}{quote}" for quote in quotes]

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def look_up_dotted_keys(dotdict: ModuleType) -> None:
-    """Let `config['a.b.c']` acquire `c` however many of the levels `a` and `b` are missing.
+    """Let `config['a.b.c']` acquire `c` no matter how many of the levels `a` and `b` are missing.
 
-    configman replaces each missing level by an empty mapping that knows the level above by a weak reference. With two
-    missing levels the first of these mappings is gone before it is asked: ReferenceError. An empty mapping adds
+    configman replaces each missing level with an empty mapping that has a weak reference to the level above. If two
+    levels are missing, the first mapping is gone before the second needs it: ReferenceError. An empty mapping adds
     nothing, so a missing level can be skipped.
     """
 

@@ -1,8 +1,8 @@
-"""Repair the modules of configman as they are imported, or at once where they are loaded already.
+"""Repair the modules of configman as they are imported, or at once if they are already loaded.
 
-configman 1.3.0 asks `collections`, `inspect` and `six` for names that are gone, or never were there. It gets private
+configman 1.3.0 asks `collections`, `inspect` and `six` for names that are gone, or were never there. It gets private
 views of these modules that have the names; the modules themselves stay as they are, since other code in this process
-may look at them. The views also spare it slow imports for a few one-line functions.
+may use them. The views also avoid slow imports for the sake of a few one-line functions.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ REPAIRED_VERSION = "1.3.0"
 
 
 class RepairingFinder:
-    """Find the modules of configman where any other finder would, and repair each when it is executed."""
+    """Find the modules of configman as the other finders do, and repair each when it is executed."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
@@ -79,7 +79,7 @@ def _repair_when_executed(loader: Loader) -> None:
 
 
 def _repair(module: ModuleType) -> None:
-    """Other versions get nothing but the views, which do no harm where they are not needed."""
+    """Repair a module of version 1.3.0. Other versions get only the views, which do no harm if they are not needed."""
     vars(module)["__repaired__"] = True
     repairs = [repair for name, repair in REPAIRS if name == module.__name__]
     if not repairs or _version_of_configman() != REPAIRED_VERSION:
@@ -111,7 +111,7 @@ def _collections() -> dict[str, Any]:
 
 
 def _inspect() -> dict[str, Any]:
-    """getargspec is gone since Python 3.11. Importing inspect takes 10 ms, for three one-line functions."""
+    """Python 3.11 removed getargspec. Importing inspect takes 10 ms, for three one-line functions."""
 
     def is_a(type_: type) -> Callable[[Any], bool]:
         return lambda thing: isinstance(thing, type_)
@@ -126,7 +126,7 @@ def _inspect() -> dict[str, Any]:
 
 
 def _six() -> dict[str, Any]:
-    """The Python 3 half, and `py3`, a misspelt PY3 that options of bytes run into. Importing six takes 2 ms."""
+    """The Python 3 half of six, and `py3`, configman's misspelling of PY3. Importing six takes 2 ms."""
 
     def __getattr__(name: str) -> Any:
         import six  # type: ignore[import-untyped]
