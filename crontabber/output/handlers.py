@@ -1,4 +1,4 @@
-"""The handlers of the logger. Imported for the first line: most ticks log none."""
+"""The handlers of the logger. Imported when the first line is logged: most ticks log none."""
 
 import logging
 import os
@@ -44,7 +44,7 @@ class _MaskingFormatter(logging.Formatter):
 
 
 class _Stderr(logging.StreamHandler):  # type: ignore[type-arg]
-    """Log to stderr; where it is closed or full, go on in silence."""
+    """Log to stderr; if it is closed or full, go on silently."""
 
     def __init__(self) -> None:
         super().__init__(sys.stderr)

@@ -103,7 +103,7 @@ class LateLoggerWrapper(LoggerWrapper):
         return self._make()
 
     def __getattr__(self, name: str) -> Any:
-        # configman looks for `close` on each of its values; loggers have none. Without `logger`, creating it failed.
+        # configman looks for `close` on each of its values; loggers have none. `logger` is missing if making it failed.
         if name in ("close", "logger"):
             raise AttributeError(name)
         return super().__getattr__(name)

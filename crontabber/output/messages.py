@@ -9,7 +9,7 @@ from crontabber.errors import CrontabberError, JobsSettingError
 from crontabber.rules.text import one_line, printable
 from crontabber.store.driver_errors import explained as explained_by_driver
 
-# Lines of one message: with more faults than that, fix these first.
+# A message has at most this many lines: whoever has more faults can fix these first.
 MOST_LINES = 10
 
 

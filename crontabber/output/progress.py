@@ -22,7 +22,7 @@ Advance = Callable[[datetime], None]
 def backfill_progress(
     logger: Any, app_name: str, total: int, monotonic: Callable[[], float] = time.monotonic
 ) -> Iterator[Advance]:
-    """Yield a function that is to be called with each finished date."""
+    """Yield a function to call with each date that is done."""
     if total < 2:
         yield lambda date: None
     elif is_terminal(sys.stderr) and _have_tqdm():
@@ -48,7 +48,7 @@ def _bar(app_name: str, total: int) -> Iterator[Advance]:
     from tqdm import tqdm
 
     class Bar(tqdm):  # type: ignore[type-arg]
-        monitor_interval = 0  # no thread of its own: jobs fork
+        monitor_interval = 0  # without a thread of its own, because jobs fork
 
     Bar.set_lock(threading.RLock())
     bar = Bar(
@@ -70,7 +70,7 @@ def _bar(app_name: str, total: int) -> Iterator[Advance]:
 
 
 def _width() -> dict[str, Any]:
-    """Return tqdm's options for the width: it shows nothing on a terminal that does not know its own."""
+    """Return tqdm's options for the width: tqdm shows nothing on a terminal that does not know its width."""
     try:
         known = os.get_terminal_size(sys.stderr.fileno()).columns > 0
     except (OSError, ValueError):

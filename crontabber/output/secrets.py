@@ -1,4 +1,4 @@
-"""Mask secrets in texts that people will read: those that are known, and what looks like one."""
+"""Mask secrets in texts that people will read: the known secrets, and whatever looks like one."""
 
 import os
 import re
@@ -25,9 +25,9 @@ _TOKEN = rf"""(?i) ( (?:secret|token|api_?key|dsn) \\* (?: ["']\s*: | ["']?\s*=(
 
 
 class SecretMask:
-    """Called with a text, return it with each secret of `config` and of the environment masked.
+    """A function that masks every secret of `config` and of the environment in a text.
 
-    It looks at the configuration when it is first called: most ticks have nothing to say.
+    It reads the configuration when it is first called: most ticks have nothing to mask.
     """
 
     def __init__(self, config: Mapping[str, Any]) -> None:
@@ -68,7 +68,7 @@ def masker(secrets: Iterable[str]) -> Callable[[str], str]:
 def secrets_in(environment: Mapping[str, str]) -> list[str]:
     """Return the values of the variables whose names say that they are secret.
 
-    PGPASSWORD always counts; a short value under any other name is more likely a switch.
+    PGPASSWORD always counts; a short value of any other variable is more likely a switch.
     """
     return [
         value
@@ -93,7 +93,7 @@ def _options(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _spellings(secret: str) -> set[str]:
     from urllib.parse import quote, quote_plus
 
-    # The environment may hold bytes that are not text: "replace".
+    # "replace", because the environment may contain bytes that are not text.
     quoted = {each(secret, safe="", errors="replace") for each in (quote, quote_plus)}
     in_repr = repr(secret)[1:-1]
     return {secret, *quoted, in_repr, repr(in_repr)[1:-1]}

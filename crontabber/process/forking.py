@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 
 @contextmanager
 def child_ends_here() -> Iterator[None]:
-    """End each child that is forked inside the block when it leaves the block, with the exit code of a program."""
+    """End each child that is forked inside the block when it leaves the block, with the usual exit code."""
     parent = os.getpid()
     try:
         yield

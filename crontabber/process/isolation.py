@@ -17,7 +17,7 @@ HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
 def process_state_restored(*loggers: Any) -> Iterator[None]:
     """Restore the directory, locale, time zone, sys.stdout and sys.stderr, signal handling, and our `loggers`.
 
-    What cannot be restored, such as a stream whose descriptor was closed, does not cost the job its outcome.
+    If something cannot be restored, such as a stream whose descriptor was closed, the job keeps its outcome.
     """
     # The last one is restored first: restoring the others takes function calls, and handlers need the streams.
     with (

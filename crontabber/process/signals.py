@@ -18,7 +18,7 @@ CANCEL_EVERY = 0.4
 
 
 class Interruption:
-    """What signals have requested of this process, and whether it may be interrupted right now."""
+    """What signals have asked this process to do, and whether it may be interrupted right now."""
 
     def __init__(self) -> None:
         self.signum: int | None = None
@@ -148,5 +148,5 @@ def _watcher(cancel_statements: Callable[[], None]) -> Iterator[None]:
             os.close(writer)
 
 
-# Signals are sent to the process, so there is one of these in a process.
+# Signals are sent to the process, so there is one of these per process.
 INTERRUPTION = Interruption()

@@ -33,8 +33,8 @@ STATUS_LINE = StatusLine()
 def prepare() -> None:
     """Open descriptors 0 to 2 if they are closed, and let stdout and stderr escape what they cannot encode.
 
-    The next file or connection that we open would get a closed descriptor's number, and a child process would write its
-    output there.
+    Otherwise the next file or connection that we open would get the number of a closed descriptor, and a child process
+    would write its output there.
     """
     for descriptor in (0, 1, 2):
         try:

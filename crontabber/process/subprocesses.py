@@ -9,7 +9,7 @@ from typing import Any
 
 from crontabber.process.signals import INTERRUPTION, in_main_thread
 
-# Between SIGTERM and SIGKILL.
+# The time between SIGTERM and SIGKILL.
 GRACE_SECONDS = 0.5
 
 
@@ -18,9 +18,9 @@ def run(
 ) -> tuple[int, str, str]:
     """Run a command line in the shell, or a program with its arguments. Return (exit code, stdout, stderr).
 
-    Arguments that are not text, such as numbers, are passed by their str. Output is stripped. Bytes that are not UTF-8
+    Arguments that are not text, such as numbers, are passed as str() shows them. Output is stripped. Bytes that are not UTF-8
     become lone surrogates, which `input` turns back into those bytes.
-    subprocess.TimeoutExpired after `timeout` seconds. Whatever is raised, the command does not go on running.
+    subprocess.TimeoutExpired after `timeout` seconds. Whatever is raised, the command is no longer running then.
     """
     given = input.encode("utf-8", "surrogateescape") if isinstance(input, str) else input
     process = None
@@ -49,7 +49,7 @@ def _start(command: str | Sequence[Any], with_input: bool) -> "subprocess.Popen[
 
 
 def _without_interruption() -> AbstractContextManager[None]:
-    """Defer signals: one between the start of a process and our knowing it would leave it running."""
+    """Defer signals: one that arrives after the start, but before we know the process, would leave it running."""
     return INTERRUPTION.deferred() if in_main_thread() else nullcontext()
 
 

@@ -1,4 +1,4 @@
-"""At which instant is it HH:MM on a local date? Pure: dates and a zone in, instants in UTC out."""
+"""At what instant is it HH:MM on a local date? Pure: dates and a zone in, instants in UTC out."""
 
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 

@@ -19,7 +19,7 @@ UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": DAY}
 # A job whose time is just before midnight may get its first tick just after midnight. Without this it never starts.
 FIRST_RUN_GRACE = timedelta(minutes=15)
 
-# Stands for every time beyond datetime's end. The last two days are beyond it in some zone, and cannot be read back.
+# Stands for every time after the end of datetime. Its last two days are already past the end in some zones.
 NEVER = datetime(9999, 12, 30, tzinfo=UTC)
 
 _FREQUENCY = re.compile(r"([0-9]+)([mhd])")
@@ -125,7 +125,7 @@ def slot_to_remember(
 ) -> datetime | None:
     """Return the slot to store as `last_success` if the start of the run suggests another date than the slot's.
 
-    After a failure, `next_run` is when to retry, so only `last_success` still tells on which dates the slots lie.
+    After a failure, `next_run` is the time of the retry, so only `last_success` still shows the dates of the slots.
     """
     if schedule.at is None or schedule.every == DAY:
         return None
@@ -180,7 +180,7 @@ def _day_served(schedule: Schedule, state: JobState | None, started: datetime, z
     anchor = _slot_anchor(state, started, forced)
     anchor_day = _day_of(schedule.at, anchor, zone)
     if anchor <= started:
-        # A forced run before its time of day stands for its own date. An anchor still ahead is only a plan.
+        # A forced run before its time of day stands for its own date. An anchor in the future is only a plan.
         latest = max(latest, anchor_day)
     return anchor_day + (latest - anchor_day) // schedule.every * schedule.every
 
@@ -190,7 +190,7 @@ def _slot_anchor(state: JobState | None, started: datetime, forced: bool) -> dat
     # A first or a forced run sets the dates anew.
     if forced or state is None or state.next_run is None:
         return started
-    # After a failure `next_run` is when to retry, not a slot.
+    # After a failure, `next_run` is the time of the retry, not a slot.
     if state.error_count:
         return state.last_success or state.first_run or started
     # Otherwise it is the slot that was planned.

@@ -12,7 +12,7 @@ def printable(text: str, keep: str = "") -> str:
 
 
 def both_ends(text: str, length: int) -> str:
-    """Return `text` if it has at most `length` characters, otherwise that much of it, half from each end."""
+    """Return `text` if it has at most `length` characters, otherwise that many of them, half from each end."""
     if len(text) <= length:
         return text
     half = length // 2
