@@ -1,8 +1,8 @@
 """Claims: at most one process runs a job, and a crashed owner never blocks it.
 
-A claim is a session lock on the state's own connection, which ends with the process no matter how that ends, and the
-columns `ongoing` and `owner` of the job's row, which say which process runs the job and since when. It is taken in one
-statement and held until it is settled.
+A claim has two parts: a session lock on the state's own connection, which is gone as soon as the process is gone; and
+the columns `ongoing` and `owner` of the job's row, which say which process runs the job, and since when. A claim is
+taken in one statement and held until it is settled.
 """
 
 import time
@@ -159,10 +159,10 @@ class Claims:
 
     def settle_within(self, connection: Any, claim: Claim, state: JobState | None, duration: timedelta,
                       success: datetime) -> bool:
-        """Store a success inside the open transaction of `connection`: of the whole run with a `state`, of one date
-        without. False if that transaction may not write to our tables; it can go on nevertheless.
+        """Store a success inside the open transaction of `connection`: with a `state` that of the whole run, without
+        one that of a single date. False if that transaction may not write to our tables; it can still go on.
 
-        LostClaimError if the job was taken over meanwhile, so that the transaction is rolled back.
+        LostClaimError if another process has taken over the job, so that the transaction is rolled back.
         """
         statement = sql.settle_within(self._schema) if state else sql.settle_date(self._schema)
         parameters = settle_parameters(self._key(claim), state or claim.state, duration, success, None)

@@ -16,9 +16,9 @@ _KNOCK_TIMEOUT_SECONDS = 0.5
 
 
 def cancel_running_statements() -> None:
-    """Cancel what each connection is executing; leave idle ones alone. Raise nothing.
+    """Cancel the statement that each connection is executing; leave idle ones alone. Raise nothing.
 
-    Call it in another thread than the one that waits inside libpq.
+    Call it from another thread than the one that waits inside libpq.
     """
     for connection in _all():
         with suppress(psycopg2.Error, OSError):

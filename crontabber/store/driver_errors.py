@@ -1,4 +1,4 @@
-"""Recognise PostgreSQL's errors, and say what a person can do about them. No other module does."""
+"""Recognise PostgreSQL's errors, and say what a user can do about them. Only this module knows their codes."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Name the owner of a claim, and find out whether that process still runs. Only Linux can tell."""
+"""Name the owner of a claim, and find out whether that process is still running (only Linux can tell)."""
 
 import os
 import socket
@@ -19,8 +19,8 @@ SLACK = timedelta(seconds=1)
 class Verdict(Enum):
     """What happened to the owner in a row, if the lock of its job turns out to be free."""
 
-    FREE = "free"  # there is none
-    ALIVE = "alive"  # it still runs the job, or may do so and is not too old
+    FREE = "free"  # there is no owner
+    ALIVE = "alive"  # it is still running the job, or may be: the claim is not too old
     DEAD = "dead"  # it ended without a result
 
 
@@ -46,7 +46,7 @@ def is_of_version_1_0(seen: JobState) -> bool:
 
 
 def this_process() -> str:
-    """Return the owner that this process is, without the time of its claim."""
+    """Return the owner that stands for this process, without the time of its claim."""
     birth = _birth(_look(str(os.getpid())))
     return _name() + (f"/{birth}" if birth else "")
 
@@ -71,7 +71,7 @@ def is_running_here(seen: JobState, now: datetime) -> bool:
 
 
 class _Process(NamedTuple):
-    """What Linux says of a process; its start in clock ticks since the machine was booted."""
+    """What Linux says about a process; its start is in clock ticks since the machine was booted."""
 
     state: bytes
     start_ticks: int
@@ -103,7 +103,7 @@ def _name() -> str:
 
 
 def obituary(seen: JobState, session_locks: bool) -> str:
-    """Say whose unfinished run the row `seen` tells of, or that it is too old."""
+    """Say which process did not finish the run in the row `seen`, or that the run is too old."""
     if not seen.process or not session_locks:
         return f"it has been marked as ongoing{_since(seen)}, longer than crontabber.max_ongoing_age_hours allows"
     host, _, pid = one_line(seen.process).rpartition(":")

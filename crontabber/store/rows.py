@@ -44,7 +44,7 @@ def as_json(value: Mapping[str, Any]) -> str:
 
 
 def storable(text: str) -> str:
-    """Return `text` with what PostgreSQL refuses (NULs, lone surrogates) escaped."""
+    """Return `text` with the characters escaped that PostgreSQL refuses: NULs and lone surrogates."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8").replace("\x00", "\\x00")
 
 

@@ -1,4 +1,4 @@
-"""Find out what is missing of the two tables, and add it."""
+"""Find out what the two tables lack, and add it."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -19,7 +19,7 @@ WITHOUT_OWNER = (
 
 
 class ServerFacts(NamedTuple):
-    """What one statement tells about the server; `columns` and `schema` (quoted) are those of the table crontabber."""
+    """What one statement tells us about the server; `columns` and `schema` (quoted) belong to the table crontabber."""
 
     now: datetime
     has_table: bool

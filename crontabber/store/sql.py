@@ -118,8 +118,8 @@ INSERT INTO crontabber_log (app_name, log_time, duration, success, exc_type, exc
 VALUES (%(app_name)s, clock_timestamp(), %(duration)s, %(success)s, %(exc_type)s, %(exc_value)s, %(exc_traceback)s)
 """
 
-# A job's own transaction may have another search_path, so these statements name the schema. If the transaction is not
-# allowed to write to our tables, it has to survive that.
+# A job's own transaction may have another search_path, so these statements name the schema. If the transaction may not
+# write to our tables, it has to survive the attempt.
 SAVEPOINT = "SAVEPOINT crontabber"
 BACK_TO_SAVEPOINT = "ROLLBACK TO SAVEPOINT crontabber"
 HAS_WRITTEN = "SELECT txid_current_if_assigned() IS NOT NULL"
@@ -194,5 +194,5 @@ logged AS (
 
 
 def _in(schema: str) -> str:
-    """Return the prefix of a table in `schema`, a quoted identifier; the driver wants its percent signs doubled."""
+    """Return the prefix of a table in `schema`, a quoted identifier; the driver needs percent signs doubled."""
     return schema.replace("%", "%%") + "." if schema else ""

@@ -15,8 +15,8 @@ Parameters = Mapping[str, Any] | Sequence[Any] | None
 
 
 class StateConnection:
-    """A connection that opens at the first statement, and again after it was lost. Raises StateDatabaseError, with the
-    driver's error as its `__cause__`."""
+    """A connection that opens at the first statement, and again after a loss. Its methods raise StateDatabaseError with
+    the driver's error as `__cause__`."""
 
     def __init__(self, factory: Any) -> None:
         self._factory = factory

@@ -22,10 +22,10 @@ READ_ATTEMPTS = 5
 
 class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg, misc]
     """A mapping app_name -> dict of next_run, first_run, last_run, last_success, depends_on, error_count, last_error,
-    ongoing. Creating one adds what is missing of the two tables.
+    ongoing. Creating one adds what the two tables lack.
     """
 
-    # Where it used to be: ini files, --help and users' code name it so.
+    # Its original module, under which ini files, --help and users' code name it.
     __module__ = "crontabber.app"
 
     required_config = Namespace()
@@ -212,7 +212,7 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
 
 
 def states_to_read(options: Any, database: Any = None) -> dict[str, JobState]:
-    """Return every state without making or changing anything, from `database` if there is one already; `options` is
+    """Return every state without creating or changing anything, from `database` if it is already open; `options` is
     the namespace `crontabber`."""
     if database is None:
         database = getattr(options.job_state_db_class, "for_reading", options.job_state_db_class)(options)

@@ -38,7 +38,7 @@ class EmbeddedConnectionFactory(ConnectionFactory):
     )
 
     def __init__(self, config: Any, local_config: Any = None) -> None:
-        """`local_config`, a mapping, replaces `config` if a subclass knows the options better."""
+        """`local_config`, a mapping, replaces `config` as the source of the options: for subclasses."""
         settings = config if local_config is None else local_config
         self.server = server_for(settings.get("data_dir"), settings.get("run_as"))
         asked = {name: settings.get(name) for name in ("user", "dbname")}

@@ -1,4 +1,4 @@
-"""Create a PostgreSQL cluster in a folder. A kill at any instant leaves nothing half-made in use."""
+"""Create a PostgreSQL cluster in a folder. Nothing half-made is ever used, even after a kill at any instant."""
 
 import os
 import stat
@@ -99,7 +99,7 @@ def _initialize(folder: str, programs: str, account: ServerAccount, gate: int) -
 
 
 def _make_private_folder(folder: str, account: ServerAccount) -> None:
-    """Create it under another name first: no other process may see it before it has its owner."""
+    """Create it under another name first: other processes must not see it before it belongs to its owner."""
     parent = os.path.dirname(folder)
     try:
         created = tempfile.mkdtemp(prefix=".crontabber-", dir=parent)

@@ -1,6 +1,6 @@
 """The postmaster of a folder: is it running, is it ready, start it, stop it.
 
-Pid files are not trusted: whoever listens on the socket in the folder is running, and the kernel knows the process.
+Pid files are not trusted: what listens on the socket in the folder is running, and the kernel knows its pid.
 """
 
 import os
@@ -25,7 +25,7 @@ LONGEST_LOG_BYTES = 1_000_000
 
 
 def postmaster_pid(socket_directory: str) -> int | None:
-    """Return the process that listens on the socket; 0 if it runs in another container, None if there is none."""
+    """Return the pid of the process that listens on the socket, 0 if in another container, None if there is none."""
     with socket.socket(socket.AF_UNIX) as probe:
         try:
             probe.connect(os.path.join(socket_directory, SOCKET_NAME))
@@ -38,7 +38,7 @@ def postmaster_pid(socket_directory: str) -> int | None:
 
 
 def becomes_ready(socket_directory: str) -> bool:
-    """Wait for a postmaster that somebody else has started. False if there is none, or if it ends instead."""
+    """Wait for a postmaster that another process has started. False if there is none, or if it ends instead."""
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     while postmaster_pid(socket_directory) is not None:
         status = _pid_file_lines(socket_directory)[STATUS_LINE : STATUS_LINE + 1]

@@ -121,9 +121,9 @@ def error_summary(text: str) -> str:
 
 
 def check_access(path: str, account: ServerAccount, advice: str) -> None:
-    """Raise EmbeddedServerError, naming the first folder above `path` that `account` may not enter.
+    """Raise EmbeddedServerError that names the first folder above `path` that `account` may not enter.
 
-    Nothing to check unless we are root: any other user runs PostgreSQL itself.
+    There is nothing to check unless we are root: any other user runs PostgreSQL as itself.
     """
     folders = _folders_above(path)
     if not account.switched or _may_enter(folders[-1], account):

@@ -1,7 +1,7 @@
 """A PostgreSQL server in a folder: started by the first process that uses it, stopped by the last.
 
-Three things decide, and none of them outlives a process that is killed: who listens on the socket in the folder; the
-file lock on the gate, held while starting and stopping; the shared file lock of every process that uses the server.
+Three things decide, and none of them outlives a process that is killed: which process listens on the socket in the
+folder; the file lock on the gate, held while starting and stopping; the shared file lock of every process that uses it.
 """
 
 import fcntl
@@ -106,7 +106,7 @@ class EmbeddedServer:
         self._connections.add(connection)
 
     def create_missing(self, role: str, database: str) -> None:
-        """Create the role, as superuser, and the database. Whoever can reach the socket can be superuser anyway."""
+        """Create the role, a superuser, and the database. Anyone who can reach the socket can be superuser anyway."""
         with self._mutex, self._errors_named(), self._gate(), self._administrator() as cursor:
             if not _answer(cursor, HAS_ROLE, role):
                 cursor.execute(f"CREATE ROLE {quote_ident(role, cursor)} SUPERUSER LOGIN")
