@@ -14,7 +14,7 @@ from psycopg2.extensions import TRANSACTION_STATUS_IDLE, QueryCanceledError, mak
 OPTIONS = ("host", "port", "dbname", "user", "password")
 
 CONNECT_TIMEOUT_SECONDS = 10
-# Notice a peer that has vanished after two minutes, not after the two hours of most systems.
+# Notice within two minutes that the other end has vanished; most systems take two hours.
 KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 6}
 
 # How libpq reports a broken connection when psycopg2 raises a plain DatabaseError; errors of a server have a code.
@@ -84,7 +84,7 @@ class ConnectionFactory(RequiredConfig):
     )
 
     IntegrityError: ClassVar[type[Exception]] = psycopg2.IntegrityError
-    # The connection or the server is at fault: the same may work on a new connection, or later.
+    # The connection or the server is at fault: the same call may succeed on a new connection, or later.
     operational_exceptions: ClassVar[tuple[type[Exception], ...]] = (
         psycopg2.OperationalError,
         psycopg2.InterfaceError,
@@ -154,7 +154,7 @@ class ConnectionFactory(RequiredConfig):
         self.close()
 
     def is_operational_exception(self, error: BaseException) -> bool:
-        """True if the same may work on a new connection, or later. False for a statement that was cancelled."""
+        """True if the same call may succeed on a new connection, or later. False if the statement was cancelled."""
         if isinstance(error, QueryCanceledError):
             return False
         if isinstance(error, self.operational_exceptions):

@@ -19,7 +19,7 @@ class SQLDidNotReturnSingleValue(DBApiUtilNonFatalBaseException):
 
 
 class SQLDidNotReturnSingleRow(DBApiUtilNonFatalBaseException):
-    """A query for one row returned none."""
+    """A query for one row returned no row."""
 
 
 def single_value_sql(connection: Any, sql: str, parameters: Any = None) -> Any:

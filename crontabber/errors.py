@@ -1,18 +1,18 @@
 """Every named error of crontabber, one sentence each, and the names of the exit codes.
 
-A message says what is wrong, with which value, and what to do about it. People see it as it is.
+A message says what is wrong, with which value, and what to do about it. Users see exactly this text.
 """
 
 import os
 import signal
 from enum import IntEnum
 
-# How the paths of crontabber's own files begin.
+# The paths of crontabber's own files begin with this.
 OURS = os.path.dirname(__file__) + os.sep
 
 
 class ExitCode(IntEnum):
-    """What the process tells the shell and cron."""
+    """The exit codes of the process."""
 
     DONE = 0
     FAILED = 1
@@ -31,7 +31,7 @@ class ConfigurationError(CrontabberError):
 
 
 class OutputError(CrontabberError):
-    """An answer cannot be written to where it should go."""
+    """The output cannot be written: stdout is closed, or the disk is full."""
 
 
 class JobsSettingError(CrontabberError):
@@ -117,7 +117,7 @@ class OwnerDiedError(Exception):
 
 
 class Interrupted(KeyboardInterrupt):
-    """SIGINT or SIGTERM arrived; `signum` says which. Raised in the main thread, inside the running job."""
+    """The process received SIGINT or SIGTERM (`signum`). Raised in the main thread, inside the running job."""
 
     def __init__(self, signum: int) -> None:
         super().__init__(f"stopped by {signal.Signals(signum).name}")

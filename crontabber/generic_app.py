@@ -110,7 +110,7 @@ class _Shell:
         self._mask: Callable[[str], str] = mask_of()
 
     def exit_code(self) -> int:
-        """Run it. Every error ends here, as an exit code and a few words."""
+        """Run it and return the exit code. Every error ends here, with a short message."""
         try:
             with INTERRUPTION.allowed():
                 exit_code = self._run()
@@ -118,7 +118,7 @@ class _Shell:
         except Interrupted as error:
             exit_code = 128 + error.signum
         except BrokenPipeError:
-            # The reader of our answer has gone, as `head -1` does: nobody is left to be told.
+            # The reader of our output has ended early, as `head -1` does: nobody is left to tell.
             exit_code = ExitCode.FAILED
         except Exception as error:
             exit_code = ExitCode.FAILED
@@ -137,7 +137,7 @@ class _Shell:
                 with gc_paused():
                     manager = self._manager()
             except SystemExit:
-                return ExitCode.DONE  # configman has printed or written its answer.
+                return ExitCode.DONE  # configman has printed or written what it was asked for.
             exit_code = self._run_configured(manager)
         return exit_code
 

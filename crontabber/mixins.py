@@ -144,7 +144,7 @@ def as_single_postgres_transaction() -> Decorator[JobClass]:
     return with_single_transaction("database")
 
 
-# Their older names.
+# The older names of two decorators.
 with_postgres_transactions = using_postgres
 with_single_postgres_transaction = as_single_postgres_transaction
 

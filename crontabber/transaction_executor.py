@@ -1,7 +1,7 @@
 """Run a function in a transaction: committed if it returns, rolled back whatever it raises, retried if that may help.
 
-A connection source is called for a context manager that gives a connection. It also has `close_connection(connection,
-force)` and `is_operational_exception(error)`, which alone decides whether a new connection may help.
+A connection source is a callable that returns a context manager for a connection. Its `close_connection(connection,
+force)` closes one, and its `is_operational_exception(error)` alone decides whether a new one may help.
 """
 
 import time
@@ -113,7 +113,7 @@ class TransactionExecutor(RequiredConfig):
 
 
 class TransactionExecutorWithInfiniteBackoff(TransactionExecutor):
-    """Retry until it works, after each of the delays and then again and again after the last."""
+    """Retry until it works: after each of the delays, and then after the last one again and again."""
 
     required_config = Namespace()
     required_config.add_option(
@@ -165,7 +165,7 @@ def _go_on() -> None:
 
 
 def _has_failed(connection: Any) -> bool:
-    """True if a commit would roll back: PostgreSQL does so after an error, and psycopg2 does not tell."""
+    """True if a commit would roll back: PostgreSQL does so after an error, and psycopg2 does not say so."""
     status = getattr(connection, "get_transaction_status", None)
     return status is not None and status() == TRANSACTION_STATUS_INERROR
 

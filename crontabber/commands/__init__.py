@@ -1,4 +1,4 @@
-"""What crontabber can be asked to do: one module per mode, each with `command(app)`, named after the mode."""
+"""The modes of crontabber: a module for each, named after it, with the function `command(app)`."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -1,4 +1,4 @@
-"""--audit-ghosts: jobs that the state database remembers and the configuration does not have."""
+"""--audit-ghosts: jobs that are in the state database but not in the configuration."""
 
 from collections.abc import Iterable
 from typing import Any, TextIO

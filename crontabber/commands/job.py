@@ -15,7 +15,7 @@ def command(app: Any) -> int | None:
 
 
 def run_one(app: Application, description: str, force: bool) -> int:
-    """Run the job with this app_name or module.Class if it is due, or even if it is not. Return the exit code.
+    """Run the job with this app_name or module.Class if it is due, or with `force` anyway. Return the exit code.
 
     A backfill job is never run this way (manual, 1.4.4): its dates would lose their order.
     """
@@ -29,7 +29,7 @@ def run_one(app: Application, description: str, force: bool) -> int:
         return ExitCode.DONE
     tick = run_tick(app, [job], jobs, force, overrides_of(app))
     if tick.anything_due:
-        # It has been dealt with: starting again after a SIGHUP would force it a second time.
+        # The job has had its turn: starting again after a SIGHUP would force it a second time.
         INTERRUPTION.restart = False
     else:
         log_what_is_next(app, [job], tick)

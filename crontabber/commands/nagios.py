@@ -11,7 +11,7 @@ from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
 from crontabber.rules.text import one_line
 
-# Characters per job: a longer text would drown the others.
+# Characters per job: a longer text would hide the others.
 LIMIT = 1000
 
 

@@ -70,7 +70,7 @@ def retry_after(config: Any) -> timedelta:
 
 
 def warn_about_no_jobs(logger: Any) -> None:
-    """Most likely it is the wrong configuration file, or `jobs` stands in the wrong section."""
+    """Warn that nothing runs: this is most likely a mistake in the configuration."""
     logger.warning("No jobs are configured, so nothing runs: check --admin.conf, and that `jobs` is in [crontabber]")
 
 
@@ -97,7 +97,7 @@ def _warn_about_the_clock(logger: Any, database: Any, now: datetime) -> None:
         )
 
 
-# The modules below are imported when a job needs them: in most ticks none does.
+# Modules below are imported when a job needs them: in most ticks, no job does.
 
 
 def _progress(logger: Any) -> Callable[[str, int], AbstractContextManager[Callable[[datetime], None]]]:
@@ -110,7 +110,7 @@ def _progress(logger: Any) -> Callable[[str, int], AbstractContextManager[Callab
 
 
 def _error_reporter(app: Application) -> Callable[[BaseException, str], None]:
-    """Return a reporter that creates one Sentry at the first error: it keeps count of the time it takes."""
+    """Return a reporter that creates its only Sentry at the first error: a Sentry adds up the time that it takes."""
 
     @cache
     def sentry() -> Any:

@@ -1,4 +1,4 @@
-"""Turn what a job raised into text that can be stored, or a copy that can be sent. Its own code may do anything."""
+"""Turn what a job raised into text to store, or into a copy to send. The error's own code may do anything."""
 
 from collections.abc import Callable
 from types import TracebackType
@@ -10,7 +10,7 @@ from crontabber.store.rows import storable
 
 # Characters kept of a traceback or a message, half of them from each end.
 LIMIT = 64 * 1024
-# Exceptions copied of a chain of causes.
+# Of a chain of causes, at most this many exceptions are copied.
 CHAIN = 10
 
 UNSPEAKABLE = "<an exception whose str() raises>"
@@ -52,7 +52,7 @@ def as_log_text(failure: Failure) -> str:
 def harmless_copy(error: BaseException, clean: Callable[[str], str]) -> BaseException:
     """Return a copy of `error` and its causes that runs none of their code: same names and frames, cleaned texts.
 
-    Call it outside the main thread: a str() of theirs may never return.
+    Call it outside the main thread: the str() of an error may never return.
     """
     copy: BaseException | None = None
     for each in reversed(_chain(error)):

@@ -27,7 +27,7 @@ from crontabber.store.rows import storable
 # count: many failing jobs are no reason to give up on a Sentry that works.
 PATIENCE_SECONDS = 5.0
 USUAL_SECONDS = 0.5
-# After a signal we wait no longer than this; how often we check for one.
+# How long we wait after a signal, and how often we check for one.
 SECONDS_AFTER_SIGNAL = 0.4
 POLL_SECONDS = 0.05
 
@@ -111,7 +111,7 @@ class Sentry:
             seconds = time.monotonic() - started
             self._use_patience(seconds - USUAL_SECONDS if errand.delivered else seconds)
             if errand.delivered:
-                # Not in the errand's thread: it warns, and one we gave up on would warn when nothing catches it.
+                # Not in the errand's thread: this warns, and a thread we gave up on would warn when nothing catches it.
                 client, captured = errand.result
                 return str(client.get_ident(captured))
         dsn = re.fullmatch(_DSN, self._dsn)
@@ -146,7 +146,7 @@ class Sentry:
         mask = masker([self._dsn, *keys, *secrets_in(os.environ)])
 
         def clean(text: str) -> str:
-            # First shorten to much more than is kept, then mask, then shorten: so no half of a secret remains.
+            # Shorten to much more than is kept, mask, then shorten again: so half a secret never remains.
             text = both_ends(text, 8 * CHARACTERS)
             return both_ends(storable(mask(self._mask(text))), CHARACTERS)
 

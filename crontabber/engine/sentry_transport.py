@@ -1,4 +1,4 @@
-"""Send an event to Sentry: cleaned of secrets, in one HTTP request that returns when the server has answered.
+"""Send an event to Sentry, without secrets, in one HTTP request that returns when the server has answered.
 
 It replaces raven's own transport, which needs the ssl.wrap_socket that Python 3.12 removed, does not check the server's
 certificate, follows redirects with the key, and may still be sending when the process ends.
