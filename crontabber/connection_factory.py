@@ -105,7 +105,7 @@ class ConnectionFactory(RequiredConfig):
     def __call__(self, name: str | None = None) -> Iterator[Any]:
         """Yield a connection for the block. Whatever is not committed at its end is lost.
 
-        The next block gets the same session, with its temporary tables. A block within another one gets another.
+        The next block gets the same session, with its temporary tables. A block inside another one gets its own.
         """
         name = self._name_outside_blocks(name)
         connection = self.connection(name)

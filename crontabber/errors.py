@@ -83,7 +83,7 @@ class OngoingJobError(CrontabberError):
 
 
 class ClaimFailedError(CrontabberError):
-    """The claim of a job failed for a reason that passes: it can be tried again at the next tick."""
+    """A job could not be claimed, but only for now: the next tick can try again."""
 
 
 class LostClaimError(CrontabberError):

@@ -15,7 +15,7 @@ def as_backfill_cron_app(job_class: JobClass) -> JobClass:
     """Call `run(self, date)` once for each date that has not succeeded yet."""
 
     def main(self: Any, function: Callable[..., Any] | None = None, once: bool = False) -> Any:
-        # A `main` of the class itself is replaced, as it always was.
+        # A `main` of the class itself is replaced, as in the original.
         return super(job_class, self).main(function, once=False)  # type: ignore[arg-type, misc]
 
     return _with_attributes(job_class, _is_backfill_app=True, main=main)

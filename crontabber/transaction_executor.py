@@ -61,7 +61,7 @@ class TransactionExecutor(RequiredConfig):
                 else:
                     self._commit(connection)
                     return result
-            self.responsive_sleep(delay, f"waiting for a new {self.connection_source_type}")
+            self.responsive_sleep(delay, f"waiting to retry ({self.connection_source_type})")
 
     @property
     def connection_source_type(self) -> str:
@@ -78,7 +78,7 @@ class TransactionExecutor(RequiredConfig):
             time.sleep(1)
 
     def _log_failure(self, error: Exception) -> None:
-        """Log an error that is raised. In a tick, crontabber logs the failure of the job: twice would be too much."""
+        """Log an error that is raised. In a tick only at DEBUG: crontabber itself logs the failure of the job."""
         if isinstance(error, DBApiUtilNonFatalBaseException):
             return
         with suppress(Exception):  # A job class that is tried out by itself may have no logger.

@@ -253,7 +253,7 @@ class TestConnections(unittest.TestCase):
     def test_a_job_that_cannot_take_one_is_named(self):
         for job, connection, message in (
             (FooJob, "one", "FooJob does not take a connection"),
-            (InTransaction, {"warehouse": "b"}, "InTransaction has no resource 'warehouse', but database"),
+            (InTransaction, {"warehouse": "b"}, "InTransaction has no resource 'warehouse'; it has database"),
         ):
             with self.subTest(job.__name__), self.assertRaisesRegex(TypeError, message):
                 run_job(job, connection=connection)

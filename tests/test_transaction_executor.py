@@ -260,8 +260,8 @@ class TestBackoff(ExecutorTestCase):
             [record.getMessage() for record in logs.records],
             [
                 "WarehouseClosed: come back later; retrying in 5 s",
-                "waiting for a new Warehouse: 2 of 5 s",
-                "waiting for a new Warehouse: 4 of 5 s",
+                "waiting to retry (Warehouse): 2 of 5 s",
+                "waiting to retry (Warehouse): 4 of 5 s",
             ],
         )
 

@@ -1,4 +1,4 @@
-"""What applications written for the original call or override: decide, run and record one job."""
+"""Let applications written for the original decide, run and record one job: they call or override these methods."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -16,18 +16,18 @@ ExceptionType = type[BaseException] | None
 
 
 class ByHand:
-    """A base of CronTabberBase. A tick uses those of its methods that a subclass overrides, and only those.
+    """A base of CronTabberBase. A tick uses only those of its methods that a subclass overrides.
 
     In all of them `class_` is a configured job class, `time_` is HH:MM or None.
     """
 
-    # Of the application that this is a part of.
+    # The application, which this is a part of, has these.
     config: Any
     configured_jobs: Callable[[], list[Job]]
     current_time: Callable[[], datetime]
     job_states: Any
 
-    # The runner of the tick that is going on; how to store the outcome that it waits for; claims of jobs run by hand.
+    # The runner of the current tick; how to store the outcome that it waits for; claims of jobs run by hand.
     _runner: Any = None
     _settle: Settle | None = None
     _claims: Any = None
@@ -170,7 +170,7 @@ def overrides_of(app: Any) -> Overrides:
 
 
 class _Adapters:
-    """Call the methods of an application as the engine wants to."""
+    """Calls the methods of an application with what the engine has."""
 
     def __init__(self, app: Any) -> None:
         self._app = app

@@ -50,7 +50,7 @@ def configuration(
 ) -> Any:  # fmt: skip
     """Return the manager of an application's configuration. ConfigurationError and JobsSettingError say what is wrong.
 
-    Its `warnings` are sentences about what it takes, but may not mean. SystemExit after --help and the like.
+    Its `warnings` are sentences about options that may be mistakes. SystemExit after --help and the like.
     """
     if not (app_class.app_name and isinstance(app_class.app_description, str)):
         raise AppDetailMissingError(f"{app_class.__name__} has no app_name or app_description")

@@ -17,7 +17,7 @@ from crontabber.errors import CrontabberError
 from crontabber.output.secrets import MASK, is_secret
 from crontabber.rules.text import one_line
 
-# configman takes the first five for True, and everything else for False.
+# To configman, the first five mean True, and everything else means False.
 _BOOLEANS = ("true", "t", "1", "y", "yes", "false", "f", "0", "n", "no", "off", "none", "")
 _EXPECTED: dict[Any, str] = {
     int: "expected a whole number",
@@ -44,7 +44,7 @@ def faults_that_went_unnoticed(manager: Any, options: Mapping[str, Option]) -> l
 
 
 def doubtful_booleans(manager: Any, options: Mapping[str, Option]) -> list[str]:
-    """Return a sentence for each boolean whose text is none that we know."""
+    """Return a sentence for each boolean whose text is neither true nor false to us."""
     booleans = {key: option for key, option in options.items() if option.from_string_converter is boolean_converter}
     return _faults(manager, {key: _why_doubtful(option) for key, option in booleans.items()})
 
@@ -125,7 +125,7 @@ def _why_not_converted(option: Option) -> str | None:
 def _why_not_meant(key: str, option: Option) -> str | None:
     converter, text = option.from_string_converter, option.default
     if isinstance(text, list) and option.name in _TEXTS and converter is str and not _OF_A_JOB.fullmatch(key):
-        return "put a value with a comma between quotes"
+        return "put quotes around a value with a comma"
     if converter is str or not isinstance(text, str):
         return None
     if converter is class_converter and not callable(option.value) and (text or option.name.endswith("_class")):

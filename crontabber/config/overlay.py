@@ -97,7 +97,7 @@ def _find(values: Any, acquires: bool, known: dict[int, tuple[Any, Find]]) -> Fi
 
 
 def _acquiring(flat: dict[str, Any]) -> Find:
-    """Return a function that also finds what is set for a namespace further out: `crontabber.host`, or `host` alone,
+    """Return a function that also finds what is set in an outer namespace: `crontabber.host`, or `host` alone,
     is the host of every job's database. Only options of the connection are found without any namespace: names such as
     `jobs` belong to other programs.
     """

@@ -20,8 +20,8 @@ NAMELESS = "<an exception class whose name raises>"
 def failure_of(error: BaseException, mask: Callable[[str], str] = str) -> Failure:
     """Return `error` as text; `mask` removes secrets. Never raises."""
     error_type, value = type(error), _attempt(lambda: str(error), UNSPEAKABLE)
-    # A repr quotes what may be quoted already, and no mask knows every way to quote. So if the text has a secret, the
-    # repr is that of the masked text.
+    # A repr may quote text that is already quoted, and no mask knows every way to quote. So if the text contains a
+    # secret, use the repr of the masked text.
     masked = mask(value)
     shown = _attempt(lambda: repr(error), "<an exception whose repr() raises>")
     if masked != value:

@@ -92,7 +92,7 @@ class JobRun:
 
     @contextmanager
     def _released(self) -> Iterator[None]:
-        """Have the job close its connections when it has ended, however it ended."""
+        """Have the job close its connections when it has ended, no matter how."""
         try:
             yield
         finally:
@@ -199,7 +199,7 @@ class JobRun:
         record(self._job, outcome, self._error, lambda outcome: settled.append(self._settle_claim(outcome)))
         if settled:
             return settled[-1]
-        # The application has stored what it wanted to, in its own way.
+        # The application has stored the outcome in its own way.
         self._store.claims.release(self._claim)
         return outcome, self._store.state(self._job.app_name) or JobState(self._job.app_name)
 

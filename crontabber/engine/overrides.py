@@ -15,7 +15,7 @@ class Overrides(NamedTuple):
 
     `order` takes the jobs and returns them in the order to run. `is_due` and `why_blocked` (None: not blocked) judge
     one job. `run_one` takes a job and whether it is forced, and runs it if it may run. `record` takes a job, the
-    outcome of its run, what it raised, and a function that stores the outcome, which it calls or replaces.
+    outcome of its run, what the job raised, and a function that stores the outcome, to be called or replaced.
     """
 
     order: Callable[[Sequence[Job]], list[Job]] | None = None

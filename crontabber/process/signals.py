@@ -52,7 +52,7 @@ class Interruption:
     def note(self, error: KeyboardInterrupt) -> None:
         """Remember an interruption that arrived as an exception: a job may have installed Python's own handler.
 
-        In an application that handles signals itself and goes on, it is nothing but an error of the job.
+        If the application handles signals itself and goes on, it is just an error of the job.
         """
         if self._before:
             self.signum = self.signum or getattr(error, "signum", signal.SIGINT)

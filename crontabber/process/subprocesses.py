@@ -18,7 +18,7 @@ def run(
 ) -> tuple[int, str, str]:
     """Run a command line in the shell, or a program with its arguments. Return (exit code, stdout, stderr).
 
-    Arguments that are not text, such as numbers, are passed as str() shows them. Output is stripped. Bytes that are not UTF-8
+    Arguments that are not text, such as numbers, become text by str(). Output is stripped. Bytes that are not UTF-8
     become lone surrogates, which `input` turns back into those bytes.
     subprocess.TimeoutExpired after `timeout` seconds. Whatever is raised, the command is no longer running then.
     """

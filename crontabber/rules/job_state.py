@@ -25,8 +25,8 @@ class JobState(NamedTuple):
 
     @property
     def process(self) -> str | None:
-        """The "host:pid" that wrote `ongoing`. None if the original crontabber or a person did, who leave `owner` as it
-        is: then it names another claim, or nothing at all."""
+        """The "host:pid" that wrote `ongoing`. None if the original crontabber or a person wrote it: they leave `owner`
+        as it is, so that it names another claim, or none at all."""
         process, at, moment = (self.owner or "").partition("@")
         if self.ongoing is None or (at and moment != claim_time(self.ongoing)):
             return None
@@ -39,7 +39,7 @@ class JobState(NamedTuple):
 
 
 def claim_time(ongoing: datetime) -> str:
-    """Return the time of a claim as `owner` has it."""
+    """Return the time of a claim in the form that `owner` contains."""
     return ongoing.astimezone(timezone.utc).isoformat()
 
 

@@ -105,7 +105,7 @@ class Claims:
         return Claim(app_name, self._owner_at(now), now, before_claim(state, seen), died)
 
     def _attempt(self, app_name: str, statement: str, parameters: dict[str, Any]) -> Row:
-        """Send the statement of a claim. If it fails for a reason that passes, undo what it may have done."""
+        """Send the statement of a claim. If it fails, but may succeed later, undo what it may have done."""
         try:
             return self._fetch(statement, parameters)[0]
         except StateDatabaseError as error:
@@ -178,7 +178,7 @@ class Claims:
                 # A transaction that has only read has no effects that a second run could double.
                 say = self._logger.warning if has_written(cursor) else self._logger.debug
                 said = one_line(str(error))
-                say("%s: its success is stored after its own transaction, not within: %s", claim.app_name, said)
+                say("%s: its success is stored after its transaction, not inside it: %s", claim.app_name, said)
                 return False
             if not cursor.fetchall():
                 raise self._chain.why_refused(claim.app_name, *self._last_success(claim))

@@ -1,11 +1,11 @@
-"""The rows of crontabber's tables as a test looks at them, and their removal."""
+"""Read and delete the rows of crontabber's tables, for tests."""
 
 from typing import Any
 
 SELECT_LOG = """
 SELECT app_name, log_time, duration, success, exc_type, exc_value, exc_traceback FROM crontabber_log ORDER BY id
 """
-# Not TRUNCATE: that waits for everyone who has read a table, and needs more rights.
+# Not TRUNCATE: that waits for every transaction that has read a table, and needs more rights.
 EMPTY = "DELETE FROM crontabber_log; DELETE FROM crontabber"
 
 

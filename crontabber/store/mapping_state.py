@@ -1,4 +1,4 @@
-"""The state in a class that is only a mapping, as the original allowed: no claims, no history, times of day in UTC."""
+"""Keep the state in a class that is only a mapping, as in the original: no claims, no history, times of day in UTC."""
 
 from collections.abc import MutableMapping, Sequence
 from datetime import datetime, timedelta

@@ -89,7 +89,7 @@ def _look(pid: str) -> _Process | None:
 
 
 def _birth(process: _Process | None) -> str:
-    """Return what no two processes of a host have in common: the boot of the machine, and the start since then."""
+    """Return what tells a process from all others of its host: the machine's boot, and its own start after that."""
     try:
         with open("/proc/sys/kernel/random/boot_id") as file:  # noqa: PTH123  # pathlib takes 5 ms to import
             boot = file.read(8)

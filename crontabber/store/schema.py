@@ -83,7 +83,7 @@ def complete(connection: StateConnection, logger: Any) -> ServerFacts:
 
 
 def _add(cursor: Any, statement: str) -> None:
-    """Execute one of the statements. If a lock is in its way, what can wait is left to the next tick."""
+    """Execute one of the statements. If a lock is in the way of one that can wait, leave it to the next tick."""
     cursor.execute(sql.SAVEPOINT)
     try:
         cursor.execute(statement)

@@ -21,7 +21,7 @@ SELECT clock_timestamp() AS now,
        {SESSION}
 """
 
-# The same if nothing is missing, as nearly always: without a join over the catalogs, which takes 3 ms on a new
+# The same facts for the usual case that nothing is missing: without a join over the catalogs, which takes 3 ms on a new
 # connection. The index has to be exactly the one that we create; the subquery fails if a column is missing.
 GLANCE = f"""
 SELECT clock_timestamp() AS now,

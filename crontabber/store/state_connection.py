@@ -20,7 +20,7 @@ class StateConnection:
 
     def __init__(self, factory: Any) -> None:
         self._factory = factory
-        # False for a table of the original's that our role may not alter.
+        # False for a table that the original created and that our role may not alter.
         self.has_owner = True
         self._connection: Any = None
         self._prepared = PreparedStatements()
@@ -64,7 +64,7 @@ class StateConnection:
         return [dict(zip(names, row, strict=True)) for row in rows]
 
     def adapted(self, statement: str) -> str:
-        """Return the statement as the table needs it."""
+        """Return the statement in the form that fits the table."""
         if self.has_owner:
             return statement
         from crontabber.store.without_owner import without_owner

@@ -53,7 +53,7 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
     def __init__(self, config: Any) -> None:
         """`config` is the namespace `crontabber`. StateDatabaseError if the server cannot be reached or refuses."""
         self.config = config
-        # That of the executor, which must never get the state's own connection.
+        # This factory is the executor's, which must never get the state's own connection.
         self.database_connection_factory = config.database_class(config)
         self.connection = StateConnection(config.database_class(config))
         self._prepare()

@@ -1,6 +1,6 @@
-"""The statements for a table crontabber without the column `owner`, which its role may not add."""
+"""Adapt statements to a table crontabber without the column `owner`, which our role may not add."""
 
-# With the row alone, a claim is recognised by the time at which it was taken.
+# Without an owner, a claim is recognised by the time at which it was taken.
 _REPLACEMENTS = {
     " AND owner IS NOT DISTINCT FROM %(seen_owner)s": "",
     " AND owner = %(owner)s": "",

@@ -1,4 +1,4 @@
-"""The base classes that test suites for crontabber's jobs have always had. New tests have a shorter way."""
+"""The base classes of test suites for the original crontabber. New tests can use `run_job` and EmbeddedCrontabber."""
 
 import os
 import shutil
@@ -50,7 +50,7 @@ class TestCaseBase(unittest.TestCase):
 
     @staticmethod
     def _wind_clock(state: Any, days: float = 0, hours: float = 0, seconds: float = 0) -> Any:
-        """Move every time in `state`, a mapping of app_name to dict, back by so much. Return the mapping."""
+        """Move every time in `state`, a mapping of app_name to dict, back by this long. Return the mapping."""
         back = timedelta(days=days, hours=hours, seconds=seconds)
         for app_name in list(state):
             information = state[app_name]
@@ -61,8 +61,8 @@ class TestCaseBase(unittest.TestCase):
 
 
 class IntegrationTestCaseBase(TestCaseBase):
-    """With the database of test-crontabber.ini in the current directory, or of environment variables such as
-    `resource.postgresql.dbname`; without both, with that of an embedded server. Each test finds its tables empty.
+    """Tests with the database that test-crontabber.ini in the current directory names, or else environment variables
+    such as `resource.postgresql.dbname`, or else that of an embedded server. Each test starts with empty tables.
 
     `config` is the configuration, `conn` a psycopg2 connection.
     """
@@ -75,7 +75,7 @@ class IntegrationTestCaseBase(TestCaseBase):
         try:
             cls._settings()
         except EmbeddedServerError as error:
-            raise unittest.SkipTest(f"there is no {INI}, and no embedded server: {error}") from error
+            raise unittest.SkipTest(f"there is no {INI}, and the embedded server does not run: {error}") from error
         super().setUpClass()
 
     def setUp(self) -> None:
@@ -124,7 +124,7 @@ class IntegrationTestCaseBase(TestCaseBase):
             return database.copy()  # type: ignore[no-any-return]
 
     def _update_structure(self, app_name: str, information: MutableMapping[str, Any], **updates: Any) -> None:
-        """Store the state of a job: `information`, or what a whole structure has for it, with these updates."""
+        """Store the state of a job with these updates: `information` is its state, or has the states of all jobs."""
         with self._state() as database:
             database[app_name] = {**information.get(app_name, information), **updates}
 

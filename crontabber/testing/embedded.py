@@ -1,4 +1,4 @@
-"""A crontabber on an embedded PostgreSQL: run ticks, and look at what they leave."""
+"""Run a crontabber on an embedded PostgreSQL, and look at what its ticks leave behind."""
 
 import itertools
 import os
@@ -18,9 +18,9 @@ _numbers = itertools.count(1)
 
 
 class EmbeddedCrontabber:
-    """A context manager, or something to be closed with `close()`.
+    """Use it as a context manager, or call `close()` at the end.
 
-    Each one has a new database; all of a process share one server, which is started for the first. It reads no
+    Each one has a new database; all of them share one server per process, which starts with the first. It reads no
     configuration file and no environment. `log` has a line such as `INFO 3 rows` for each message.
     """
 
@@ -65,7 +65,7 @@ class EmbeddedCrontabber:
             app = CronTabber(config)
             try:
                 if now is not None:
-                    # Nothing to warn about: this difference of the clocks is meant.
+                    # Do not warn: the clocks differ on purpose.
                     app.job_state_database.server_now = app.current_time()
                 return app.main()
             finally:

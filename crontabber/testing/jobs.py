@@ -27,9 +27,9 @@ from crontabber.testing.settings import Log, aware, clock_at, dotted, manager_of
 class JobResult:
     """How the run of a job ended.
 
-    `error` is what it raised, None if it succeeded; `dates` are those that a backfill job has done; `log` has a line
-    such as `INFO 3 rows` for each call of its logger, `records` the same as logging.LogRecord; `job_information` is
-    what its next run would get.
+    `error` is what the job raised, None if it succeeded; `dates` are the dates that a backfill job has done; `log` has
+    a line such as `INFO 3 rows` for each message, `records` has the LogRecords; `job_information` is what the next run
+    would get.
     """
 
     def __init__(
@@ -46,12 +46,12 @@ class JobResult:
 
     @property
     def returned(self) -> Any:
-        """What `run` returned, for the last of its dates if there are several. A job that failed raises its error."""
+        """What `run` returned (for the last date, if there are several). If the job failed, raise its error."""
         self.check()
         return self._returned
 
     def check(self) -> "JobResult":
-        """Raise what the job raised, if it failed. Return the result itself."""
+        """Raise the error of the job if it failed. Return the result itself."""
         if self.error is not None:
             raise self.error
         return self
@@ -66,7 +66,7 @@ def run_job(
     job_information: Mapping[str, Any] | None = None, now: Date | str | None = None,
     options: Mapping[str, Any] | None = None, **more_options: Any,
 ) -> JobResult:  # fmt: skip
-    """Run a job class once. What the job raises is in the result; KeyboardInterrupt alone goes through.
+    """Run a job class once. Whatever the job raises is in the result, except for KeyboardInterrupt, which is raised.
 
     `date` is the one date that a backfill job runs for; without it, the job runs for what is outstanding by
     `job_information` at `now`. Times are in UTC unless they say otherwise. `connection` is handed to the job in place
@@ -85,7 +85,7 @@ def run_job(
 
 
 class _Observed:
-    """In place of a job class: its instances note what `run` returns, and run for `date` alone if there is one."""
+    """Stands in for a job class: its instances note what `run` returns, and run only for `date` if there is one."""
 
     def __init__(self, job_class: Any, date: datetime | None) -> None:
         self._job_class = job_class
@@ -108,7 +108,7 @@ class _Observed:
 
 
 class _NoStore:
-    """In place of the state database, as docs/developer/state-classes.rst describes it: one run, nothing kept."""
+    """Stands in for the state database (see docs/developer/state-classes.rst): for one run, and it keeps nothing."""
 
     zone = UTC
 
@@ -149,7 +149,7 @@ def _run(
 
 @contextmanager
 def _configured(job_class: Any, log: Log, options: Mapping[str, Any], connection: Any) -> Iterator[Job]:
-    """Give the job as crontabber would have it from its setting, with these options."""
+    """Yield the job that crontabber would make of its setting, with these options."""
     convert = classes_in_namespaces_converter_with_compression(
         list_splitter_fn=lambda entry: [entry], class_extractor=lambda entry: job_class
     )
@@ -176,12 +176,12 @@ def _sources_of(job_class: Any, connection: Any) -> dict[str, type]:
     if not resources:
         raise TypeError(f"{job_class.__name__} does not take a connection: decorate it with using_postgres()")
     if unknown := sorted(given.keys() - resources):
-        raise TypeError(f"{job_class.__name__} has no resource {unknown[0]!r}, but {', '.join(sorted(resources))}")
+        raise TypeError(f"{job_class.__name__} has no resource {unknown[0]!r}; it has {', '.join(sorted(resources))}")
     return {f"{name}.{name}_class": _source_of(resources[name], given[name]) for name in given}
 
 
 def _source_of(resource_class: Any, connection: Any) -> type:
-    """Make a connection source that gives this connection, asks for the options of the real one, and closes nothing."""
+    """Return a connection source that hands out this connection, has the real one's options, and closes nothing."""
     asks_for = getattr(class_converter(resource_class), "get_required_config", None)
 
     class GivenConnection(ConnectionFactory):

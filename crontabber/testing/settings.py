@@ -1,4 +1,4 @@
-"""What a test needs around crontabber: a configuration, a logger that remembers, a clock, a server."""
+"""Give tests what they need around crontabber: a configuration, a logger that remembers, a clock, a server."""
 
 import atexit
 import logging
@@ -22,7 +22,7 @@ from crontabber.store.embedded.server import EmbeddedServer
 
 
 class Log(logging.Handler):
-    """Remembers what is logged. If it is `shown`, the root logger gets it too, and with it the test runner."""
+    """Remembers what is logged. If `shown`, passes it on to the root logger, and so to the test runner."""
 
     def __init__(self, shown: bool = True) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Log(logging.Handler):
 
     @property
     def lines(self) -> list[str]:
-        """Each message after its level: `INFO 3 rows`."""
+        """The messages, each with its level: `INFO 3 rows`."""
         return [f"{record.levelname} {record.getMessage()}" for record in self.records]
 
     def wrapped(self, config: Any) -> LoggerWrapper:
@@ -82,7 +82,7 @@ def aware(moment: Date | str | None) -> datetime | None:
 
 @contextmanager
 def clock_at(moment: Date | str | None) -> Iterator[None]:
-    """Let crontabber take this for the current time; None leaves the clock alone."""
+    """Make crontabber use this as the current time; None leaves the clock alone."""
     now = aware(moment)
     if now is None:
         yield
@@ -93,7 +93,7 @@ def clock_at(moment: Date | str | None) -> Iterator[None]:
 
 @cache
 def embedded_server() -> EmbeddedServer:
-    """Return the embedded PostgreSQL of this process, which ends with it. EmbeddedServerError if it cannot run here."""
+    """Return this process's embedded PostgreSQL, which ends with the process. EmbeddedServerError if it cannot run."""
     folder = tempfile.mkdtemp(prefix="crontabber-testing-")
     # The server runs as another user if we are root.
     os.chmod(folder, 0o755)

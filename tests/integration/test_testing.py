@@ -311,7 +311,7 @@ class TestUsersOwnSuites(DatabaseTestCase):
         process = self.run_suite("-m", "unittest", "-v", PATH="/nowhere")
 
         self.assertEqual(process.returncode, 0, process.stdout)
-        self.assertIn("there is no test-crontabber.ini, and no embedded server: ", process.stdout)
+        self.assertIn("there is no test-crontabber.ini, and the embedded server does not run: ", process.stdout)
         self.assertIn("Ran 4 tests", process.stdout)
 
     def test_an_embedded_server_ends_with_the_process(self):
