@@ -81,4 +81,4 @@ class TestLocks(DatabaseTestCase):
 
         self.assertEqual((during.returncode, after.returncode), (3, 0), during.stderr + after.stderr)
         self.assertIn("'report-217711' is already running (elsewhere:17 since ", during.stderr)
-        self.assertIn("its owner, process 17 on elsewhere, ended without a result", after.stderr)
+        self.assertIn("process 17 on elsewhere, which had been running it since ", after.stderr)
