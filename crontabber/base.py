@@ -1,6 +1,7 @@
 """BaseCronApp, the base class of every job."""
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, tzinfo
 from typing import Any, ClassVar
 
@@ -69,7 +70,11 @@ class BaseCronApp(RequiredConfig):
             return None
 
     def _release(self) -> None:
-        """Called when the run has ended. The decorators for resources close the job's connections here."""
+        """Close the connections of the resources that the decorators gave the job. Called when its run has ended."""
+        for name, value in vars(self).items():
+            if name.endswith("_connection_factory"):
+                with suppress(Exception):  # A connection source of the user's own need not have a close().
+                    value.close()
 
     def _before_commit(self, connection: Any, *args: Any) -> None:
         """Called inside the transaction of a single-transaction job, after `run` has returned and before the commit."""

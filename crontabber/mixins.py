@@ -41,16 +41,6 @@ def with_transactional_resource(
         return options[f"{resource_name}_transaction_executor_class"](options, source)
 
     def decorate(job_class: JobClass) -> JobClass:
-        inherited: Any = job_class._release  # type: ignore[attr-defined]
-
-        def _release(self: Any) -> None:
-            close = getattr(vars(self).get(f"{resource_name}_connection_factory"), "close", None)
-            try:
-                if close is not None:
-                    close()
-            finally:
-                inherited(self)
-
         required_config = _copy_of(vars(job_class).get("required_config"))
         options = _copy_of(job_class.get_required_config().get(resource_name))  # type: ignore[attr-defined]
         _add_resource_options(options, transactional_resource_class, resource_name, reference_value_from)
@@ -59,7 +49,6 @@ def with_transactional_resource(
             "required_config": required_config,
             f"{resource_name}_connection_factory": cached_property(connection_factory),
             f"{resource_name}_transaction_executor": cached_property(transaction_executor),
-            "_release": _release,
         }
         return _with_attributes(job_class, **attributes)
 

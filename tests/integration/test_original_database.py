@@ -209,12 +209,7 @@ class TestOngoing(OriginalTestCase):
 
     def test_a_run_of_the_original_after_our_killed_one_counts_as_running(self):
         """The original does not touch `owner`, which still names the process that was killed."""
-        self.write_module("slow", SLOW)
-        self.ini("slow.Slow|1d")
-        ours = self.start()
-        wait_until(lambda: self.ran(), "the job never started")
-        ours.kill()
-        ours.wait()
+        self.kill_a_run_of_ours()
         self.sql("UPDATE crontabber SET ongoing = now() - interval '10 seconds', next_run = now() - interval '1 second'")
 
         tick = self.crontabber()
@@ -222,13 +217,16 @@ class TestOngoing(OriginalTestCase):
         self.assertEqual((tick.returncode, self.ran()), (3, []), tick.stderr)
         self.assertIn("'slow' is already running (another process since ", tick.stderr)
 
-    def test_ongoing_can_be_cleared_by_hand_after_a_kill(self):
+    def kill_a_run_of_ours(self):
         self.write_module("slow", SLOW)
         self.ini("slow.Slow|1d")
         ours = self.start()
         wait_until(lambda: self.ran(), "the job never started")
         ours.kill()
         ours.wait()
+
+    def test_ongoing_can_be_cleared_by_hand_after_a_kill(self):
+        self.kill_a_run_of_ours()
         self.sql("UPDATE crontabber SET ongoing = NULL")
         self.write_module("slow", SLOW.replace("time.sleep(60)", "pass"))
 

@@ -162,6 +162,15 @@ class TestSentry(unittest.TestCase):
         self.assertEqual(self.log.text(), "INFO Error captured in Sentry. Reference: an-id\n")
         raven.Client.return_value.captureException.assert_called_once()
 
+    def test_a_mock_may_take_the_place_of_raven_in_a_test_event_too(self) -> None:
+        raven = mock.MagicMock()
+        raven.Client.return_value.get_ident.return_value = "an-id"
+
+        reference = Sentry("a fake DSN", RELEASE, lambda: raven, self.log.logger).send_test()
+
+        self.assertEqual(reference, "an-id")
+        raven.Client.return_value.captureMessage.assert_called_once()
+
     # Secrets
 
     def test_no_secret_is_sent_or_logged(self) -> None:
