@@ -2,6 +2,7 @@
 
 import getopt
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 from configman.config_exceptions import NotAnOptionError
@@ -12,6 +13,7 @@ from configman.option import Option
 from configman.value_sources import for_getopt
 
 from crontabber.config.definitions import members, options_in
+from crontabber.errors import ConfigurationError
 
 
 def asks_for(arguments: Sequence[str], mode: str, short_form: str = "") -> bool:
@@ -38,6 +40,16 @@ def option_given(arguments: Sequence[str], option: str) -> str | None:
         if argument.startswith("--") and len(name) > len(shortest) and option.startswith(name):
             given = text if equals else "".join(arguments[index + 1 : index + 2])
     return given
+
+
+def check_for_empty_arguments(arguments: Sequence[str]) -> None:
+    """Raise ConfigurationError if an argument is empty, as in `-j "$JOB"` without JOB: configman would fail on it."""
+    for before, argument in pairwise(["", *arguments]):
+        if before == "--":
+            return
+        if not argument:
+            where = f"after {before.partition('=')[0]}" if before else "at the beginning"  # without a secret
+            raise ConfigurationError(f"an empty argument {where}: is a variable of the shell empty?")
 
 
 def adapted(source: Any) -> Any:

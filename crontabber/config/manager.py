@@ -16,7 +16,7 @@ from configman.environment import environment
 from configman.option import Aggregation, Option
 from configman.value_sources.source_exceptions import UnknownFileExtensionException, ValueException
 
-from crontabber.config.command_line import adapted, option_given
+from crontabber.config.command_line import adapted, check_for_empty_arguments, option_given
 from crontabber.config.config_file import ConfigFile, check_config_file, is_readable
 from crontabber.config.definitions import PLAIN_TYPES, named, options_in, text_of
 from crontabber.config.logging_options import logging_required_config
@@ -54,6 +54,7 @@ def configuration(
     """
     if not (app_class.app_name and isinstance(app_class.app_description, str)):
         raise AppDetailMissingError(f"{app_class.__name__} has no app_name or app_description")
+    check_for_empty_arguments(sys.argv[1:])
     sources = list(values_source_list or (ConfigFileFutureProxy, environment, command_line))
     # A class of another framework, mixed with CronTabberBase, may have none.
     if defaults := getattr(app_class, "config_defaults", None):
