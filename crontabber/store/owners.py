@@ -125,7 +125,7 @@ def forgotten_error(app_name: str, last_success: datetime | None, stored: dateti
     after = f"after {last_success.isoformat(' ', 'seconds')}" if last_success else "from the first one on"
     return ForgottenError(
         f"{app_name!r}: the state database has forgotten the dates {after} up to {stored.isoformat(' ', 'seconds')}:"
-        " perhaps a standby that lagged behind has taken over. They were done, and run again"
+        " perhaps a standby that lagged behind has taken over. The job runs these dates again"
     )
 
 
