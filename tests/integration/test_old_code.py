@@ -156,6 +156,8 @@ class TestConnections(ModeTestCase):
     def test_the_steps_of_a_job_share_a_session_which_ends_with_it(self):
         self.write_module("steps", self.JOB)
         self.write_module("looking", """
+        import time
+
         from crontabber.base import BaseCronApp
         from crontabber.mixins import using_postgres, with_postgres_connection_as_argument
 
@@ -168,8 +170,14 @@ class TestConnections(ModeTestCase):
 
             def run(self, connection):
                 cursor = connection.cursor()
-                cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'crontabber'")
-                self.config.logger.info("%d sessions", cursor.fetchone()[0])
+                for _ in range(500):  # The server takes a moment to see that a client has gone.
+                    cursor.execute("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'crontabber'")
+                    count = cursor.fetchone()[0]
+                    connection.rollback()
+                    if count == 2:
+                        break
+                    time.sleep(0.01)
+                self.config.logger.info("%d sessions", count)
         """)
         self.ini("steps.Steps|1d\nlooking.Looking|1d")
 
