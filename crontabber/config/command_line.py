@@ -43,13 +43,17 @@ def option_given(arguments: Sequence[str], option: str) -> str | None:
 
 
 def check_for_empty_arguments(arguments: Sequence[str]) -> None:
-    """Raise ConfigurationError if an argument is empty, as in `-j "$JOB"` without JOB: configman would fail on it."""
+    """Raise ConfigurationError if an argument is empty, as in `-j "$JOB"` without JOB: configman would fail on it. It
+    would take an empty --admin.print_conf or --admin.dump_conf as not given, so that the jobs would run."""
     for before, argument in pairwise(["", *arguments]):
         if before == "--":
             return
         if not argument:
             where = f"after {before.partition('=')[0]}" if before else "at the beginning"  # without a secret
             raise ConfigurationError(f"an empty argument {where}: is a variable of the shell empty?")
+        name, _, value = argument.partition("=")
+        if name.startswith(("--admin.p", "--admin.d")) and argument != name and not value:
+            raise ConfigurationError(f"{name} is empty (see --help)")
 
 
 def adapted(source: Any) -> Any:

@@ -157,6 +157,8 @@ COMMAND_LINE = [
     Misuse("two modes, one of them --nagios", (), ("--nagios", "--list-jobs"), exit_code=3,
            stdout="UNKNOWN - --list-jobs and --nagios cannot be combined: choose one\n"),
     Misuse("a test of Sentry without a DSN", ("sentry.dsn is not set",), ("--sentrytest",)),
+    Misuse("an empty configuration format", ("--admin.print_conf is empty",), ("--admin.print_conf=",)),
+    Misuse("an empty file to dump to", ("--admin.dump_conf is empty",), ("--admin.dump_conf=",)),
     Misuse("an unknown configuration format", ("unknown configuration format 'yaml'",), ("--admin.print_conf=yaml",)),
     Misuse("a dump in an unknown format", ("xyz",), ("--admin.dump_conf=dumped.xyz",)),
     Misuse("a dump into a missing folder", ("nowhere/dumped.ini",), ("--admin.dump_conf=nowhere/dumped.ini",)),
