@@ -59,7 +59,7 @@ SHOWN = {
     "jobs.states.Fine|1h": (0, "OK - All systems nominal"),
     "jobs.states.Late|1h": (1, "WARNING - late (Late) | <class 'ConnectionError'> | their server is down"),
     "jobs.states.Broken|1h": (2, "CRITICAL - broken (Broken) | <class 'ValueError'> | a & b | $c"),
-    "jobs.states.Gone|1h": (3, "UNKNOWN - jobs: jobs.states.Gone: module jobs.states has no 'Gone'"),
+    "jobs.states.Gone|1h": (3, "UNKNOWN - jobs: jobs.states.Gone: module jobs.states has no class 'Gone'"),
 }
 
 
