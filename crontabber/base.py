@@ -71,10 +71,10 @@ class BaseCronApp(RequiredConfig):
 
     def _release(self) -> None:
         """Close the connections of the resources that the decorators gave the job. Called when its run has ended."""
-        for name, value in vars(self).items():
+        for name, value in list(vars(self).items()):
             if name.endswith("_connection_factory"):
-                with suppress(Exception):  # A connection source of the user's own need not have a close().
-                    value.close()
+                with suppress(Exception):  # A class of the user's own need not have end_sessions().
+                    value.end_sessions()
 
     def _before_commit(self, connection: Any, *args: Any) -> None:
         """Called inside the transaction of a single-transaction job, after `run` has returned and before the commit."""

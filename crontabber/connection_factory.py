@@ -1,15 +1,17 @@
 """Connect to PostgreSQL with psycopg2. Options that are empty are left to libpq."""
 
 import os
-import select
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import Any, ClassVar
 
 import psycopg2
 from configman import Namespace, RequiredConfig
-from psycopg2.extensions import TRANSACTION_STATUS_IDLE, QueryCanceledError, make_dsn, parse_dsn
+from psycopg2.extensions import QueryCanceledError, make_dsn, parse_dsn
+
+from crontabber.store import sessions
 
 OPTIONS = ("host", "port", "dbname", "user", "password")
 
@@ -94,12 +96,15 @@ class ConnectionFactory(RequiredConfig):
     # Operational only if they report a lost connection.
     conditional_exceptions: ClassVar[tuple[type[Exception], ...]] = (psycopg2.DatabaseError,)
 
+    _pid = 0
+
     def __init__(self, config: Any, local_config: Any = None) -> None:
         """`local_config`, a mapping, replaces `config` as the source of the options: for subclasses."""
         self.config = config
         self.dsn = _dsn(config if local_config is None else local_config)
-        self.pool: dict[str, Any] = {}
-        self._in_blocks: set[str] = set()
+        self._forget_after_fork()
+        # A subclass may put a pool of its own there.
+        self.pool = self._sessions
 
     @contextmanager
     def __call__(self, name: str | None = None) -> Iterator[Any]:
@@ -107,51 +112,58 @@ class ConnectionFactory(RequiredConfig):
 
         The next block gets the same session, with its temporary tables. A block inside another one gets its own.
         """
+        self._forget_after_fork()
         name = self._name_outside_blocks(name)
         connection = self.connection(name)
-        self._in_blocks.add(name)
+        key, before, pid = _key(name), self._settings(connection), os.getpid()
+        self._in_blocks.add(key)
         try:
             yield connection
         finally:
-            self._in_blocks.discard(name)
-            self.close_connection(connection)
+            # A child that was forked inside the block leaves the connection to its parent.
+            if pid == os.getpid():
+                self._in_blocks.discard(key)
+                self.close_connection(connection)
+                self._restore(connection, before)
 
     def connection(self, name: str | None = None) -> Any:
         """Return the open connection of this name, by default that of the thread, or a new one."""
-        name = name or threading.current_thread().name
-        connection = self.pool.get(name)
-        if connection is not None and _is_lost(connection):
+        self._forget_after_fork()
+        key = _key(name)
+        connection = self._sessions.get(key)
+        if connection is not None and sessions.is_lost(connection):
             self.close_connection(connection, force=True)
             connection = None
         if connection is None:
-            connection = self.pool[name] = psycopg2.connect(self.dsn)
+            self._close_idle_ones_of_ended_threads()
+            connection = self._sessions[key] = psycopg2.connect(self.dsn)
         return connection
 
     def close_connection(self, connection: Any, force: bool = False) -> None:
         """Roll back and keep the connection for the next caller; with `force`, or if it is broken, close it."""
+        if not force and self._is_pooled(connection) and sessions.rolled_back(connection):
+            return
+        self._forget(connection)
         with suppress(psycopg2.Error):
-            if not force and not connection.closed and connection in self.pool.values():
-                connection.rollback()
-                connection.autocommit = False
-                return
-        for name in [name for name, pooled in self.pool.items() if pooled is connection]:
-            del self.pool[name]
-        connection.close()
+            connection.close()
 
     def close(self) -> None:
         """Close every connection."""
-        for connection in list(self.pool.values()):
+        for connection in list(self._sessions.values()):
             self.close_connection(connection, force=True)
-
-    def _name_outside_blocks(self, name: str | None) -> str:
-        name = name or threading.current_thread().name
-        while name in self._in_blocks:
-            name += "+"
-        return name
 
     def force_reconnect(self) -> None:
         """Have the next caller get a new connection."""
         self.close()
+
+    def end_sessions(self) -> None:
+        """Close every connection that is not in use by another thread, as when the run of a job has ended."""
+        for connection in list(self._sessions.values()):
+            if sessions.is_busy(connection):
+                # close() would wait for the statement. When the thread lets go of the connection, it is closed.
+                self._forget(connection)
+            else:
+                self.close_connection(connection, force=True)
 
     def is_operational_exception(self, error: BaseException) -> bool:
         """True if the same call may succeed on a new connection, or later. False if the statement was cancelled."""
@@ -164,22 +176,58 @@ class ConnectionFactory(RequiredConfig):
         said = f"{error} {getattr(error, 'pgerror', None)}"
         return any(text in said for text in LOST_CONNECTION_TEXTS)
 
+    @cached_property
+    def _sessions(self) -> dict[str | threading.Thread, Any]:
+        """The open connections by name, or by thread if they have no name."""
+        return {}
 
-def _is_lost(connection: Any) -> bool:
-    """True if the connection is closed, or the server has closed it while it was idle."""
-    if connection.closed:
-        return True
-    socket = select.poll()
-    socket.register(connection, select.POLLIN)
-    if connection.get_transaction_status() != TRANSACTION_STATUS_IDLE or not socket.poll(0):
-        return False
-    # The server has sent something that nobody asked for: its farewell, or a notification.
-    try:
-        connection.cursor().execute("SELECT 1")
-        connection.rollback()
-    except psycopg2.Error:
-        return True
-    return False
+    @cached_property
+    def _in_blocks(self) -> set[str | threading.Thread]:
+        return set()
+
+    def _name_outside_blocks(self, name: str | None) -> str | None:
+        """Return `name`, or another one if its connection is in use by a block around this one."""
+        if _key(name) not in self._in_blocks:
+            return name
+        name = name or f"thread {threading.get_ident()}"
+        while name in self._in_blocks:
+            name += "+"
+        return name
+
+    def _settings(self, connection: Any) -> dict[str, Any]:
+        """Return what the block must put back: nothing if the connection is a subclass's own."""
+        return sessions.settings(connection) if self._is_pooled(connection) else {}
+
+    def _restore(self, connection: Any, before: dict[str, Any]) -> None:
+        try:
+            sessions.restore(connection, before)
+        except psycopg2.Error:
+            self.close_connection(connection, force=True)
+
+    def _is_pooled(self, connection: Any) -> bool:
+        return any(pooled is connection for pooled in list(self._sessions.values()))
+
+    def _forget(self, connection: Any) -> None:
+        for key, pooled in list(self._sessions.items()):
+            if pooled is connection:
+                self._sessions.pop(key, None)
+
+    def _forget_after_fork(self) -> None:
+        """Leave the connections of the parent to it. psycopg2 closes none that another process has opened."""
+        if self._pid != os.getpid():
+            self._sessions.clear()
+            self._in_blocks.clear()
+            self._pid = os.getpid()
+
+    def _close_idle_ones_of_ended_threads(self) -> None:
+        for key, connection in list(self._sessions.items()):
+            if isinstance(key, threading.Thread) and not key.is_alive() and sessions.is_idle(connection):
+                self.close_connection(connection, force=True)
+
+
+def _key(name: str | None) -> str | threading.Thread:
+    # Not the name of the thread: several may have the same, and it may change.
+    return name or threading.current_thread()
 
 
 def _dsn(options: Any) -> Dsn:

@@ -13,6 +13,8 @@ from crontabber.store.prepared import PreparedStatements
 Row = Sequence[Any]
 Parameters = Mapping[str, Any] | Sequence[Any] | None
 
+NAME = "the state of crontabber"
+
 
 class StateConnection:
     """A connection that opens at the first statement, and again after a loss. Its methods raise StateDatabaseError with
@@ -32,7 +34,7 @@ class StateConnection:
         """The psycopg2 connection, opened if need be."""
         if self._connection is None:
             try:
-                connection = self._factory.connection()
+                connection = self._connect()
                 connection.autocommit = True
                 if connection.encoding != "UTF8":
                     connection.set_client_encoding("UTF8")
@@ -70,6 +72,13 @@ class StateConnection:
         from crontabber.store.without_owner import without_owner
 
         return without_owner(statement)
+
+    def _connect(self) -> Any:
+        """Ask by a name: a user's class may share a connection between all that ask for the thread's, jobs included."""
+        try:
+            return self._factory.connection(name=NAME)
+        except TypeError:
+            return self._factory.connection()
 
     def _execute(self, statement: str, parameters: Parameters) -> tuple[list[str], list[Row]]:
         connection = self.raw

@@ -53,8 +53,6 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
     def __init__(self, config: Any) -> None:
         """`config` is the namespace `crontabber`. StateDatabaseError if the server cannot be reached or refuses."""
         self.config = config
-        # This factory is the executor's, which must never get the state's own connection.
-        self.database_connection_factory = config.database_class(config)
         self.connection = StateConnection(config.database_class(config))
         self._prepare()
 
@@ -110,7 +108,6 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
 
     def close(self) -> None:
         self.connection.drop()
-        self._close_factory()
 
     # -- the mapping
 
@@ -160,6 +157,11 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
     # -- private
 
     @cached_property
+    def database_connection_factory(self) -> Any:
+        """That of the executor, which must never get the state's own connection."""
+        return self.config.database_class(self.config)
+
+    @cached_property
     def transaction_executor(self) -> Any:
         return self.config.transaction_executor_class(self.config, self.database_connection_factory)
 
@@ -180,12 +182,9 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
             raise explained(error) from error
         finally:
             # Seldom needed: it is not worth a session that may be lost meanwhile.
-            self._close_factory()
-
-    def _close_factory(self) -> None:
-        close = getattr(self.database_connection_factory, "close", None)
-        if close is not None:
-            close()
+            end_sessions = getattr(self.database_connection_factory, "end_sessions", None)
+            if end_sessions is not None:
+                end_sessions()
 
     def _prepare(self) -> None:
         facts = schema.look(self.connection)
