@@ -5,10 +5,11 @@ force)` closes one, and its `is_operational_exception(error)` alone decides whet
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from functools import wraps
+from functools import cached_property, wraps
 from itertools import chain, repeat
+from math import ceil
 from typing import Any
 
 from configman import Namespace, RequiredConfig
@@ -45,7 +46,7 @@ class TransactionExecutor(RequiredConfig):
 
     def __call__(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Return what the function returns. If the commit fails, there is no retry: it may have taken effect."""
-        delays = iter(self._delays())
+        delays = iter(self.backoff_generator())
         while True:
             with ExitStack() as context:
                 try:
@@ -57,25 +58,35 @@ class TransactionExecutor(RequiredConfig):
                     if delay is None:
                         self._log_failure(error)
                         raise
-                    self.config.logger.warning("%s; retrying in %d s", _in_one_line(error), delay)
+                    self.config.logger.warning("%s; retrying in %g s", _in_one_line(error), delay)
                 else:
                     self._commit(connection)
                     return result
             self.responsive_sleep(delay, f"waiting to retry ({self.connection_source_type})")
 
-    @property
+    @cached_property
     def connection_source_type(self) -> str:
         """The name of the class that connects."""
         return type(self.connection_source).__name__
 
+    def backoff_generator(self) -> Iterator[float]:
+        """Yield the seconds to wait before each retry: there is none."""
+        return iter(())
+
     def responsive_sleep(self, seconds: float, wait_reason: str = "") -> None:
         """Sleep, but call the quit check each second. Log the reason every `wait_log_interval` seconds."""
-        interval = self.config.wait_log_interval
-        for second in range(int(seconds)):
+        interval = self._wait_log_interval()
+        for second in range(ceil(seconds)):
             if interval and second and second % interval == 0:
-                self.config.logger.debug("%s: %d of %d s", wait_reason or "waiting", second, seconds)
+                self.config.logger.debug("%s: %d of %g s", wait_reason or "waiting", second, seconds)
             self.quit_check()
-            time.sleep(1)
+            time.sleep(min(1, seconds - second))
+
+    def _wait_log_interval(self) -> int:
+        try:
+            return int(self.config.wait_log_interval)
+        except (AttributeError, KeyError):
+            return 0  # Only the executors that retry have this option; a subclass of another one may wait, too.
 
     def _log_failure(self, error: Exception) -> None:
         """Log an error that is raised. In a tick only at DEBUG: crontabber itself logs the failure of the job."""
@@ -86,15 +97,15 @@ class TransactionExecutor(RequiredConfig):
             log = logger.debug if getattr(logger, "belongs_to_crontabber", None) is True else logger.error
             log("the transaction failed and is rolled back", exc_info=True)
 
-    def _delays(self) -> Iterable[int]:
-        """Return the seconds to wait after each operational error, one number per retry."""
-        return ()
-
     def _commit(self, connection: Any) -> None:
-        with self._rolled_back_on_error(connection):
-            if _has_failed(connection):
-                self.config.logger.warning("an error in this transaction was ignored, so all of it is rolled back")
-            connection.commit()
+        try:
+            with self._rolled_back_on_error(connection):
+                if _has_failed(connection):
+                    self.config.logger.warning("an error in this transaction was ignored, so all of it is rolled back")
+                connection.commit()
+        except Exception as error:
+            self._log_failure(error)
+            raise
 
     @contextmanager
     def _rolled_back_on_error(self, connection: Any) -> Iterator[None]:
@@ -126,19 +137,16 @@ class TransactionExecutorWithInfiniteBackoff(TransactionExecutor):
         "wait_log_interval", default=10, doc="seconds between log lines while waiting; 0: no lines"
     )
 
-    def backoff_generator(self) -> Iterator[int]:
+    def backoff_generator(self) -> Iterator[float]:
         """Yield the seconds to wait before each retry."""
         delays = self.config.backoff_delays
         return chain(delays, repeat(delays[-1]))
-
-    def _delays(self) -> Iterable[int]:
-        return self.backoff_generator()
 
 
 class TransactionExecutorWithLimitedBackoff(TransactionExecutorWithInfiniteBackoff):
     """Retry after each of the delays, then raise the error of the database."""
 
-    def backoff_generator(self) -> Iterator[int]:
+    def backoff_generator(self) -> Iterator[float]:
         """Yield the seconds to wait before each retry."""
         return iter(self.config.backoff_delays)
 

@@ -94,6 +94,39 @@ class TestExecutors(unittest.TestCase):
 
         self.assertEqual([seconds for seconds, _ in Patient.waited], [7, 8])
 
+    def test_a_failed_commit_is_logged_too(self):
+        connection = self.source.return_value.__enter__.return_value
+        self.source.return_value.__exit__.return_value = False
+        connection.commit.side_effect = psycopg2.IntegrityError("deferred")
+
+        with self.assertRaises(psycopg2.IntegrityError):
+            TransactionExecutor(self.config, self.source)(mock.Mock())
+
+        self.assertEqual(self.logger.error.call_count, 1)
+        connection.rollback.assert_called_once_with()
+
+    def test_a_subclass_of_the_plain_executor_may_retry(self):
+        class Stubborn(TransactionExecutor):
+            def __init__(self, *args):
+                super().__init__(*args)
+                self.connection_source_type = "the warehouse"
+
+            def backoff_generator(self):
+                yield 0.5
+                yield 1
+
+        self.source.is_operational_exception.return_value = True
+        self.source.return_value.__exit__.return_value = False
+        gone = psycopg2.OperationalError("gone")
+        function = mock.Mock(side_effect=[gone, gone, "done"])
+        config = SimpleNamespace(logger=self.logger)
+
+        with mock.patch("crontabber.transaction_executor.time.sleep") as sleep:
+            self.assertEqual(Stubborn(config, self.source)(function), "done")
+
+        self.assertEqual([call.args for call in sleep.call_args_list], [(0.5,), (1,)])
+        self.logger.error.assert_not_called()
+
     def test_a_wait_is_logged_at_debug(self):
         executor = TransactionExecutorWithLimitedBackoff(self.config, self.source)
         self.assertEqual((list(executor.backoff_generator()), executor.connection_source_type), ([2, 3], "MagicMock"))
@@ -103,7 +136,7 @@ class TestExecutors(unittest.TestCase):
 
         self.assertEqual(sleep.call_count, 3)
         self.assertEqual([call.args for call in self.logger.debug.call_args_list],
-                         [("%s: %d of %d s", "waiting for rain", 1, 3), ("%s: %d of %d s", "waiting for rain", 2, 3)])
+                         [("%s: %d of %g s", "waiting for rain", 1, 3), ("%s: %d of %g s", "waiting for rain", 2, 3)])
 
     def test_a_lost_ssl_connection_is_operational(self):
         class SslError(psycopg2.ProgrammingError):
