@@ -18,8 +18,8 @@ def run(
 ) -> tuple[int, str, str]:
     """Run a command line in the shell, or a program with its arguments. Return (exit code, stdout, stderr).
 
-    Arguments that are not text, such as numbers, become text by str(). Output is stripped. Bytes that are not UTF-8
-    become lone surrogates, which `input` turns back into those bytes.
+    Arguments that are neither text nor paths, such as numbers, become text by str(). Output is stripped. Bytes that are
+    not UTF-8 become lone surrogates, which `input` turns back into those bytes.
     subprocess.TimeoutExpired after `timeout` seconds. Whatever is raised, the command is no longer running then.
     """
     given = input.encode("utf-8", "surrogateescape") if isinstance(input, str) else input
@@ -27,10 +27,10 @@ def run(
     try:
         with _without_interruption():
             process = _start(command, with_input=given is not None)
-        # Stand-ins for Popen in test suites take no timeout.
+        # Fakes of Popen in test suites take no timeout.
         stdout, stderr = process.communicate(given) if timeout is None else process.communicate(given, timeout)
     except BaseException:
-        if process is not None:
+        if process is not None and _is_real(process):
             _kill(process)
         raise
     return process.returncode, _decoded(stdout), _decoded(stderr)
@@ -38,7 +38,7 @@ def run(
 
 def _start(command: str | Sequence[Any], with_input: bool) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        command if isinstance(command, str) else [_argument(part) for part in command],
+        [_argument(part) for part in command] if isinstance(command, (list, tuple)) else command,
         shell=isinstance(command, str),
         stdin=subprocess.PIPE if with_input else subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -72,10 +72,16 @@ def _signal(process: "subprocess.Popen[bytes]", signum: int) -> None:
         os.killpg(process.pid, signum)
 
 
+def _is_real(process: Any) -> bool:
+    """False for the fake of a test suite, whose pid may be that of any process. A MagicMock counts as 1: init."""
+    return any((base.__module__, base.__name__) == ("subprocess", "Popen") for base in type(process).__mro__)
+
+
 def _argument(part: Any) -> Any:
-    return part if isinstance(part, (str, bytes, os.PathLike)) else str(part)
+    # Popen refuses None, which is a mistake.
+    return part if part is None or isinstance(part, (str, bytes, os.PathLike)) else str(part)
 
 
-def _decoded(output: bytes | str) -> str:
-    text = output if isinstance(output, str) else output.decode("utf-8", "surrogateescape")
-    return text.strip()
+def _decoded(output: bytes | str | None) -> str:
+    text = output.decode("utf-8", "surrogateescape") if isinstance(output, bytes) else output
+    return (text or "").strip()

@@ -3,8 +3,10 @@
 import copy
 import os
 import pickle
+import subprocess
 import unittest
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
@@ -15,6 +17,7 @@ from crontabber.base import BaseCronApp
 from crontabber.connection_factory import ConnectionFactory
 from crontabber.dbapi2_util import DBApiUtilNonFatalBaseException
 from crontabber.mixins import as_backfill_cron_app, with_subprocess
+from crontabber.process import subprocesses
 from crontabber.testing import run_job
 from crontabber.transaction_executor import TransactionExecutor, TransactionExecutorWithLimitedBackoff
 from tests.integration.mode_case import ModeTestCase
@@ -46,6 +49,32 @@ class TestRunProcess(unittest.TestCase):
 
     def test_arguments_may_be_numbers(self):
         self.assertEqual(run_job(self.Counting).returned, (0, "3", ""))
+
+    def test_a_path_and_bytes_are_passed_as_they_are(self):
+        for command in (Path("/bin/pwd"), ["/bin/echo", b"a", Path("b")], ("/bin/echo", 1.5)):
+            with self.subTest(command):
+                self.assertEqual(subprocesses.run(command)[0], 0)
+
+    def test_none_among_the_arguments_is_a_mistake(self):
+        with self.assertRaises(TypeError):
+            subprocesses.run(["rm", "-f", None])
+
+    def test_what_a_fake_of_popen_raises_reaches_the_test_suite(self):
+        for fake in (mock.MagicMock(), mock.Mock(pid=1), mock.NonCallableMock(spec=subprocess.Popen)):
+            fake.communicate.side_effect = OSError("no such program")
+            with self.subTest(fake), mock.patch("crontabber.mixins.subprocess.Popen", return_value=fake):
+                with mock.patch("os.killpg") as killpg, self.assertRaisesRegex(OSError, "no such program"):
+                    run_job(self.Counting).check()
+                killpg.assert_not_called()
+
+    def test_a_fake_of_popen_may_have_no_output(self):
+        with mock.patch("subprocess.Popen") as popen:
+            popen.return_value.communicate.return_value = (None, b"")
+            popen.return_value.returncode = 0
+
+            self.assertEqual(run_job(self.Counting).returned, (0, "", ""))
+
+        self.assertEqual(popen.call_args.args, (["expr", "1", "+", "2"],))
 
     def test_a_test_suite_may_replace_popen(self):
         class FakePopen:
