@@ -18,6 +18,12 @@ class _Utc(tzinfo):
     def fromutc(self, moment: datetime) -> datetime:
         return moment
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Utc) or other == timezone.utc
+
+    def __hash__(self) -> int:
+        return hash(timezone.utc)
+
     def __repr__(self) -> str:
         return "UTC"
 

@@ -21,7 +21,7 @@ from crontabber.process import subprocesses
 from crontabber.testing import run_job
 from crontabber.transaction_executor import TransactionExecutor, TransactionExecutorWithLimitedBackoff
 from tests.integration.mode_case import ModeTestCase
-from tests.support import connection_options
+from tests.support import connect, connection_options
 
 
 class TestUtc(unittest.TestCase):
@@ -37,6 +37,22 @@ class TestUtc(unittest.TestCase):
 
         self.assertEqual((ours, ours.isoformat(), theirs.astimezone(datetimeutil.UTC)), (theirs, theirs.isoformat(), ours))
         self.assertEqual((pickle.loads(pickle.dumps(ours)), copy.deepcopy(ours)), (ours, ours))
+        self.assertEqual(datetimeutil.UTC, timezone.utc)
+        self.assertEqual(timezone.utc, datetimeutil.UTC)
+        self.assertEqual({datetimeutil.UTC, timezone.utc}, {timezone.utc})
+        self.assertNotEqual(datetimeutil.UTC, timezone(timedelta(hours=1)))
+
+    def test_a_job_stores_and_reads_times_in_it(self):
+        connection = connect()
+        self.addCleanup(connection.close)
+        now = datetimeutil.utc_now()
+
+        cursor = connection.cursor()
+        cursor.execute("SET TimeZone = 'Europe/Berlin'")
+        cursor.execute("SELECT %s, %s::text", (now, datetime(2026, 7, 1, tzinfo=datetimeutil.UTC)))
+
+        self.assertEqual(cursor.fetchone(), (now, "2026-07-01 02:00:00+02"))
+        self.assertEqual(now.astimezone(timezone(timedelta(hours=5))), now)
 
 
 class TestRunProcess(unittest.TestCase):
