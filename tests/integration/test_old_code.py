@@ -207,6 +207,32 @@ class TestBackfill(unittest.TestCase):
 
         self.assertEqual(run_job(Report, date="2026-03-01").returned, datetime(2026, 3, 1, tzinfo=timezone.utc))
 
+    def test_the_decorators_main_calls_that_of_the_bases(self):
+        class Announced(BaseCronApp):
+            def main(self, function=None, once=True):
+                self.config.logger.info("once: %s", once)
+                yield from super().main(function, once)
+
+        @as_backfill_cron_app
+        class Report(Announced):
+            app_name = "report"
+
+            def main(self, function=None, once=True):
+                raise AssertionError("not this one")
+
+            def run(self, date):
+                """Nothing."""
+
+        class Weekly(Report):
+            app_name = "weekly"
+
+            def main(self, function=None):
+                self.config.logger.info("weekly")
+                return super().main(function)
+
+        self.assertEqual(run_job(Report, date="2026-03-01").check().log, ["INFO once: False"])
+        self.assertEqual(run_job(Weekly, date="2026-03-01").check().log, ["INFO weekly", "INFO once: False"])
+
 
 class TestConnections(ModeTestCase):
     JOB = """
