@@ -157,10 +157,10 @@ class ConnectionFactory(RequiredConfig):
         self.close()
 
     def end_sessions(self) -> None:
-        """Close every connection that is not in use by another thread, as when the run of a job has ended."""
-        for connection in list(self._sessions.values()):
-            if sessions.is_busy(connection):
-                # close() would wait for the statement. When the thread lets go of the connection, it is closed.
+        """Close every connection, as when the run of a job has ended; another thread's when that lets go of it."""
+        for key, connection in list(self._sessions.items()):
+            if _is_another_thread(key) or sessions.is_busy(connection):
+                # close() would wait for the statement of the other thread. Nothing refers to the connection after it.
                 self._forget(connection)
             else:
                 self.close_connection(connection, force=True)
@@ -228,6 +228,10 @@ class ConnectionFactory(RequiredConfig):
 def _key(name: str | None) -> str | threading.Thread:
     # Not the name of the thread: several may have the same, and it may change.
     return name or threading.current_thread()
+
+
+def _is_another_thread(key: str | threading.Thread) -> bool:
+    return isinstance(key, threading.Thread) and key.is_alive() and key is not threading.current_thread()
 
 
 def _dsn(options: Any) -> Dsn:
