@@ -1,4 +1,4 @@
-"""In which order jobs run, and what holds one back."""
+"""The order in which jobs run, and the reasons that hold one back."""
 
 import unittest
 from collections import namedtuple
@@ -28,7 +28,7 @@ class TestOrder(unittest.TestCase):
     def test_it_ignores_names_outside_the_sequence(self):
         self.assertEqual(names(reorder_dag([Item("b", "elsewhere"), Item("a", "b")])), ["b", "a"])
 
-    def test_it_asks_the_getters_that_it_is_given(self):
+    def test_it_uses_the_given_getters(self):
         pairs = [("x", {"needs": "y"}), ("y", {})]
 
         ordered = reorder_dag(pairs, lambda pair: pair[1].get("needs"), lambda pair: pair[0])
@@ -38,7 +38,7 @@ class TestOrder(unittest.TestCase):
     def test_an_empty_sequence_gives_an_empty_list(self):
         self.assertEqual(reorder_dag([]), [])
 
-    def test_it_names_a_circle_in_its_order(self):
+    def test_the_error_names_a_circle_in_order(self):
         cases = [
             ([Item("a", "a")], "a -> a"),
             ([Item("a", "b"), Item("b", "a")], "a -> b -> a"),
@@ -47,11 +47,11 @@ class TestOrder(unittest.TestCase):
         for items, circle in cases:
             with self.subTest(circle), self.assertRaises(CircularDAGError) as caught:
                 reorder_dag(items)
-            # A circle has no beginning: any turn of it will do.
-            told = str(caught.exception).rpartition(": ")[2].split(" -> ")
-            wanted = circle.split(" -> ")[:-1]
-            self.assertIn(told[:-1], [wanted[i:] + wanted[:i] for i in range(len(wanted))])
-            self.assertEqual(told[0], told[-1])
+            # A circle has no beginning: any rotation of it is right.
+            reported = str(caught.exception).rpartition(": ")[2].split(" -> ")
+            expected = circle.split(" -> ")[:-1]
+            self.assertIn(reported[:-1], [expected[i:] + expected[:i] for i in range(len(expected))])
+            self.assertEqual(reported[0], reported[-1])
 
     def test_toposort_gives_levels(self):
         graph = {"c": {"a", "b"}, "b": {"a"}, "z": ()}
@@ -77,18 +77,18 @@ class TestOrder(unittest.TestCase):
 
 
 class TestWhyBlocked(unittest.TestCase):
-    def test_each_reason(self):
+    def test_it_names_the_reason_that_holds_back_a_job(self):
         ran = JobState("parent", last_run=NOW, last_success=NOW, next_run=NOW + timedelta(hours=1))
         cases = [
-            ({}, (), "'parent' has not run yet", "it is not in the state at all"),
+            ({}, (), "'parent' has not run yet", "it has no state"),
             ({"parent": JobState("parent", first_run=NOW)}, (), "'parent' has not run yet", "it is in its first run"),
             ({"parent": JobState("parent", last_run=NOW, error_count=1, next_run=NOW + timedelta(hours=1))}, (),
-             "'parent' errored last time", "a retry in the future is no recent run"),
+             "'parent' errored last time", "a retry in the future is not a recent run"),
             ({"parent": JobState("parent", last_run=NOW, next_run=NOW)}, (), "'parent' has not run recently",
              "it is due itself"),
             ({"parent": ran}, (), None, "its next run is ahead"),
             ({"parent": JobState("parent", last_run=NOW, next_run=NOW - timedelta(days=1))}, {"parent"}, None,
-             "it has succeeded within this tick, whatever the clock says by now"),
+             "it succeeded in this tick, whatever the time is now"),
         ]  # fmt: skip
         for states, succeeded, reason, why in cases:
             with self.subTest(why):

@@ -1,4 +1,4 @@
-"""The `jobs` setting: from text to classes, with every fault said at once."""
+"""The `jobs` setting: from text to classes, with all faults reported at once."""
 
 import unittest
 
@@ -19,7 +19,7 @@ convert = classes_in_namespaces_converter_with_compression()
 
 
 def configured(text, **overrides):
-    """The namespace `crontabber` of a configuration with this setting."""
+    """Return the namespace `crontabber` of a configuration with this setting."""
     definition = Namespace()
     definition.namespace("crontabber")
     definition.crontabber.add_option("jobs", default="", from_string_converter=convert)
@@ -38,16 +38,16 @@ class TestSplitting(unittest.TestCase):
     def test_the_class_comes_before_the_first_bar(self):
         self.assertEqual(pipe_splitter(" a.B | 5m"), "a.B")
 
-    def test_the_rest_becomes_options(self):
+    def test_the_rest_of_an_entry_becomes_options(self):
         cases = {
             "a.B|5m": ("5m", ""),
             "a.B | 7d | 03:00": ("7d", "03:00"),
             "a.B|03:00": ("1d", "03:00"),
         }
-        for entry, wanted in cases.items():
+        for entry, expected in cases.items():
             with self.subTest(entry):
                 options = get_extra_as_options(entry)
-                self.assertEqual((options.frequency.default, options.time.default), wanted)
+                self.assertEqual((options.frequency.default, options.time.default), expected)
 
     def test_a_malformed_entry_is_refused(self):
         for entry in ("a.B", "a.B|", "a.B| |03:00", "a.B|1d|03:00|x"):
@@ -80,13 +80,13 @@ class TestConverting(unittest.TestCase):
 
         self.assertEqual(sorted(options["class-FooJob"]), ["frequency", "time"])
 
-    def test_it_is_written_out_as_a_setting_that_means_the_same(self):
+    def test_it_is_written_out_as_an_equivalent_setting(self):
         text = convert("# one\ntests.jobs.FooJob|1h\n\ntests.jobs.BarJob|1d|03:00").to_str()
 
         self.assertEqual(text, "tests.jobs.FooJob|1h, tests.jobs.BarJob|1d|03:00")
         self.assertEqual(convert(text).class_list, [("FooJob", jobs.FooJob), ("BarJob", jobs.BarJob)])
 
-    def test_no_setting_no_jobs(self):
+    def test_an_empty_setting_has_no_jobs(self):
         self.assertEqual(convert("").class_list, [])
 
 
@@ -94,13 +94,13 @@ class TestFaults(unittest.TestCase):
     maxDiff = None
 
     def faults(self, text):
-        """Every fault of the setting, whether found while it is read or afterwards."""
+        """Return all faults of the setting, found while it is read or afterwards."""
         with self.assertRaises(JobsSettingError) as caught:
             options = configured(text)
             jobs_of(options.jobs, options)
         return list(caught.exception.faults)
 
-    def test_each_fault_has_its_sentence(self):
+    def test_each_fault_has_its_own_message(self):
         odd = "tests.odd_jobs"
         cases = [
             ("tests.nowhere.Foo|1d", "jobs: tests.nowhere.Foo: no module named 'tests.nowhere' (is PYTHONPATH right?)"),

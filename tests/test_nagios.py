@@ -1,4 +1,4 @@
-"""--nagios, compared as a whole line."""
+"""The line of --nagios, compared as a whole."""
 
 import unittest
 from datetime import datetime, timezone
@@ -14,17 +14,17 @@ class TestNagios(unittest.TestCase):
     FOO = WatchedJob("foo", "FooJob", is_backfill=False)
     BACKFILL = WatchedJob("back", "BackJob", is_backfill=True)
 
-    def test_the_verdicts(self):
+    def test_the_errors_decide_the_verdict(self):
         foo = "foo (FooJob) | <class 'ValueError'> | No more tissues"
         back = "back (BackJob) | <class 'ValueError'> | No more tissues"
         cases = [
             ({}, Verdict(0, "OK - All systems nominal"), "nothing has run yet"),
-            ({"foo": 0, "back": 0}, Verdict(0, "OK - All systems nominal"), "all is well"),
+            ({"foo": 0, "back": 0}, Verdict(0, "OK - All systems nominal"), "no errors"),
             ({"foo": 1}, Verdict(2, f"CRITICAL - {foo}"), "any error of an ordinary job"),
             ({"back": 1}, Verdict(1, f"WARNING - {back}"), "the first error of a backfill job"),
-            ({"back": 2}, Verdict(2, f"CRITICAL - {back}"), "its second"),
-            ({"foo": 3, "back": 1}, Verdict(2, f"CRITICAL - {foo}; {back}"), "both, the worse first"),
-            ({"ghost": 9}, Verdict(0, "OK - All systems nominal"), "what is not configured does not count"),
+            ({"back": 2}, Verdict(2, f"CRITICAL - {back}"), "its second error"),
+            ({"foo": 3, "back": 1}, Verdict(2, f"CRITICAL - {foo}; {back}"), "both, the worse one first"),
+            ({"ghost": 9}, Verdict(0, "OK - All systems nominal"), "a job that is not configured does not count"),
         ]
         for errors, verdict, why in cases:
             states = {n: JobState(n, error_count=e, last_error=ERROR if e else {}) for n, e in errors.items()}
@@ -38,7 +38,7 @@ class TestNagios(unittest.TestCase):
 
         self.assertEqual(verdict.line, "CRITICAL - foo (FooJob) | T | a|b c [31m d e")
 
-    def test_an_error_without_a_text_keeps_its_field(self):
+    def test_an_error_without_text_keeps_its_field(self):
         states = {n: JobState(n, error_count=1, last_error={"type": "T", "value": ""}) for n in ("foo", "bar")}
 
         verdict = judge([self.FOO, WatchedJob("bar", "Bar", is_backfill=False)], states)
@@ -53,6 +53,6 @@ class TestNagios(unittest.TestCase):
         start = "foo (FooJob) | T | "
         self.assertEqual(verdict.line, f"CRITICAL - {start}{'x' * (999 - len(start))}…")
 
-    def test_a_check_that_is_impossible(self):
+    def test_an_impossible_check_is_critical_or_unknown(self):
         self.assertEqual(critical("no\nserver"), Verdict(2, "CRITICAL - no server"))
         self.assertEqual(unknown("bad\nsetting"), Verdict(3, "UNKNOWN - bad setting"))

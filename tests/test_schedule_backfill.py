@@ -1,4 +1,4 @@
-"""The dates of a backfill job: each slot exactly once, in order, whatever fails, is down or is killed."""
+"""The dates of a backfill job: each slot exactly once, in order, despite failures, downtime and kills."""
 
 import tracemalloc
 import unittest
@@ -45,8 +45,8 @@ moments = st.datetimes(datetime(2010, 1, 1), datetime(2030, 1, 1), timezones=st.
 
 
 class TestDates(unittest.TestCase):
-    # Every line: frequency and time, the state, now, the dates as Berlin's clocks show them.
-    def test_the_named_cases(self):
+    # Each line: frequency, time, state, now, the dates as clocks in Berlin show them, reason.
+    def test_the_dates_go_from_the_last_success_up_to_now(self):
         first, success = "2024-03-05 12:00:41.250000", "2024-03-05 12:00:41.250000"
         table = [
             ("1h", "", None, "2024-03-05 12:00:41.250000", ["2024-03-05 12:00:41.250000"], "the first run: now"),
@@ -54,17 +54,17 @@ class TestDates(unittest.TestCase):
             ("1h", "", {}, "2024-03-05 13:00:00", ["2024-03-05 13:00:00"], "a legacy row with neither success nor error"),
             ("1h", "", {"first_run": first}, "2024-03-05 13:00:00", ["2024-03-05 13:00:00"], "the same with a first run"),
             ("1h", "", {"first_run": first, "error_count": 2}, "2024-03-05 13:30:00", ["2024-03-05 12:00:41.250000", "2024-03-05 13:00:41.250000"], "the first date failed: it is tried again as itself"),
-            ("1h", "", {"first_run": first, "last_error": ERROR}, "2024-03-05 12:30:00", ["2024-03-05 12:00:41.250000"], "the same of the original's, which may have no count"),
+            ("1h", "", {"first_run": first, "last_error": ERROR}, "2024-03-05 12:30:00", ["2024-03-05 12:00:41.250000"], "the same in a row of the original, which may have no count"),
             ("1h", "", {"last_success": success}, "2024-03-05 14:59:00", ["2024-03-05 13:00:41.250000", "2024-03-05 14:00:41.250000"], "from the last success on; microseconds do not drift"),
-            ("1h", "", {"last_success": success}, "2024-03-05 13:00:41.250000", ["2024-03-05 13:00:41.250000"], "up to now, and now is one of them, as it is due"),
-            ("1h", "", {"last_success": success}, "2024-03-05 13:00:41.249999", [], "a microsecond before it is not"),
+            ("1h", "", {"last_success": success}, "2024-03-05 13:00:41.250000", ["2024-03-05 13:00:41.250000"], "up to and including now, when it is due"),
+            ("1h", "", {"last_success": success}, "2024-03-05 13:00:41.249999", [], "a microsecond earlier it is not due"),
             ("1h", "", {"last_success": success, "first_run": "2024-01-01 00:00:00", "error_count": 1}, "2024-03-05 13:30:00", ["2024-03-05 13:00:41.250000"], "a failing date is tried again as itself"),
-            ("1h", "", {"last_success": "2024-03-31 00:30:00"}, "2024-03-31 04:00:00", ["2024-03-31 01:30:00", "2024-03-31 03:30:00"], "an hour is one also where the clocks go on"),
-            ("1d", "", {"last_success": "2024-03-30 12:00:00"}, "2024-04-01 00:00:00", ["2024-03-31 13:00:00"], "without a time of day a day is 24 hours"),
-            ("1d", "02:30", {"last_success": "2024-03-29 02:30:00"}, "2024-04-01 02:30:00", ["2024-03-30 02:30:00", "2024-03-31 03:00:00", "2024-04-01 02:30:00"], "with one it is the next date"),
-            ("1d", "02:30", {"last_success": "2024-10-25 02:30:00"}, "2024-10-28 02:29:00", ["2024-10-26 02:30:00", "2024-10-27 02:30:00"], "in the overlap once"),
-            ("7d", "21:00", {"last_success": "2024-03-05 21:00:07"}, "2024-03-20 00:00:00", ["2024-03-12 21:00:00", "2024-03-19 21:00:00"], "from the first run on its dates lie on its time of day"),
-            ("1d", "23:58", {"last_success": "2024-03-06 00:00:07"}, "2024-03-07 00:00:03", ["2024-03-06 23:58:00"], "a first run just after midnight was that of the day before"),
+            ("1h", "", {"last_success": "2024-03-31 00:30:00"}, "2024-03-31 04:00:00", ["2024-03-31 01:30:00", "2024-03-31 03:30:00"], "an hour keeps its length when the clocks change"),
+            ("1d", "", {"last_success": "2024-03-30 12:00:00"}, "2024-04-01 00:00:00", ["2024-03-31 13:00:00"], "without a time of day, a day is 24 hours"),
+            ("1d", "02:30", {"last_success": "2024-03-29 02:30:00"}, "2024-04-01 02:30:00", ["2024-03-30 02:30:00", "2024-03-31 03:00:00", "2024-04-01 02:30:00"], "with one, it is the next date"),
+            ("1d", "02:30", {"last_success": "2024-10-25 02:30:00"}, "2024-10-28 02:29:00", ["2024-10-26 02:30:00", "2024-10-27 02:30:00"], "once in the overlap"),
+            ("7d", "21:00", {"last_success": "2024-03-05 21:00:07"}, "2024-03-20 00:00:00", ["2024-03-12 21:00:00", "2024-03-19 21:00:00"], "after the first run, its dates are at its time of day"),
+            ("1d", "23:58", {"last_success": "2024-03-06 00:00:07"}, "2024-03-07 00:00:03", ["2024-03-06 23:58:00"], "a first run just after midnight counts for the day before"),
             ("1d", "21:00", {"last_success": "2024-03-05 03:00:00"}, "2024-03-06 21:00:00", ["2024-03-06 21:00:00"], "the original's date at another time: its date counts"),
         ]  # fmt: skip
         for frequency, time_, columns, now, expected, why in table:
@@ -75,7 +75,7 @@ class TestDates(unittest.TestCase):
                 self.assertEqual({date.tzinfo for date in dates}, {BERLIN} if expected else set())
                 self.assertEqual(count_backfill_dates(*question), len(expected))
 
-    def test_a_skipped_date_is_not_a_date_of_a_daily_job(self):
+    def test_a_daily_job_does_not_run_for_a_skipped_date(self):
         state = JobState("job", last_success=datetime(2011, 12, 28, 21, tzinfo=APIA))
 
         dates = backfill_dates(parse_schedule("1d", "21:00"), state, datetime(2012, 1, 1, 22, tzinfo=APIA), APIA)
@@ -106,7 +106,7 @@ class TestDates(unittest.TestCase):
         self.assertEqual(count_backfill_dates(parse_schedule("1h", ""), state, now, BERLIN), count)
         self.assertLess(most_memory, 100_000)
 
-    def test_they_can_be_stopped_anywhere_and_go_on(self):
+    def test_they_can_be_stopped_and_resumed_anywhere(self):
         begin = datetime(2018, 3, 5, 12, tzinfo=UTC)
         schedule, state, now = parse_schedule("1h", ""), JobState("job", last_success=begin), begin + 6 * 365 * DAY
 
@@ -119,7 +119,7 @@ class TestDates(unittest.TestCase):
 
 
 class TestRuns(unittest.TestCase):
-    # For each tick: how many intervals after the job was due it comes, and what becomes of the next few dates.
+    # For each tick: how many intervals late it comes, and how the next few dates end.
     patterns = st.lists(
         st.tuples(
             st.one_of(st.just(0), st.floats(0, 1), st.floats(0, 12)),
@@ -136,14 +136,14 @@ class TestRuns(unittest.TestCase):
         for intervals_late, fates in [*pattern, (0, []), (0, [])]:
             if job.state is not None:
                 now = max(now, job.state.next_run or now) + intervals_late * schedule.every
-            left_by_the_dead = job.state is not None and job.state.ongoing is not None
+            left_by_dead_owner = job.state is not None and job.state.ongoing is not None
             ran, done = len(job.runs), iter(fates)
 
             self.assertTrue(job.tick(now, lambda date, done=done: next(done, "succeeds")))
 
-            if not fates and not left_by_the_dead:
+            if not fates and not left_by_dead_owner:
                 self.assertGreater(len(job.runs), ran, "a run without a date")
-        # As instants: between zones Python finds no time in an overlap equal.
+        # As instants: across zones, times in an overlap never compare equal.
         self.assertEqual([date.astimezone(UTC) for date in job.runs], _slots(schedule, zone, first, now))
 
     @given(schedules, zones, moments, st.lists(st.floats(0, 3), max_size=20))
@@ -174,7 +174,7 @@ class TestRuns(unittest.TestCase):
 
     @given(schedules, zones, moments, st.floats(0, 40))
     @settings(deadline=None)
-    def test_the_count_is_that_of_the_dates(self, schedule, zone, success, intervals_later):
+    def test_the_count_equals_the_number_of_dates(self, schedule, zone, success, intervals_later):
         state = JobState("job", last_success=success)
         now = success + intervals_later * schedule.every
 
@@ -188,7 +188,7 @@ def _first_tick(schedule, zone, now):
 
 
 def _slots(schedule, zone, first, now):
-    """Every date from the first run on, reckoned in its own way: in numbers of intervals."""
+    """Return every date from the first run on, computed in a different way: by numbers of intervals."""
     if schedule.at is None:
         return [first + n * schedule.every for n in range((now - first) // schedule.every + 1)]
     slots, day = [first], _day_of_first_run(schedule.at, first, zone) + schedule.every

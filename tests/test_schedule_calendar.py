@@ -30,7 +30,7 @@ starts = st.datetimes(datetime(2005, 1, 1), datetime(2035, 1, 1), timezones=st.j
 
 
 class Ticks:
-    """Every tick from one date to another in a zone, and what the clocks on the wall have shown by then."""
+    """Every tick from one date to another in a zone, and the latest local time that clocks have shown by then."""
 
     def __init__(self, zone, first, last):
         begin = datetime.combine(first, time(), zone).astimezone(UTC)
@@ -40,17 +40,17 @@ class Ticks:
         self._latest_shown = list(accumulate(shown, max))
 
     def first_from(self, moment):
-        """The number of the first tick at or after `moment`."""
+        """Return the number of the first tick at or after `moment`."""
         return bisect_left(self.moments, moment)
 
     def first_showing(self, day, at):
-        """The number of the first tick by which the clocks have shown that time, or after a gap a later one."""
+        """Return the number of the first tick by which clocks have shown that time or, after a gap, a later one."""
         return bisect_left(self._latest_shown, datetime.combine(day, at))
 
 
 @cache
 def two_years_in(name):
-    """Of all ticks there, with the zone. Reading 210,000 clocks takes most of these tests' time."""
+    """Return the zone and all its ticks. Computing 210,000 local times takes most of the time of these tests."""
     return zone_named(name), Ticks(zone_named(name), FIRST, LAST)
 
 
@@ -64,7 +64,7 @@ class TestTwoYears(unittest.TestCase):
                 with self.subTest(name, at=at):
                     self.assertEqual(_ran(ticks, zone, 1, at), _expected(ticks, 1, at))
 
-    def test_with_more_days_the_dates_keep_their_distance(self):
+    def test_with_a_frequency_of_several_days_the_dates_keep_their_distance(self):
         for name in SERVER_ZONES:
             zone, ticks = two_years_in(name)
             for days in (2, 7, 30):
@@ -86,7 +86,7 @@ class TestTwoYears(unittest.TestCase):
 class TestEveryZone(unittest.TestCase):
     @given(zones, starts, st.sampled_from([1, 2, 7, 30]), times)
     @settings(deadline=None)
-    def test_on_time_the_runs_lie_on_every_nth_date(self, zone, first_run, days, at):
+    def test_runs_on_time_fall_on_every_nth_date(self, zone, first_run, days, at):
         job = SimulatedJob(Schedule(days * DAY, at), zone)
         job.run(first_run)
         slots = Slots(last_day(job.state.next_run, at, zone) - days * DAY, days, at, zone)
@@ -97,13 +97,13 @@ class TestEveryZone(unittest.TestCase):
             now = job.state.next_run
             self.assertTrue(job.tick(now))
 
-    # Minutes after it is due at which a run starts: on time, slow, down for up to six weeks.
+    # How many minutes late a run starts: on time, slow, down for up to six weeks.
     late = st.one_of(st.integers(0, 10), st.integers(0, 1500), st.integers(0, 60000))
 
     @given(zones, starts, st.sampled_from([1, 2, 3, 7, 30]), times, st.lists(st.lists(late, min_size=1, max_size=4)))
     @settings(max_examples=300, deadline=None)
-    def test_failures_and_downtime_move_no_date(self, zone, first_run, days, at, runs):
-        """Each of the runs fails at all its attempts but the last."""
+    def test_failures_and_downtime_shift_no_date(self, zone, first_run, days, at, runs):
+        """Each run fails at every attempt except the last."""
         job = SimulatedJob(Schedule(days * DAY, at), zone)
         job.run(first_run)
         slots = Slots(last_day(job.state.next_run, at, zone) - days * DAY, days, at, zone)
@@ -136,7 +136,7 @@ class TestEveryZone(unittest.TestCase):
 
 
 class Slots:
-    """Those after `anchor`, which is one of their dates."""
+    """The slots after `anchor`, the date of a slot."""
 
     def __init__(self, anchor, days, at, zone):
         self._dates = (anchor, days)
@@ -152,13 +152,13 @@ class Slots:
 
 
 def _date_of(moment, at, zone):
-    """The date on which a forced run sets the dates anew: that of the slot just before, if it was before midnight."""
+    """Return the date from which a forced run restarts the dates: yesterday, if its slot has only just passed."""
     today = local_date(moment, zone)
     return today - DAY if moment - moment_on(today - DAY, at, zone) < FIRST_RUN_GRACE else today
 
 
 def _ran(ticks, zone, days, at):
-    """The numbers of the ticks that run such a job, from its first run on."""
+    """Return the numbers of the ticks that run such a job, from its first run on."""
     job = SimulatedJob(Schedule(days * DAY, at), zone)
     number = next(number for number, moment in enumerate(ticks.moments) if job.is_due(moment))
     ran = []

@@ -1,4 +1,4 @@
-"""Jobs without a time of day under a crontab whose ticks start late and whose earlier jobs take their time."""
+"""Jobs without a time of day, in ticks that start late and behind jobs that are slow."""
 
 import random
 import unittest
@@ -25,7 +25,7 @@ class TestADayOfTicks(unittest.TestCase):
                 with self.subTest(frequency, seed=seed):
                     self.assertEqual(ran[frequency], list(range(0, TICKS_A_DAY, step)))
 
-    def test_ticks_that_are_left_out_cost_their_own_runs_alone(self):
+    def test_skipped_ticks_cost_only_their_own_runs(self):
         for seed in range(100):
             rng = random.Random(seed)
             starting = sorted(rng.sample(range(TICKS_A_DAY), 200))
@@ -34,20 +34,20 @@ class TestADayOfTicks(unittest.TestCase):
                 ran = _ticks_that_ran(["5m"], [late[number] for number in starting])
                 self.assertEqual(ran["5m"], list(range(200)))
 
-    def test_a_job_of_one_minute_runs_at_every_tick_of_any_crontab(self):
+    def test_a_one_minute_job_runs_at_every_tick_of_any_crontab(self):
         for minutes in (1, 2, 5):
             with self.subTest(minutes=minutes):
                 ticks = list(_late_ticks(random.Random(minutes), timedelta(minutes=minutes), slowest=0))
                 self.assertEqual(_ticks_that_ran(["1m"], ticks)["1m"], list(range(TICKS_A_DAY)))
 
-    def test_after_failures_it_is_back_at_every_tick_with_its_first_success(self):
+    def test_after_failures_its_first_success_brings_it_back_to_every_tick(self):
         for seed in range(50):
             rng = random.Random(seed)
             job = SimulatedJob(parse_schedule("5m", ""), UTC)
             for number, (tick_started, reached) in enumerate(_late_ticks(rng)):
                 failing = 100 <= number < 110
                 ran = job.tick(reached, fails=failing, tick_started=tick_started)
-                # A retry is due the retry time after the failure, which one tick may just be too early for.
+                # A retry is due one retry time after the failure: the next tick may come just too early for it.
                 if number not in range(101, 112):
                     self.assertTrue(ran, (seed, number))
 
@@ -69,7 +69,7 @@ class TestPhase(unittest.TestCase):
 
     @given(frequencies, st.integers(-(10**6), 10**6), st.integers(0, 10**5), st.booleans())
     @settings(deadline=None)
-    def test_the_next_run_is_a_third_to_a_whole_interval_ahead(
+    def test_the_next_run_is_about_half_to_one_interval_ahead(
         self, frequency, seconds_late, tick_took, forced
     ):
         schedule = parse_schedule(frequency, "")
@@ -97,14 +97,14 @@ class TestPhase(unittest.TestCase):
 
 
 def _late_ticks(rng, apart=FIVE_MINUTES, slowest=90):
-    """For each tick when it starts, 0 to 55 s late, and when an earlier job that takes its time is done."""
+    """Yield for each tick when it starts, 0 to 55 s late, and when the slow jobs before ours have ended."""
     for number in range(TICKS_A_DAY):
         started = MIDNIGHT + number * apart + timedelta(seconds=rng.uniform(0, 55))
         yield started, started + timedelta(seconds=rng.uniform(0, slowest))
 
 
 def _ticks_that_ran(frequencies, ticks):
-    """For each frequency the numbers of the ticks that ran its job."""
+    """Return for each frequency the numbers of the ticks that ran its job."""
     jobs = {frequency: SimulatedJob(parse_schedule(frequency, ""), UTC) for frequency in frequencies}
     ran = {frequency: [] for frequency in frequencies}
     for number, (tick_started, reached) in enumerate(ticks):
