@@ -1,4 +1,4 @@
-"""--audit-ghosts, compared as a whole text."""
+"""The text of --audit-ghosts, compared as a whole."""
 
 import unittest
 
@@ -21,5 +21,5 @@ class TestGhosts(unittest.TestCase):
 
         self.assertEqual(render_ghosts(["a", "b"]), text)
 
-    def test_a_name_obeys_no_terminal_and_forges_no_line(self):
+    def test_control_characters_in_a_name_are_escaped(self):
         self.assertTrue(render_ghosts(["a\x1b[31m\n\tb"]).endswith("\n\ta\\x1b[31m\\n\\tb\n"))

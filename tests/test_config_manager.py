@@ -1,4 +1,4 @@
-"""Our ConfigurationManager: what it reads from files and the command line, and how it deals with users' classes."""
+"""Our ConfigurationManager: what it reads from files and the command line, and how it treats users' own classes."""
 
 import os
 import subprocess
@@ -71,7 +71,7 @@ class Files(ConfigTestCase):
             with self.subTest(content), self.assertRaisesRegex(ConfigurationError, f"{name}: .*{message}"):
                 manager(sources=[self.file(name, content)])
 
-    def test_a_list_stays_one_but_for_our_own_converters(self):
+    def test_a_list_stays_a_list_except_for_our_own_converters(self):
         tree = options(pair=("a", "b"), names=["a"], text="")
         tree.add_option("split", default="", from_string_converter=lambda text: text.split(","))
         tree.add_option("delays", default="1", from_string_converter=string_to_list_of_ints)
@@ -82,8 +82,7 @@ class Files(ConfigTestCase):
         self.assertEqual([config.pair, config.names, config.text, config.split], [["1", "2"]] * 4)
         self.assertEqual(config.delays, [1, 2])
 
-
-    def test_the_path_that_an_application_gives_may_name_a_file(self):
+    def test_an_application_may_give_the_path_of_a_file(self):
         path = self.file("app.ini", "[logging]\nsyslog_port=515\n")
 
         for argv in ([], [f"--admin.conf={path}"]):
@@ -107,7 +106,7 @@ class Environment(ConfigTestCase):
 
 
 class EnvironmentAcquisition(ConfigTestCase):
-    """What the environment sets for a namespace reaches the namespaces in it, as it did with the original."""
+    """What the environment sets for a namespace also applies to the namespaces in it, as in the original."""
 
     JOB = "crontabber.class-Job."
 
@@ -118,7 +117,7 @@ class EnvironmentAcquisition(ConfigTestCase):
         with mock.patch("crontabber.config.overlay.environment", source):
             return values(manager(sources=[source]))
 
-    def test_a_value_for_a_namespace_reaches_the_namespaces_in_it(self):
+    def test_a_value_for_a_namespace_applies_to_the_namespaces_in_it(self):
         found = self.found(**{"crontabber.host": "db", "crontabber__port": "6000"})
 
         self.assertEqual((found[self.JOB + "host"], found[self.JOB + "port"]), ("db", 6000))
@@ -129,7 +128,7 @@ class EnvironmentAcquisition(ConfigTestCase):
 
         self.assertEqual((found[self.JOB + "host"], found["resource.postgresql.host"]), ("near", "bare"))
 
-    def test_only_options_of_the_connection_need_no_namespace(self):
+    def test_only_connection_options_need_no_namespace(self):
         found = self.found(host="db", lines="other program", names="other program", token="other program")
 
         self.assertEqual((found[self.JOB + "host"], found["resource.postgresql.host"]), ("db", "db"))
@@ -140,8 +139,8 @@ class EnvironmentAcquisition(ConfigTestCase):
 
 
 class Booleans(ConfigTestCase):
-    def test_an_unknown_text_is_false_and_a_doubt(self):
-        for text, value, doubts in (
+    def test_an_unknown_text_counts_as_false_with_a_warning(self):
+        for text, value, warnings in (
             ("True", True, 0), ("t", True, 0), ("YES", True, 0), ("y", True, 0), ("1", True, 0),
             ("no", False, 0), ("off", False, 0), ("None", False, 0), ("0", False, 0), ("", False, 0),
             ("on", False, 1), ("2", False, 1), ("maybe", False, 1),
@@ -152,9 +151,9 @@ class Booleans(ConfigTestCase):
 
                 config_manager = manager(sources=[{"flag": text}], definition=options)
 
-                self.assertEqual((config_manager.get_config().flag, len(config_manager.warnings)), (value, doubts))
+                self.assertEqual((config_manager.get_config().flag, len(config_manager.warnings)), (value, warnings))
 
-    def test_a_default_in_code_is_doubted_too(self):
+    def test_an_unknown_default_in_code_gets_a_warning_too(self):
         options = Namespace()
         options.add_option("flag", default="on", from_string_converter=boolean_converter)
 
@@ -162,7 +161,7 @@ class Booleans(ConfigTestCase):
 
 
 class CommandLine(ConfigTestCase):
-    def test_a_short_form_is_understood_at_any_depth(self):
+    def test_a_short_form_works_at_any_depth(self):
         class Jobs(RequiredConfig):
             required_config = Namespace()
             required_config.namespace("class-Job").add_option("shorty", default="a", short_form="S")
@@ -202,7 +201,7 @@ class Aggregations(ConfigTestCase):
 
 
 class Closing(ConfigTestCase):
-    def test_values_with_a_close_method_are_closed_also_in_mappings(self):
+    def test_values_with_a_close_method_are_closed_even_inside_mappings(self):
         class Thing:
             def close(self):
                 closed.append(self)
@@ -218,7 +217,7 @@ class Closing(ConfigTestCase):
 
 
 class ClassesOfUsers(ConfigTestCase):
-    def test_a_manager_of_their_own_keeps_its_methods(self):
+    def test_a_manager_class_of_a_user_keeps_its_methods(self):
         class Theirs(ConfigurationManager):
             def __init__(self, *args, **options):
                 super().__init__(*args, **options)

@@ -1,4 +1,4 @@
-"""Our manager is faster than configman's and makes the same of the same definitions and sources."""
+"""Our manager is faster than configman's, and gives the same results."""
 
 import json
 import os
@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Copies(unittest.TestCase):
-    def test_they_equal_the_copies_that_options_make(self):
+    def test_they_equal_the_copies_that_configman_makes(self):
         late = Option("late")
         typed = Option("typed", from_string_converter=int)
         late.default = typed.default = 3

@@ -1,4 +1,4 @@
-"""Printed and dumped configurations: read back without loss, and silent about secrets where they should be."""
+"""Printed and dumped configurations can be read back without loss, and hide secrets where they should."""
 
 import datetime
 import logging
@@ -21,13 +21,13 @@ NASTY_TEXTS = (
 class Writing(ConfigTestCase):
     maxDiff = None
 
-    def test_a_printed_configuration_is_read_back_without_loss_or_unknown_options(self):
+    def test_a_printed_configuration_is_read_back_without_loss_or_warnings(self):
         for text in NASTY_TEXTS:
             arguments = [f"--text={text}", "--crontabber.class-Job.pause=2:00:00", "--resource.postgresql.port=1"]
             expected = values(manager(arguments))
             for file_type in ("ini", "json", "env", "conf"):
                 if file_type == "conf" and (text != text.strip() or "\n" in text):
-                    continue  # this kind of file has no way to write it
+                    continue  # a conf file cannot hold such a value
                 with self.subTest(text, file_type=file_type):
                     output = printed([*arguments, f"--admin.print_conf={file_type}", "--admin.expose_secrets"])
 
@@ -41,7 +41,7 @@ class Writing(ConfigTestCase):
         config_manager = manager(sources=[source])
         return values(config_manager), config_manager.warnings
 
-    def test_a_dumped_file_replaces_a_link_and_follows_none(self):
+    def test_a_dump_replaces_a_symbolic_link_instead_of_following_it(self):
         target = Path(self.file("target.txt", "precious"))
         target.chmod(0o644)
         link = self.folder / "app.ini"
@@ -62,7 +62,7 @@ class Writing(ConfigTestCase):
 
         self.assertEqual(([each.name for each in self.folder.iterdir()], path.read_text()), (["app.ini"], "precious"))
 
-    def test_a_changed_option_is_written_as_changed_even_if_required_twice(self):
+    def test_a_changed_option_is_not_commented_out_even_if_required_twice(self):
         class Inner(RequiredConfig):
             required_config = Namespace()
             required_config.add_option("both", default=1, doc="required a second time, in a later round")
@@ -113,7 +113,7 @@ class Secrets(ConfigTestCase):
             manager(["--admin.expose_secrets"]).log_config(logging.getLogger())
         self.assertEqual(self.shown("\n".join(logged.output)), [])
 
-    def test_they_are_in_a_dumped_file_for_its_owner_alone(self):
+    def test_they_are_dumped_into_a_file_that_only_its_owner_can_read(self):
         for already_there in (False, True):
             for file_type in ("ini", "json", "env", "conf", "py"):
                 with self.subTest(file_type, already_there=already_there):
@@ -129,7 +129,7 @@ class Secrets(ConfigTestCase):
                     self.assertNotIn("xxx", path.read_text())
                     self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
 
-    def test_a_dump_does_not_expose_what_is_printed_after_it(self):
+    def test_a_dump_does_not_expose_them_in_later_output(self):
         path = self.folder / "app.ini"
 
         output = printed([f"--admin.dump_conf={path}", "--admin.print_conf=ini"])

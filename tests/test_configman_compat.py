@@ -1,4 +1,4 @@
-"""configman 1.3.0 as any code needs it on today's Python: importable, and with the one fault fixed that raises."""
+"""configman 1.3.0 works on today's Python: it can be imported, and the one fault that raises is fixed."""
 
 import os
 import subprocess
@@ -17,9 +17,9 @@ from configman import ConfigurationManager, Namespace
 from configman.dotdict import DotDictWithAcquisition
 
 ROOT = Path(__file__).resolve().parent.parent
-# Where crontabber is installed, a .pth file has put it there: see test_configman_first.py.
+# Where crontabber is installed, its .pth file adds this finder: see test_configman_first.py.
 WITHOUT_PTH = "import sys; sys.meta_path[:] = [finder for finder in sys.meta_path if 'repair_configman' not in repr(finder)]\n"
-# As old code did it, to import configman before us.
+# What old code does to import configman before crontabber.
 LEND_NAMES = """
 import collections, collections.abc
 lent = [name for name in collections.abc.__all__ if not hasattr(collections, name)]
@@ -71,7 +71,7 @@ class Importing(unittest.TestCase):
 
                 self.assertEqual((result.returncode, result.stderr), (0, ""))
 
-    def test_the_standard_library_is_left_as_it_was(self):
+    def test_the_standard_library_is_not_changed(self):
         result = python(
             """
             import builtins, collections, inspect, six
@@ -85,7 +85,7 @@ class Importing(unittest.TestCase):
 
         self.assertEqual((result.returncode, result.stderr), (0, ""))
 
-    def test_one_method_of_configman_is_replaced_and_nothing_else(self):
+    def test_only_one_method_of_configman_is_replaced(self):
         result = python(
             LEND_NAMES
             + STATE
@@ -116,7 +116,7 @@ assert before == (sys.meta_path[:], state())
 
         self.assertEqual((result.returncode, result.stderr), (0, ""))
 
-    def test_another_version_is_left_alone_and_a_broken_one_is_named(self):
+    def test_another_version_is_left_alone_and_a_broken_one_reported(self):
         broken = (
             "ImportError: configman at .*/configman/dotdict.py claims to be version 1.3.0, but differs from the published one: "
             ".* has no attribute 'DotDictWithAcquisition'.*"
@@ -137,7 +137,7 @@ assert before == (sys.meta_path[:], state())
 
 
 class LookingUp(unittest.TestCase):
-    def test_any_number_of_levels_may_be_missing_where_a_value_is_acquired(self):
+    def test_a_value_is_acquired_across_any_number_of_missing_levels(self):
         config = DotDictWithAcquisition()
         config.near = DotDictWithAcquisition()
         config.name, config.near.name = "far", "near"
@@ -152,7 +152,7 @@ class LookingUp(unittest.TestCase):
 
 
 class Views(unittest.TestCase):
-    """Where configman asks for what is gone after it has been imported."""
+    """Places where configman uses names that Python has removed, after it has been imported."""
 
     def test_the_value_of_a_bytes_option_can_be_set(self):
         definition = Namespace()

@@ -1,4 +1,4 @@
-"""configman imported before crontabber: what the .pth file does. tests/test_packaging.py shows that it gets installed."""
+"""Our .pth file repairs configman even before crontabber is imported. test_packaging.py checks that it is installed."""
 
 import os
 import subprocess
@@ -9,9 +9,9 @@ import unittest
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-FOLDER_OF_THE_PTH = ROOT / "share"
-BEGINS_WITH_IT = f"import site, sys; site.addsitedir({str(FOLDER_OF_THE_PTH)!r})\n"
-# Each finds a value that is two missing levels away, which configman alone does not.
+PTH_FOLDER = ROOT / "share"
+READ_PTH = f"import site, sys; site.addsitedir({str(PTH_FOLDER)!r})\n"
+# Ways to import configman.
 STARTS = {
     "the package": "import configman.dotdict",
     "a module of it": "from configman.dotdict import DotDictWithAcquisition",
@@ -28,13 +28,14 @@ STARTS = {
         import configman.dotdict
         """,
 }
+# configman alone does not find a value across missing levels.
 IS_REPAIRED = "assert sys.modules['configman.dotdict'].DotDictWithAcquisition({'a': 1})['x.y.z.a'] == 1"
 
 
 def python(code: str, path: Path = ROOT, *flags: str) -> "subprocess.CompletedProcess[str]":
     """Run code after the line of the .pth file, with warnings as errors."""
     environment = {**os.environ, "PYTHONPATH": str(path)}
-    command = [sys.executable, "-W", "error", *flags, "-c", BEGINS_WITH_IT + textwrap.dedent(code)]
+    command = [sys.executable, "-W", "error", *flags, "-c", READ_PTH + textwrap.dedent(code)]
     return subprocess.run(command, cwd="/", capture_output=True, text=True, env=environment, timeout=60, check=False)
 
 
@@ -49,7 +50,7 @@ class ConfigmanFirst(unittest.TestCase):
             with self.subTest(start):
                 self.check(f"{textwrap.dedent(code)}\n{IS_REPAIRED}")
 
-    def test_nothing_of_crontabber_is_imported_before_and_only_the_repair_with_it(self) -> None:
+    def test_nothing_but_the_repair_is_imported_and_only_with_configman(self) -> None:
         self.check(
             """
             def ours():
@@ -62,8 +63,8 @@ class ConfigmanFirst(unittest.TestCase):
             """
         )
 
-    def test_read_twice_it_acts_once(self) -> None:
-        self.check(BEGINS_WITH_IT + """assert str(sys.meta_path).count("repair_configman") == 1, sys.meta_path""")
+    def test_reading_the_file_twice_adds_one_finder(self) -> None:
+        self.check(READ_PTH + """assert str(sys.meta_path).count("repair_configman") == 1, sys.meta_path""")
 
     def test_it_is_silent_without_crontabber(self) -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -10,11 +10,11 @@ NOON = datetime(2024, 2, 29, 12, tzinfo=UTC)
 DURATIONS = [
     # seconds, text, reason
     (0, "0 seconds", "nothing has passed"),
-    (0.9, "0 seconds", "less than a second is none"),
-    (-5, "0 seconds", "the wrong way round"),
+    (0.9, "0 seconds", "less than a second counts as zero"),
+    (-5, "0 seconds", "the times are swapped"),
     (1, "1 second", "one is singular"),
-    (59, "59 seconds", "the largest unit is the smallest"),
-    (300, "5 minutes", "a rest of none is not said"),
+    (59, "59 seconds", "only the smallest unit"),
+    (300, "5 minutes", "a remainder of zero is omitted"),
     (3599.9, "59 minutes, 59 seconds", "rounded down"),
     (3600, "1 hour", "the next unit begins"),
     (3720, "1 hour, 2 minutes", "two units"),
@@ -35,7 +35,7 @@ class TestTimesince(unittest.TestCase):
             with self.subTest(reason):
                 self.assertEqual(timesince(NOON, NOON + timedelta(seconds=seconds)), text)
 
-    def test_a_date_is_its_midnight_in_the_zone_of_the_other(self):
+    def test_a_date_counts_as_midnight_in_the_other_times_zone(self):
         east = NOON.replace(tzinfo=timezone(timedelta(hours=5)))
         cases = [
             (date(2024, 2, 28), NOON, "1 day, 12 hours"),
@@ -49,7 +49,7 @@ class TestTimesince(unittest.TestCase):
                 self.assertEqual(timesince(earlier, later), text)
 
     @given(st.integers(min_value=1, max_value=10**10))
-    def test_it_has_one_or_two_parts_and_none_of_them_is_zero(self, seconds):
+    def test_it_has_one_or_two_parts_and_neither_is_zero(self, seconds):
         parts = timesince(datetime(1, 1, 1), datetime(1, 1, 1) + timedelta(seconds=seconds)).split(", ")
 
         self.assertIn(len(parts), (1, 2))
@@ -57,7 +57,7 @@ class TestTimesince(unittest.TestCase):
 
 
 class TestUtcNow(unittest.TestCase):
-    def test_it_is_the_current_time_and_knows_that_it_is_utc(self):
+    def test_it_is_the_current_time_in_utc(self):
         before = datetime.now(timezone.utc)
 
         now = utc_now()

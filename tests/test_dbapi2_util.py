@@ -36,7 +36,7 @@ class TestDbapi2Util(unittest.TestCase):
         self.connection = sqlite3.connect(":memory:", factory=WatchedConnection)
         self.addCleanup(self.connection.close)
 
-    def test_each_function_answers_in_its_way(self):
+    def test_each_function_returns_its_answer_and_closes_its_cursor(self):
         cases = [
             # function, sql, parameters, answer
             (single_value_sql, "SELECT 17", None, 17),
@@ -55,7 +55,7 @@ class TestDbapi2Util(unittest.TestCase):
                 self.assertEqual(function(self.connection, sql, parameters), answer)
                 self.assertTrue(self.connection.last_cursor.closed)
 
-    def test_a_missing_row_is_an_error_that_quotes_the_sql(self):
+    def test_a_missing_row_raises_an_error_that_quotes_the_sql(self):
         cases = [
             (single_value_sql, NO_ROW, SQLDidNotReturnSingleValue, "no value returned by: "),
             (single_row_sql, NO_ROW, SQLDidNotReturnSingleRow, "no row returned by: "),
@@ -77,7 +77,7 @@ class TestDbapi2Util(unittest.TestCase):
 
                 self.assertTrue(self.connection.last_cursor.closed)
 
-    def test_rows_come_one_after_another_while_the_connection_is_used_for_more(self):
+    def test_rows_can_be_iterated_while_the_connection_runs_other_statements(self):
         execute_no_results(self.connection, "CREATE TABLE t (i)")
         numbers = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1234) SELECT i FROM n"
 

@@ -24,9 +24,9 @@ class TestAbsoluteFolder(unittest.TestCase):
     def test_every_spelling_of_a_folder_gives_the_same_name(self) -> None:
         home, here = os.path.realpath(os.path.expanduser("~")), os.path.realpath(os.getcwd())
         cases = (
-            ("/srv/data", "/srv/data", "a whole path stays as it is"),
-            ("/srv//./x/../data/", "/srv/data", "but for its detours"),
-            ("~/data", f"{home}/data", "the home of who runs us"),
+            ("/srv/data", "/srv/data", "an absolute path stays as it is"),
+            ("/srv//./x/../data/", "/srv/data", "except for its detours"),
+            ("~/data", f"{home}/data", "our user's home"),
             ("data", f"{here}/data", "relative to the current directory"),
             ("$HOME/%s", f"{here}/$HOME/%s", "nothing else is replaced"),
         )
@@ -34,7 +34,7 @@ class TestAbsoluteFolder(unittest.TestCase):
             with self.subTest(reason):
                 self.assertEqual(path, absolute_folder(text))
 
-    def test_a_missing_or_impossible_name_is_refused(self) -> None:
+    def test_a_missing_or_unusable_name_is_refused(self) -> None:
         needed = "data_dir is not set: the embedded PostgreSQL needs a new or empty folder for its data"
         line_end = "data_dir='a\\nb': PostgreSQL cannot use a folder with a line break in its name"
         for text, message in (("", needed), (" ", needed), ("a\nb", line_end)):
@@ -76,7 +76,7 @@ class TestPrepareFolder(unittest.TestCase):
         self.assertEqual([self.folder], list(self.folder.parent.iterdir()))
         self.assertFalse(has_cluster(str(self.folder)))
 
-    def test_an_empty_folder_a_cluster_and_a_half_made_one_are_accepted(self) -> None:
+    def test_an_empty_folder_and_a_complete_or_unfinished_cluster_are_accepted(self) -> None:
         for left in ((), ("PG_VERSION", "base"), (GATE_FILE, UNFINISHED), (GATE_FILE, "base", FINISHED)):
             with self.subTest(left=left):
                 self.folder.mkdir(mode=0o700, exist_ok=True)
@@ -103,7 +103,7 @@ class TestPrepareFolder(unittest.TestCase):
 
         self.assertRefused(f": the folder {self.folder.parent} does not exist: create it first")
 
-    def test_a_folder_that_is_open_to_others_is_refused_and_left_open(self) -> None:
+    def test_a_folder_open_to_others_is_refused_and_not_changed(self) -> None:
         self.folder.mkdir()
         for mode in (0o755, 0o750, 0o701):
             with self.subTest(mode=oct(mode)):

@@ -1,4 +1,4 @@
-"""Which PostgreSQL is found, as whom it runs, and what is passed on of its complaints."""
+"""Which PostgreSQL is found, which user it runs as, and which of its errors are shown."""
 
 import os
 import pwd
@@ -38,7 +38,7 @@ class TestFindPrograms(unittest.TestCase):
 
         self.assertEqual(folders[1], find_programs(folders))
 
-    def test_without_programs_it_tells_how_to_install_them(self) -> None:
+    def test_the_error_says_how_to_install_missing_programs(self) -> None:
         with self.assertRaises(EmbeddedServerError) as raised:
             find_programs([self.make("client", "pg_ctl"), str(self.folder / "missing")])
         self.assertEqual(
@@ -63,7 +63,7 @@ class TestServerAccount(unittest.TestCase):
         self.assertIn(server_account().name, ("postgres", "nobody"))
 
     @unittest.skipUnless(IS_ROOT, "needs root")
-    def test_root_learns_which_users_cannot_be_used(self) -> None:
+    def test_root_cannot_run_it_as_root_or_a_missing_user(self) -> None:
         self.assertRefused("root", "run_as=root: PostgreSQL refuses to run as root, choose another user")
         self.assertRefused(
             "no-such-user",
@@ -71,7 +71,7 @@ class TestServerAccount(unittest.TestCase):
         )
 
     @unittest.skipIf(IS_ROOT, "needs an ordinary user")
-    def test_an_ordinary_user_can_only_run_it_as_himself(self) -> None:
+    def test_an_ordinary_user_cannot_run_it_as_another_user(self) -> None:
         me = pwd.getpwuid(os.geteuid()).pw_name
 
         self.assertEqual(server_account(me), server_account())
@@ -80,15 +80,15 @@ class TestServerAccount(unittest.TestCase):
 
 
 class TestRun(unittest.TestCase):
-    def test_it_returns_what_was_said_and_gives_what_was_given(self) -> None:
+    def test_it_passes_on_the_input_and_returns_the_output(self) -> None:
         self.assertEqual("text", run(["cat"], OURSELVES, "/", text="text").stdout)
 
-    def test_nothing_of_our_environment_gets_through(self) -> None:
-        said = run(["env"], OURSELVES, "/").stdout.split("\n")
+    def test_the_program_does_not_get_our_environment(self) -> None:
+        lines = run(["env"], OURSELVES, "/").stdout.split("\n")
 
-        self.assertEqual({"LC_ALL", "PATH", "PGDATA", ""}, {line.split("=")[0] for line in said} - {"TZ", "PWD"})
+        self.assertEqual({"LC_ALL", "PATH", "PGDATA", ""}, {line.split("=")[0] for line in lines} - {"TZ", "PWD"})
 
-    def test_a_failure_shows_the_last_words_of_the_program(self) -> None:
+    def test_a_failure_shows_the_last_line_of_stderr(self) -> None:
         with self.assertRaises(EmbeddedServerError) as raised:
             run(["sh", "-c", "echo first >&2; echo last >&2; exit 3"], OURSELVES, "/")
         self.assertEqual("sh failed: last", str(raised.exception))
@@ -102,26 +102,26 @@ class TestRun(unittest.TestCase):
 
 
 class TestErrorSummary(unittest.TestCase):
-    def test_the_last_complaint_is_shown_with_its_details(self) -> None:
+    def test_the_last_error_is_shown_with_its_details(self) -> None:
         cases = (
-            ("silence", "\n \n", "no output"),
-            ("no complaint among it", "one\ntwo\n", "two"),
-            ("what was taken back after it", "x: error: no space\nx: removing contents\n", "x: error: no space"),
+            ("nothing printed", "\n \n", "no output"),
+            ("no error among the lines", "one\ntwo\n", "two"),
+            ("a line about the clean-up after the error", "x: error: no space\nx: removing contents\n", "x: error: no space"),
             (
                 "details and hints",
                 "LOG:  hello\nFATAL:  no\nDETAIL:  because\nHINT:  do\nLOG:  bye\n",
                 "FATAL:  no\nDETAIL:  because\nHINT:  do",
             ),
-            ("several", "ERROR:  a\nDETAIL:  b\nFATAL:  c\n", "FATAL:  c"),
+            ("several errors", "ERROR:  a\nDETAIL:  b\nFATAL:  c\n", "FATAL:  c"),
         )
-        for reason, text, words in cases:
+        for reason, text, summary in cases:
             with self.subTest(reason):
-                self.assertEqual(words, error_summary(text))
+                self.assertEqual(summary, error_summary(text))
 
 
-@unittest.skipUnless(IS_ROOT, "needs root, who can be several users")
+@unittest.skipUnless(IS_ROOT, "needs root, to act as several users")
 class TestCheckAccess(unittest.TestCase):
-    def test_the_first_closed_folder_on_the_way_is_named_and_stays_closed(self) -> None:
+    def test_the_first_closed_folder_of_a_path_is_named_and_stays_closed(self) -> None:
         with tempfile.TemporaryDirectory() as closed:
             bin_folder = Path(closed, "venv", "bin")
             bin_folder.mkdir(parents=True)
@@ -134,4 +134,4 @@ class TestCheckAccess(unittest.TestCase):
                 str(raised.exception),
             )
             self.assertEqual(0o40700, os.stat(closed).st_mode)
-            check_access(str(bin_folder), OURSELVES, "nothing: we get there")
+            check_access(str(bin_folder), OURSELVES, "nothing: we can reach it")

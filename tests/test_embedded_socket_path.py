@@ -1,4 +1,4 @@
-"""Every folder gets a name under which its socket can be reached, the same one each time."""
+"""Every data folder gets a path for its socket, the same one each time."""
 
 import os
 import shutil
@@ -26,7 +26,7 @@ class TestSocketDirectory(unittest.TestCase):
         cases = (
             ("one byte too long", "/" + "x" * (LONGEST_SOCKET_PATH_BYTES - len(SOCKET_NAME) - 1)),
             ("too long in bytes, not in characters", "/" + "é" * 50),
-            ("libpq takes a comma for the end of a host's name", "/srv/a,b"),
+            ("to libpq, a comma ends a host name", "/srv/a,b"),
         )
         for reason, folder in cases:
             with self.subTest(reason):
@@ -35,9 +35,9 @@ class TestSocketDirectory(unittest.TestCase):
                 self.assertEqual(folder, os.readlink(link))
                 self.assertEqual(0o40700, link.parent.stat().st_mode)
                 self.assertLessEqual(len(os.fsencode(link / SOCKET_NAME)), LONGEST_SOCKET_PATH_BYTES)
-                self.assertEqual(str(link), socket_directory(folder), "another process finds the same")
+                self.assertEqual(str(link), socket_directory(folder), "another process finds the same link")
 
-    def test_a_place_that_is_not_private_is_refused(self) -> None:
+    def test_a_link_directory_open_to_others_is_refused(self) -> None:
         link = self.link_to("/srv/a,b,c")
         link.parent.chmod(0o755)
 
@@ -48,7 +48,7 @@ class TestSocketDirectory(unittest.TestCase):
             str(raised.exception),
         )
 
-    def test_a_link_that_leads_elsewhere_is_refused(self) -> None:
+    def test_a_link_that_points_elsewhere_is_refused(self) -> None:
         link = self.link_to("/srv/a,b,d")
         link.unlink()
         link.symlink_to("/srv/other")
@@ -57,7 +57,7 @@ class TestSocketDirectory(unittest.TestCase):
             socket_directory("/srv/a,b,d")
         self.assertEqual(f"{link} does not point to data_dir=/srv/a,b,d: remove that link", str(raised.exception))
 
-    def test_a_long_temporary_directory_is_passed_over(self) -> None:
+    def test_a_long_temporary_directory_is_not_used(self) -> None:
         self.addCleanup(setattr, tempfile, "tempdir", tempfile.tempdir)
         tempfile.tempdir = "/" + "y" * 90
 

@@ -1,4 +1,4 @@
-"""What jobs raise, as text that can be stored."""
+"""Errors of jobs as text that can be stored."""
 
 import sys
 import unittest
@@ -13,24 +13,24 @@ def raised(error):
         return caught
 
 
-class Unspeakable(Exception):
+class WithoutStr(Exception):
     def __str__(self):
         raise RuntimeError("no str")
 
     __repr__ = __str__
 
 
-class RudeMeta(type):
+class MetaWithoutRepr(type):
     def __repr__(cls):
         raise RuntimeError("no repr")
 
 
-class Rude(Exception, metaclass=RudeMeta):
+class WithoutRepr(Exception, metaclass=MetaWithoutRepr):
     pass
 
 
 class TestFailureOf(unittest.TestCase):
-    def test_it_has_the_type_by_its_repr_the_value_and_the_traceback(self):
+    def test_it_has_the_repr_of_the_type_the_value_and_the_traceback(self):
         failure = failure_of(raised(ValueError("No more tissues")))
 
         self.assertEqual((failure.type, failure.value), ("<class 'ValueError'>", "No more tissues"))
@@ -49,14 +49,14 @@ class TestFailureOf(unittest.TestCase):
         self.assertIn("ZeroDivisionError: division by zero", text)
         self.assertIn("direct cause", text)
 
-    def test_exceptions_that_cannot_be_shown_are_recorded_all_the_same(self):
-        self.assertEqual(failure_of(raised(Unspeakable())).value, "<an exception whose str() raises>")
-        self.assertEqual(failure_of(raised(Rude("x"))).type, "<an exception class whose repr() raises>")
+    def test_exceptions_that_cannot_be_printed_are_still_recorded(self):
+        self.assertEqual(failure_of(raised(WithoutStr())).value, "<an exception whose str() raises>")
+        self.assertEqual(failure_of(raised(WithoutRepr("x"))).type, "<an exception class whose repr() raises>")
 
     def test_characters_that_postgresql_refuses_are_escaped(self):
         self.assertEqual(failure_of(raised(ValueError("a\x00b\udc80c"))).value, "a\\x00b\\udc80c")
 
-    def test_a_huge_message_keeps_its_two_ends(self):
+    def test_a_huge_message_is_cut_in_the_middle(self):
         failure = failure_of(raised(ValueError("<" + "x" * 10_000_000 + ">")))
 
         self.assertTrue(failure.value.startswith("<xxx") and failure.value.endswith("xxx>"))

@@ -1,4 +1,4 @@
-"""What a job does to its process is put back, and what others have set is left to them."""
+"""Changes that a job makes to its process are undone, and settings of others are left alone."""
 
 import logging
 import signal
@@ -14,14 +14,14 @@ class TestProcessStateRestored(unittest.TestCase):
         self.addCleanup(signal.alarm, 0)
         self.addCleanup(signal.signal, signal.SIGALRM, signal.getsignal(signal.SIGALRM))
 
-    def test_an_alarm_that_was_set_within_does_not_go_off(self):
+    def test_an_alarm_that_the_block_sets_does_not_go_off(self):
         with process_state_restored():
             signal.signal(signal.SIGALRM, lambda *args: self.fail("it went off"))
             signal.alarm(100)
 
         self.assertEqual(signal.alarm(0), 0)
 
-    def test_a_postmaster_of_another_user_goes_on(self):
+    def test_a_timer_that_was_set_before_keeps_running(self):
         signal.setitimer(signal.ITIMER_REAL, 100)
 
         with process_state_restored():
@@ -31,7 +31,7 @@ class TestProcessStateRestored(unittest.TestCase):
         seconds, _ = signal.getitimer(signal.ITIMER_REAL)
         self.assertTrue(90 < seconds < 99.995, seconds)
 
-    def test_handlers_are_as_they_were(self):
+    def test_signal_handlers_are_restored(self):
         before = signal.getsignal(signal.SIGTERM)
 
         with process_state_restored():

@@ -1,4 +1,4 @@
-"""--list-jobs, compared as a whole text."""
+"""The text of --list-jobs, compared as a whole."""
 
 import unittest
 from datetime import datetime, timedelta, timezone
@@ -13,7 +13,7 @@ ERROR = {"type": "<class 'ValueError'>", "value": "No more tissues", "traceback"
 class TestJobList(unittest.TestCase):
     maxDiff = None
 
-    def test_a_job_without_a_row(self):
+    def test_a_job_without_a_row_has_no_run_info(self):
         text = render_job_list([ListedJob("jobs.Foo", "foo", "7d", "03:00")], {}, NOW)
 
         self.assertEqual(
@@ -25,7 +25,7 @@ class TestJobList(unittest.TestCase):
             "*NO PREVIOUS RUN INFO*\n",
         )
 
-    def test_a_job_that_failed_twice_and_is_ongoing(self):
+    def test_a_failed_and_ongoing_job_shows_its_start_and_its_error(self):
         state = JobState(
             "foo", next_run=NOW - timedelta(minutes=2), last_run=NOW - timedelta(minutes=5), error_count=2,
             last_error=ERROR, ongoing=NOW - timedelta(minutes=3),
@@ -50,7 +50,7 @@ class TestJobList(unittest.TestCase):
             "\n",
         )
 
-    def test_a_job_without_errors(self):
+    def test_a_job_without_errors_shows_only_its_times(self):
         state = JobState("foo", next_run=NOW + timedelta(seconds=3599), last_run=NOW - timedelta(minutes=5),
                          last_success=NOW - timedelta(minutes=5))  # fmt: skip
 
@@ -66,7 +66,7 @@ class TestJobList(unittest.TestCase):
             ],
         )
 
-    def test_a_row_with_empty_columns(self):
+    def test_empty_columns_are_shown_as_none(self):
         text = render_job_list([ListedJob("jobs.Foo", "foo", "1h")], {"foo": JobState("foo")}, NOW)
 
         self.assertEqual(

@@ -23,7 +23,7 @@ times = st.times().map(lambda moment: moment.replace(second=0, microsecond=0))
 
 
 class TestMoment(unittest.TestCase):
-    def test_the_named_cases(self):
+    def test_a_skipped_time_moves_on_and_a_repeated_one_means_the_first(self):
         table = [
             ("Europe/Berlin", "2024-03-05", "21:00", "2024-03-05T20:00", "a plain day"),
             ("Europe/Berlin", "2024-03-31", "01:59", "2024-03-31T00:59", "the last minute before the gap"),
@@ -63,7 +63,7 @@ class TestMoment(unittest.TestCase):
 
 
 class TestDates(unittest.TestCase):
-    def test_a_date_that_never_was(self):
+    def test_a_skipped_date_does_not_exist(self):
         table = [
             ("Pacific/Apia", "2011-12-29", True),
             ("Pacific/Apia", "2011-12-30", False),
@@ -76,7 +76,7 @@ class TestDates(unittest.TestCase):
             with self.subTest(zone, day=day):
                 self.assertEqual(exists(date.fromisoformat(day), ZoneInfo(zone)), expected)
 
-    def test_a_date_has_begun_even_if_clocks_fall_back(self):
+    def test_a_date_that_has_begun_stays_so_when_clocks_fall_back(self):
         # In St. John's the clocks went from 00:01 on 7 November 2010 back to 23:01 on the 6th.
         half_past_eleven_again = datetime(2010, 11, 7, 3, 0, tzinfo=UTC)
 

@@ -1,4 +1,4 @@
-"""Does the owner of a claim still run here?"""
+"""Is the owner of a claim still running on this machine?"""
 
 import os
 import socket
@@ -15,7 +15,7 @@ HOST = socket.gethostname()
 HOUR = timedelta(hours=1)
 
 
-@unittest.skipUnless(os.path.exists("/proc/self/stat"), "only Linux tells")
+@unittest.skipUnless(os.path.exists("/proc/self/stat"), "only Linux can tell")
 class TestIsRunningHere(unittest.TestCase):
     def setUp(self):
         self.process = subprocess.Popen([sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()"], stdin=-1, stdout=-1)
@@ -27,18 +27,18 @@ class TestIsRunningHere(unittest.TestCase):
     def is_running(self, owner, since=None, now=None):
         return is_running_here(JobState("job", ongoing=since or self.now, owner=owner), now or self.now)
 
-    def of_today(self, owner, since=None):
-        """The owner as this version writes it, with the birth of the process."""
+    def with_birth(self, owner, since=None):
+        """Return the owner as this version writes it, with the birth of the process."""
         return f"{owner}/{birth_of(self.process.pid)}@{claim_time(since or self.now)}"
 
-    def test_a_process_that_was_there_when_the_claim_was_taken(self):
+    def test_a_process_that_existed_at_the_claim_is_running(self):
         self.assertTrue(self.is_running(self.owner))
-        self.assertTrue(self.is_running(self.of_today(self.owner)))
+        self.assertTrue(self.is_running(self.with_birth(self.owner)))
 
-    def test_with_its_birth_it_is_known_whatever_the_clock_says(self):
+    def test_its_birth_identifies_a_process_whatever_the_clock_says(self):
         for step in (-HOUR, HOUR, 10_000 * HOUR):
             with self.subTest(step):
-                self.assertTrue(self.is_running(self.of_today(self.owner), now=self.now + step))
+                self.assertTrue(self.is_running(self.with_birth(self.owner), now=self.now + step))
 
     def test_a_process_that_started_later_does_not_count(self):
         self.assertFalse(self.is_running(self.owner, since=self.now - HOUR))
@@ -47,7 +47,7 @@ class TestIsRunningHere(unittest.TestCase):
                 self.assertFalse(self.is_running(f"{self.owner}/{birth}@{claim_time(self.now)}"))
 
     def test_a_dead_process_or_a_zombie_does_not_run(self):
-        owners = self.owner, self.of_today(self.owner)
+        owners = self.owner, self.with_birth(self.owner)
         self.process.kill()
         os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
         self.assertEqual([self.is_running(owner) for owner in owners], [False, False])
@@ -56,7 +56,7 @@ class TestIsRunningHere(unittest.TestCase):
         self.assertEqual([self.is_running(owner) for owner in owners], [False, False])
 
     def test_another_host_this_process_and_nonsense_do_not_count(self):
-        # Number 2 is the kernel's, where it is the machine's.
+        # Process 2 belongs to the kernel, except in a container.
         for owner in (f"{HOST}:2", f"x{self.owner}", this_process(), f"{HOST}:", f"{HOST}:0", f"{HOST}:self", HOST, ""):
             with self.subTest(owner):
                 self.assertFalse(self.is_running(owner))
@@ -73,11 +73,11 @@ class TestJudge(unittest.TestCase):
         cases = [
             (None, True, True, Verdict.FREE),
             (JobState("no-run"), True, True, Verdict.FREE),
-            # By its owner, if there is one and session locks mean something.
+            # Judged by its owner, if there is one and session locks are reliable.
             (JobState("running", ongoing=young, owner="a:1"), True, True, Verdict.ALIVE),
             (JobState("ended", ongoing=young, owner="a:1"), True, False, Verdict.DEAD),
             (JobState("running-too-long", ongoing=old, owner="a:1"), True, True, Verdict.DEAD),
-            # By its age otherwise.
+            # Otherwise judged by its age.
             (JobState("young-original", ongoing=young), True, False, Verdict.ALIVE),
             (JobState("old-original", ongoing=old), True, False, Verdict.DEAD),
             (JobState("young-without-locks", ongoing=young, owner="a:1"), False, False, Verdict.ALIVE),

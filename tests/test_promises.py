@@ -1,4 +1,4 @@
-"""docs/developer/promises.rst names tests that are there, for every chapter of the original's manual."""
+"""docs/developer/promises.rst names existing tests for every chapter of the original's manual."""
 
 import ast
 import re
@@ -13,7 +13,7 @@ TEST = re.compile(r"``((?:\w+/)?test_\w+\.py): (test_\w+)``")
 
 
 def methods_of(path: Path) -> set[str]:
-    """The names of the tests of a file: methods of its classes."""
+    """Return the names of the tests in a file: methods of its classes."""
     tree = ast.parse(path.read_text("utf-8"))
     classes = [node for node in tree.body if isinstance(node, ast.ClassDef)]
     methods = [node for a_class in classes for node in a_class.body if isinstance(node, ast.FunctionDef)]
@@ -24,7 +24,7 @@ class TestPromises(unittest.TestCase):
     def setUp(self) -> None:
         self.page = PAGE.read_text("utf-8")
 
-    def test_every_test_that_is_named_exists(self) -> None:
+    def test_every_named_test_exists(self) -> None:
         named = TEST.findall(self.page)
         missing = [
             f"{file}: {name}"
@@ -35,7 +35,7 @@ class TestPromises(unittest.TestCase):
         self.assertGreater(len(named), 80)
         self.assertEqual(missing, [])
 
-    def test_every_chapter_is_there_and_each_of_its_promises_has_a_test(self) -> None:
+    def test_no_chapter_is_missing_and_every_promise_has_a_test(self) -> None:
         chapters = CHAPTER.split(self.page)[1:]
 
         self.assertEqual(chapters[::2], [f"1.{number}" for number in range(1, 10)])

@@ -62,7 +62,7 @@ class TestSecrets(unittest.TestCase):
         }
         self.assertEqual(secrets_in(environment), ["x", "hunter2", "https://a@b/1", "0123456"])
 
-    def test_no_text_takes_it_long(self) -> None:
+    def test_it_masks_any_text_quickly(self) -> None:
         mask = masker(["hunter2"])
         for piece in ("password", "password=", 'password="', "'password'", "://", "://a:b", "@", "\\", "password\\"):
             with self.subTest(piece=piece):

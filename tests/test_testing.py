@@ -1,4 +1,4 @@
-"""`run_job` of crontabber.testing, as the tests of a job's author call it."""
+"""`run_job` of crontabber.testing, as authors of jobs call it in their tests."""
 
 import datetime
 import sqlite3
@@ -69,11 +69,11 @@ class WithFactory(Inserting):
 
 
 class TestResult(unittest.TestCase):
-    def test_it_has_what_run_returned_and_what_it_logged(self):
+    def test_it_has_the_return_value_and_the_log(self):
         self.assertEqual(run_job(Adder).returned, 3)
         self.assertEqual(run_job(FooJob).log, ["INFO Ran FooJob"])
 
-    def test_a_failure_is_there_and_raised_on_demand(self):
+    def test_an_error_is_kept_and_raised_on_demand(self):
         result = run_job(SadJob)
 
         self.assertEqual(repr(result.error), "ValueError('No more tissues')")
@@ -81,13 +81,13 @@ class TestResult(unittest.TestCase):
             with self.assertRaisesRegex(ValueError, "No more tissues"):
                 demand()
 
-    def test_a_job_that_succeeded_passes_its_check(self):
+    def test_check_passes_for_a_job_that_succeeded(self):
         result = run_job(Adder)
 
         self.assertIs(result.check(), result)
         self.assertIsNone(result.error)
 
-    def test_it_shows_itself_in_one_line(self):
+    def test_its_repr_is_one_line(self):
         self.assertEqual(repr(run_job(Adder)), "<JobResult: Adder returned 3>")
         self.assertEqual(repr(run_job(SadJob)), "<JobResult: SadJob raised ValueError('No more tissues')>")
 
@@ -98,13 +98,13 @@ class TestResult(unittest.TestCase):
         self.assertEqual(logs.output, ["INFO:crontabber:Ran FooJob"])
         self.assertEqual(result.records, logs.records)
 
-    def test_exits_count_as_they_do_for_crontabber(self):
+    def test_only_a_nonzero_exit_is_an_error(self):
         for code, error in ((0, "None"), (3, "SystemExit(3)")):
             with self.subTest(code):
                 job = type("Exiting", (FooJob,), {"run": lambda self, code=code: sys.exit(code)})
                 self.assertEqual(repr(run_job(job).error), error)
 
-    def test_ctrl_c_ends_the_test_run_and_nothing_later(self):
+    def test_ctrl_c_is_raised_and_does_not_affect_later_runs(self):
         def interrupted(self):
             raise KeyboardInterrupt
 
@@ -115,17 +115,17 @@ class TestResult(unittest.TestCase):
 
 
 class TestOptions(unittest.TestCase):
-    def test_they_go_through_the_jobs_converters_in_nested_namespaces_too(self):
+    def test_they_are_converted_even_in_nested_namespaces(self):
         self.assertEqual(run_job(Adder, first="40").returned, 42)
         self.assertEqual(run_job(Adder, first=5, more={"second": "6"}).returned, 11)
         self.assertEqual(run_job(Adder, **{"more.second": "6"}).returned, 7)
 
-    def test_those_whose_names_are_taken_have_another_way(self):
+    def test_an_option_named_like_an_argument_can_be_passed_in_options(self):
         job = type("Dated", (Adder,), {"run": lambda self: self.config.date})
 
         self.assertEqual(run_job(job, options={"date": "mine"}).returned, "mine")
 
-    def test_unknown_ones_and_bad_values_are_refused(self):
+    def test_unknown_options_and_bad_values_are_refused(self):
         for options, error_class, named in (
             ({"frist": 3}, ConfigurationError, "frist"),
             ({"first": "x"}, ConfigurationError, "first"),
@@ -134,7 +134,7 @@ class TestOptions(unittest.TestCase):
             with self.subTest(options), self.assertRaisesRegex(error_class, named):
                 run_job(Adder, **options)
 
-    def test_a_class_that_crontabber_would_refuse_is_refused(self):
+    def test_a_class_that_crontabber_refuses_is_refused_here_too(self):
         for faulty in (type("Nameless", (BaseCronApp,), {}), unittest.TestCase):
             with self.subTest(faulty), self.assertRaises(JobDescriptionError):
                 run_job(faulty)
@@ -145,13 +145,13 @@ class TestOptions(unittest.TestCase):
 
 
 class TestDates(unittest.TestCase):
-    def test_a_backfill_job_runs_for_the_date_that_is_given(self):
+    def test_a_backfill_job_runs_for_the_given_date(self):
         for given in (MARCH[0], datetime.datetime(2026, 3, 1), datetime.date(2026, 3, 1), "2026-03-01", "2026-03-01T00:00+00:00"):
             with self.subTest(given):
                 result = run_job(FooBackfillJob, date=given)
                 self.assertEqual((result.dates, result.log), ([MARCH[0]], [f"INFO Ran for {MARCH[0]}"]))
 
-    def test_without_a_date_it_runs_for_all_that_are_outstanding(self):
+    def test_without_a_date_it_runs_for_all_outstanding_dates(self):
         known = {"last_success": MARCH[4]}
 
         result = run_job(Stumbling, job_information=known, now=MARCH[7])
@@ -171,7 +171,7 @@ class TestDates(unittest.TestCase):
 
         self.assertEqual((result.dates, str(result.error)), ([MARCH[1]], "the third"))
 
-    def test_any_other_job_takes_none(self):
+    def test_other_jobs_accept_no_date(self):
         with self.assertRaisesRegex(TypeError, "FooJob is not a backfill job"):
             run_job(FooJob, date="2026-03-01")
 
@@ -182,7 +182,7 @@ class TestJobInformation(unittest.TestCase):
     def test_a_first_run_has_none(self):
         self.assertIsNone(run_job(self.job).returned)
 
-    def test_the_given_word_is_completed(self):
+    def test_missing_keys_get_their_defaults(self):
         information = run_job(self.job, job_information={"error_count": 2, "next_run": MARCH[0]}).returned
 
         self.assertEqual(information, {
@@ -190,7 +190,7 @@ class TestJobInformation(unittest.TestCase):
             "error_count": 2, "last_error": {}, "ongoing": None,
         })  # fmt: skip
 
-    def test_the_result_has_what_the_next_run_would_get(self):
+    def test_the_result_has_the_information_for_the_next_run(self):
         first = run_job(SadJob, now=MARCH[0]).job_information
         second = run_job(SadJob, now=MARCH[1], job_information=first).job_information
 
@@ -199,7 +199,7 @@ class TestJobInformation(unittest.TestCase):
 
 
 class TestConnections(unittest.TestCase):
-    def test_a_mock_is_handed_over_and_never_closed(self):
+    def test_a_mock_is_passed_to_the_job_and_never_closed(self):
         execute = mock.call.cursor().execute(Inserting.insert)
         for job, committed in ((WithFactory, 0), (WithConnection, 0), (InTransaction, 1)):
             with self.subTest(job.__name__):
@@ -219,7 +219,7 @@ class TestConnections(unittest.TestCase):
         connection.rollback.assert_called_once_with()
         connection.commit.assert_not_called()
 
-    def test_any_db_api_connection_will_do(self):
+    def test_any_db_api_connection_works(self):
         connection = sqlite3.connect(":memory:")
         self.addCleanup(connection.close)
         connection.execute("CREATE TABLE notes (note int)")
@@ -236,7 +236,7 @@ class TestConnections(unittest.TestCase):
 
         self.assertEqual(run_job(job, connection=mock.Mock(), warehouse={"path": "/a"}).returned, "/a")
 
-    def test_each_of_several_resources_may_have_its_own(self):
+    def test_each_of_several_resources_may_have_its_own_connection(self):
         @using_postgres()
         @with_transactional_resource(Warehouse, "warehouse")
         @with_resource_connection_as_argument("warehouse")
@@ -250,7 +250,7 @@ class TestConnections(unittest.TestCase):
         self.assertEqual(run_job(Both, connection="one").returned, ("one", "one"))
         self.assertEqual(run_job(Both, connection={"database": "a", "warehouse": "b"}).returned, ("a", "b"))
 
-    def test_a_job_that_cannot_take_one_is_named(self):
+    def test_the_error_names_the_job_that_cannot_use_a_connection(self):
         for job, connection, message in (
             (FooJob, "one", "FooJob does not take a connection"),
             (InTransaction, {"warehouse": "b"}, "InTransaction has no resource 'warehouse'; it has database"),
@@ -258,7 +258,7 @@ class TestConnections(unittest.TestCase):
             with self.subTest(job.__name__), self.assertRaisesRegex(TypeError, message):
                 run_job(job, connection=connection)
 
-    def test_a_backfill_job_gets_it_before_its_date(self):
+    def test_a_backfill_job_gets_its_connection_before_its_date(self):
         job = using_postgres()(as_single_postgres_transaction()(as_backfill_cron_app(
             type("Job", (FooJob,), {"run": lambda self, *arguments: arguments})
         )))  # fmt: skip

@@ -1,4 +1,4 @@
-"""Imports point to the same tier or one further down: read from the source, also inside of functions."""
+"""Modules import only from their own tier or a lower one, even inside functions."""
 
 import ast
 import unittest
@@ -6,7 +6,7 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent.parent / "crontabber"
 
-# From the top. A name stands for a folder with all that is in it, or for a public door beside the folders.
+# From top to bottom. A name means a folder with everything in it, or a public module beside the folders.
 TIERS = [
     ["tests"],
     ["testing"],
@@ -35,7 +35,7 @@ def place(path):
 
 
 def imported(source, folder=()):
-    """The first part below `crontabber` of each import of ours, with its line; `folder` is where relative ones begin."""
+    """Yield the first part below `crontabber` of each of our imports, with its line. Relative ones begin in `folder`."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -56,7 +56,7 @@ def imported_by(path):
 
 
 class TestTiers(unittest.TestCase):
-    def test_every_module_has_its_place(self):
+    def test_every_module_has_a_tier(self):
         self.assertEqual({place(path) for path in modules()} - set(RANK), set())
 
     def test_it_reads_every_form_of_import(self):

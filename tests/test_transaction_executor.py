@@ -22,11 +22,11 @@ logging.getLogger(LOGGER).addHandler(logging.NullHandler())
 
 
 class WarehouseClosed(Exception):
-    """What this source calls operational."""
+    """The error that this source calls operational."""
 
 
 class Warehouse:
-    """A connection source that is not PostgreSQL. Whatever breaks a connection here is a WarehouseClosed."""
+    """A connection source that is not PostgreSQL. Errors that break its connections are WarehouseClosed."""
 
     def __init__(self, path, refusals=0):
         self.path = path
@@ -53,7 +53,7 @@ class Warehouse:
 
 
 class KeepingWarehouse(Warehouse):
-    """Keeps its connection for the next one who asks."""
+    """Keeps its connection for the next caller."""
 
     def __init__(self, path):
         super().__init__(path)
@@ -65,7 +65,7 @@ class KeepingWarehouse(Warehouse):
 
 
 class GloomyWarehouse(Warehouse):
-    """Calls everything operational."""
+    """Calls every error operational."""
 
     def is_operational_exception(self, error):
         return True
@@ -106,14 +106,14 @@ class ExecutorTestCase(unittest.TestCase):
 
 
 class EveryExecutor:
-    """What holds for each of the three; each has a test case of its own below."""
+    """Tests for each of the three executors; each has its own test case below."""
 
     executor_class = TransactionExecutor
 
     def tried(self, function, *args, **kwargs):
         return self.executor(self.executor_class)(function, *args, **kwargs)
 
-    def test_it_commits_and_returns_what_the_function_returns(self):
+    def test_it_commits_and_returns_the_result_of_the_function(self):
         self.assertEqual(self.tried(add, name="apple"), 1)
         self.assertEqual(self.goods(), ["apple"])
 
@@ -128,7 +128,7 @@ class EveryExecutor:
             self.assertEqual(self.goods(), [])
         self.assertEqual(self.source.dropped, [])
 
-    def test_a_kept_connection_has_nothing_left_of_a_failure(self):
+    def test_a_failure_leaves_nothing_in_a_kept_connection(self):
         self.source = KeepingWarehouse(self.path)
         self.addCleanup(self.source.kept.close)
         for error in (ValueError(), KeyboardInterrupt(), SystemExit()):
@@ -147,10 +147,10 @@ class EveryExecutor:
 
         self.assertEqual((self.source.dropped, self.goods()), ([True], []))
 
-    def test_an_error_of_the_commit_is_never_tried_again(self):
+    def test_a_failed_commit_is_never_retried(self):
         class Ruined(sqlite3.Connection):
             def commit(self):
-                raise WarehouseClosed("nobody knows whether it was delivered")
+                raise WarehouseClosed("it is unknown whether it was delivered")
 
         with mock.patch("sqlite3.connect", lambda path: Ruined(path)), self.assertRaises(WarehouseClosed):
             self.tried(add, "apple")
@@ -203,14 +203,14 @@ class TestBackoff(ExecutorTestCase):
 
         self.assertEqual(self.slept, [])
 
-    def test_it_waits_each_delay_in_steps_of_a_second_and_then_succeeds(self):
+    def test_it_waits_each_delay_in_one_second_steps_and_then_succeeds(self):
         self.source.refusals = 2
 
         self.executor(TransactionExecutorWithLimitedBackoff)(add, "apple")
 
         self.assertEqual((self.slept, self.goods()), ([1] * (2 + 3), ["apple"]))
 
-    def test_limited_backoff_raises_the_databases_own_error_after_the_last_delay(self):
+    def test_limited_backoff_raises_the_original_error_after_the_last_delay(self):
         self.source.refusals = 3
 
         with self.assertRaisesRegex(WarehouseClosed, "^come back later$"):
@@ -225,7 +225,7 @@ class TestBackoff(ExecutorTestCase):
 
         self.assertEqual((self.slept, self.goods()), ([1] * (2 + 3 + 3 + 3 + 3), ["apple"]))
 
-    def test_an_attempt_that_failed_leaves_nothing_behind(self):
+    def test_a_failed_attempt_leaves_nothing_behind(self):
         errors = [WarehouseClosed("fire")]
 
         def add_pear(connection):
@@ -280,7 +280,7 @@ class TestListOfSeconds(unittest.TestCase):
             with self.subTest(text):
                 self.assertEqual(string_to_list_of_ints(text), numbers)
 
-    def test_it_refuses_everything_else_and_quotes_it(self):
+    def test_it_refuses_and_quotes_anything_else(self):
         for text in ("", "soon", "10;20", "1.5", "10, -1", "10,"):
             with self.subTest(text), self.assertRaises(CrontabberError) as raised:
                 string_to_list_of_ints(text)
