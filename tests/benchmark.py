@@ -1,7 +1,7 @@
-"""What crontabber costs, all of it side by side in one run: python tests/benchmark.py [--json] [--quick]
+"""Measure what crontabber costs, all cases in one run: python tests/benchmark.py [--json] [--quick]
 
-The cases take turns, so that whatever else the machine does meets all of them alike. docs/developer/benchmark.rst says
-how to read what is printed.
+The cases take turns, so that other load on the machine affects all of them alike. docs/developer/benchmark.rst says
+how to read the output.
 """
 
 import argparse
@@ -62,7 +62,7 @@ def run(chosen: list[Case], rounds: int) -> dict[Case, Figures]:
 
 
 def results(figures: dict[Case, Figures]) -> list[Result]:
-    """Medians, also of what each round was worth beside the floor and beside an idle tick of as many jobs."""
+    """Return medians, also of each round compared with the floor and with an idle tick of as many jobs."""
     floor = figures[Case("floor")]
     return [_result(case, each, floor, figures.get(Case("idle", case.jobs))) for case, each in figures.items()]
 
@@ -94,7 +94,7 @@ def _more(figures: Figures, others: Figures) -> float:
 
 
 def bounds(result: Result) -> dict[str, float]:
-    """The most that each figure of a case may be."""
+    """Return the upper bound of each figure of a case."""
     mode, jobs = result["mode"], result["jobs"]
     if mode == "floor":
         return {}
@@ -141,7 +141,7 @@ def machine() -> dict[str, Any]:
 
 
 def _milliseconds_a_flush() -> float:
-    """What the disk takes for a few bytes: a median of 100."""
+    """Return how long the disk takes to flush a few bytes: the median of 100."""
     times = []
     with tempfile.TemporaryFile() as file:
         for _ in range(100):
@@ -170,7 +170,7 @@ def table(measured: list[Result]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What crontabber costs, beside a process that connects and asks once.")
+    parser = argparse.ArgumentParser(description="Compare crontabber with a process that connects and sends one query.")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     parser.add_argument("--quick", action="store_true", help="fewer jobs, fewer rounds, no rows in the log")
     arguments = parser.parse_args()

@@ -1,4 +1,4 @@
-"""The cases of the benchmark: what each runs, on which jobs and which tables, and how it is measured once."""
+"""The cases of the benchmark: what each runs, on which jobs and tables, and how to measure one round."""
 
 import os
 import re
@@ -15,7 +15,7 @@ from tests.integration.counting_proxy import counted
 from tests.measured import measured
 from tests.support import ROOT, connect, connection_options
 
-# As pip makes the command.
+# The command as pip writes it.
 COMMAND = "import sys\nfrom crontabber.__main__ import local_main\nsys.exit(local_main())\n"
 FLOOR = "import psycopg2, sys; c = psycopg2.connect(sys.argv[1]).cursor(); c.execute('SELECT 1'); c.fetchall()"
 CHAIN = 5
@@ -48,14 +48,14 @@ class Case:
 
     @property
     def schema(self) -> str:
-        """Cases that only read share one."""
+        """The schema of its tables. Cases that only read share one."""
         mode = "due" if self.mode == "due" else "read"
         return f"benchmark_{mode}_{self.jobs}_{self.kind}_{self.log_rows}"
 
 
 @dataclass
 class Figures:
-    """What one case has cost: a value a round, and what is counted once."""
+    """The costs of one case: a value per round, and counts from one extra round."""
 
     milliseconds: list[float] = field(default_factory=list)
     megabytes: list[float] = field(default_factory=list)
@@ -72,7 +72,7 @@ class Bench:
         self.folder = folder
         (folder / "crontabber").write_text(COMMAND)
         self.connection = connect()
-        # PYTHONDONTWRITEBYTECODE, say, would have every process compile us anew.
+        # PYTHONDONTWRITEBYTECODE, for example, would make every process compile crontabber again.
         foreign = ("PG", "PYTHON", "crontabber")
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
         self.environment = inherited | {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
@@ -84,7 +84,7 @@ class Bench:
 
     @contextmanager
     def prepared(self, case: Case) -> Iterator[None]:
-        """Its jobs, and tables in which each of them has run."""
+        """Create its jobs, and tables in which each of them has run."""
         if not case.jobs:
             yield
             return
@@ -100,7 +100,7 @@ class Bench:
             self.sql(f"DROP SCHEMA {case.schema} CASCADE")
 
     def measure(self, case: Case, figures: Figures) -> None:
-        """One round of it."""
+        """Run one round and add its values to `figures`."""
         self._make_due(case)
         [(before,)] = self.sql("SELECT pg_current_wal_insert_lsn()")
         milliseconds, megabytes = self._run(case, case.schema)
@@ -110,7 +110,7 @@ class Bench:
         figures.wal_bytes.append(int(wal_bytes))
 
     def count(self, case: Case, figures: Figures) -> None:
-        """Once more, through a proxy that writes down what passes."""
+        """Run one extra round through a proxy that records the traffic."""
         self._make_due(case)
         with counted(connection_options()) as (options, traffic):
             self._write_ini(case, options)
@@ -140,7 +140,7 @@ class Bench:
 
 
 def module_source(case: Case) -> str:
-    """Jobs that do nothing. In chains each but the first depends on the one before."""
+    """Return jobs that do nothing. In a chain, each job except the first depends on the one before."""
     lines = ["from crontabber.base import BaseCronApp", "from crontabber.mixins import using_postgres"]
     for number in range(case.jobs):
         lines += ["", "", f"{DECORATORS[case.kind]}class Job{number}(BaseCronApp):", f"    app_name = 'job-{number}'"]
@@ -151,7 +151,7 @@ def module_source(case: Case) -> str:
 
 
 def transactions(statements: list[str]) -> int:
-    """A statement is one by itself, unless it stands between BEGIN and its end. What only prepares others is none."""
+    """Count transactions. A statement outside BEGIN and COMMIT is one of its own; PREPARE does not count."""
     number, within = 0, False
     for statement in statements:
         if statement.startswith("PREPARE "):

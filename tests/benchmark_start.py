@@ -1,4 +1,4 @@
-"""What every start of Python in an environment costs more when crontabber is installed there: its .pth file."""
+"""How much longer Python takes to start where crontabber is installed: the cost of its .pth file."""
 
 import os
 import subprocess
@@ -12,15 +12,15 @@ from typing import Any
 from tests.support import ROOT
 
 PTH = ROOT / "share/crontabber-configman.pth"
-# Since Python 3.13 the first .pth file of an environment, whosever it is, has Python import a codec at each start.
+# Since Python 3.13, the first .pth file of an environment, ours or not, makes Python import a codec at each start.
 OTHER_PTH = {"further": "# from another package\n", "first": ""}
-# Not `pass`: in so small a program, one turn of the garbage collector more or less is a quarter of the figure.
+# Not `pass`: in such a small program, one garbage collection more or less changes the figure by a quarter.
 PROGRAM = "import json"
 ENVIRONMENT = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
 
 def measure_starts(pairs: int) -> list[dict[str, Any]]:
-    """Start a small program with and without the file, alternately: a result for each of OTHER_PTH."""
+    """Start a small program with and without the file, alternately. Return a result for each of OTHER_PTH."""
     return [_measured(kind, other, pairs) for kind, other in OTHER_PTH.items()]
 
 
@@ -38,7 +38,7 @@ def _measured(kind: str, other: str, pairs: int) -> dict[str, Any]:
 
 
 def _environment(folder: Path, other: str, *pth_files: Path) -> str:
-    """Its Python."""
+    """Create an environment with these .pth files, and return its Python."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
     [packages] = folder.glob("lib/python*/site-packages")
     if other:
@@ -49,7 +49,7 @@ def _environment(folder: Path, other: str, *pth_files: Path) -> str:
 
 
 def _start(python: str) -> float:
-    """Milliseconds."""
+    """Start the program once, and return the milliseconds."""
     began = time.perf_counter()
     os.waitpid(os.posix_spawn(python, [python, "-c", PROGRAM], ENVIRONMENT), 0)
     return (time.perf_counter() - began) * 1000

@@ -1,4 +1,4 @@
-"""What tests of crontabber/config/ share: definitions with references and nested classes, and our manager for them."""
+"""Shared by the tests of crontabber/config/: definitions with references and nested classes, and our manager."""
 
 import contextlib
 import datetime

@@ -1,6 +1,6 @@
-"""Everything that configman makes of some definitions and sources, as JSON: what test_config_overlay compares.
+"""Print everything that configman makes of some definitions and sources, as JSON for test_config_overlay to compare.
 
-With the argument `plain`, configman's own slow methods are at work.
+The argument `plain` selects configman's own slow methods.
 """
 
 import contextlib
@@ -29,12 +29,12 @@ from crontabber.config.overlay import overlay
 
 class Plain(ConfigurationManager):
     def output_summary(self, output_stream=None):
-        """To the stdout of the moment, where configman writes to that of its import."""
+        """Write to the current stdout; configman writes to the stdout at the time of its import."""
         super().output_summary(output_stream or sys.stdout)
 
 
 class Fast(Plain):
-    """What is faster in our manager, without its words, its writers and its ways to read."""
+    """The faster parts of our manager, without its messages, writers and readers."""
 
     _aggregate = ManagerMixin._aggregate
 
@@ -65,7 +65,7 @@ class FastConnection(Connection):
 
 
 class Executor:
-    """Requires by a plain mapping, and something that another class in its namespace requires as well."""
+    """Requires options as a plain mapping. Another class in its namespace requires one of them too."""
 
     required_config = {"retries": 2, "port": 1, "inner_class": None}
 
@@ -77,7 +77,7 @@ class Inner(RequiredConfig):
 
 
 class Outer(RequiredConfig):
-    """Has options looked at a second time, by what it brings in later."""
+    """Brings in a class later, whose options overlap with its own."""
 
     required_config = Namespace()
     required_config.add_option("both", default=1, doc="required twice")
@@ -93,7 +93,7 @@ class Dynamic:
 
 
 class Misleading:
-    """Fails when it is asked, and has no mapping to show."""
+    """Raises when asked for its options, and its `required_config` is not a mapping."""
 
     required_config = "nothing of the kind"
 
@@ -176,7 +176,7 @@ COMMAND_LINES = (
 
 
 def outcome(function, *arguments, **options):
-    """What a function returns, prints, warns of and raises."""
+    """Return what a function returns, prints, warns about and raises."""
     result = {}
     with warnings.catch_warnings(record=True) as caught, contextlib.redirect_stdout(io.StringIO()) as output:
         warnings.simplefilter("always")

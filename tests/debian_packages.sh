@@ -1,8 +1,8 @@
-# Sourced by .ci/run and tests/e2e/run.sh: Debian's programs that some tests need. Without them these are skipped.
+# Sourced by .ci/run and tests/e2e/run.sh: Debian's programs for some tests, which are skipped without them.
 # shellcheck shell=bash
 
-# Installs those of the packages $@ whose program of the same name is missing. Needs root and apt-get. Services are not
-# started: the tests start them themselves.
+# Installs each package of $@ whose program of the same name is missing. Needs root and apt-get. Services are not
+# started: the tests do that.
 install_packages() {
     local package policy=/usr/sbin/policy-rc.d missing=()
     for package; do

@@ -1,15 +1,15 @@
-"""The examples of README.md, docs/ and exampleapp/README.md: finds every block in the source of a page.
+"""Find the examples of README.md, docs/ and exampleapp/README.md: every block in the source of a page.
 
-What a block is, is written beside it. In reStructuredText:
+The markup says what a block is. In reStructuredText:
 
-* ``code-block:: console``: lines that begin with ``$`` are commands, what follows them is what they print;
+* ``code-block:: console``: lines that begin with ``$`` are commands, and the lines after them are their output;
 * ``code-block:: python``, ``bash`` or ``ini`` with ``:caption: FILE``: the whole of that file;
-* ``code-block:: ini`` without a caption, or with ``:caption: in FILE``: settings to be put into crontabber.ini, or FILE;
+* ``code-block:: ini`` without a caption, or with ``:caption: in FILE``: settings to put into crontabber.ini, or FILE;
 * ``code-block:: text`` with ``:caption: crontab``: lines of a crontab.
 
-In Markdown, fences of ``console``, ``sh`` (commands alone), ``python``, ``ini`` and ``cron``; the name of the file stands
-above it in a comment, ``<!-- file: FILE -->``. Everything else has the reason above it why it is not run: ``.. not run:
-REASON``, or ``<!-- not run: REASON -->``.
+In Markdown, fences of ``console``, ``sh`` (commands alone), ``python``, ``ini`` and ``cron``; a comment above names the
+file, ``<!-- file: FILE -->``. Above any other block, a comment says why it is not run: ``.. not run: REASON``, or
+``<!-- not run: REASON -->``.
 """
 
 import re
@@ -43,7 +43,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Command:
-    """One command as it is typed, and what it prints; None if the page does not show that."""
+    """One command as you type it, and its output; None if the page does not show it."""
 
     text: str
     output: str | None
@@ -56,7 +56,7 @@ def blocks_of(page: str) -> list[Block]:
 
 
 def count_of_blocks(page: str) -> int:
-    """Counted in another way than blocks_of does it, so that the one finds what the other overlooks."""
+    """Count blocks in a different way than blocks_of, so that each finds what the other overlooks."""
     text = (ROOT / page).read_text("utf-8")
     if page.endswith(".md"):
         return text.count("```") // 2 + len(re.findall(r"^(?:    |\t)\S", re.sub(r"```.*?```", "", text, flags=re.S), re.M))
@@ -65,7 +65,7 @@ def count_of_blocks(page: str) -> int:
 
 
 def commands_in(block: Block) -> list[Command]:
-    """The commands of a `console` block with their outputs, or of a `sh` block without."""
+    """Return the commands of a `console` block with their outputs, or of an `sh` block without."""
     if block.kind == "sh":
         return [Command(line, None) for line in _continued(block.text) if line.strip()]
     commands: list[Command] = []
@@ -78,7 +78,7 @@ def commands_in(block: Block) -> list[Command]:
 
 
 def crontab_lines(block: Block) -> list[str]:
-    """The lines that start something: no comments, no variables."""
+    """Return the lines that start a command: no comments, no variables."""
     return [line for line in block.text.splitlines() if re.match(r"[\d*]", line)]
 
 
@@ -103,7 +103,7 @@ def _in_restructured_text(page: str, lines: list[str]) -> Iterator[Block]:
 
 
 def _indented(lines: list[str], start: int, indentation: int) -> list[str]:
-    """The lines from `start` on that are blank or deeper than `indentation`."""
+    """Return the lines from `start` on that are blank or deeper than `indentation`."""
     end = start
     while end < len(lines) and (not lines[end].strip() or len(lines[end]) - len(lines[end].lstrip()) > indentation):
         end += 1
@@ -131,7 +131,7 @@ def _in_markdown(page: str, lines: list[str]) -> Iterator[Block]:
 
 
 def _reason_above(lines: list[str], line: int) -> str:
-    """The reason in the comment above the block that begins at `line`, counted from 1."""
+    """Return the reason in the comment above the block that begins at `line`, counted from 1."""
     above = line - 2
     while above >= 0 and not lines[above].strip():
         above -= 1

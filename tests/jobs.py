@@ -1,11 +1,11 @@
-"""Job classes that the tests configure, and those that their own job classes inherit from."""
+"""Job classes that the tests configure or inherit from."""
 
 from crontabber.base import BaseCronApp
 from crontabber.mixins import as_backfill_cron_app
 
 
 def note(text, file="ran.txt"):
-    """Add a line to a file in the current folder. It stays whole, however many processes write at once."""
+    """Add a line to a file in the current folder. It stays whole even if many processes write at once."""
     from pathlib import Path  # test_imports sees what a tick imports, its jobs included
 
     with Path(file).open("ab", buffering=0) as notes:

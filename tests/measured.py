@@ -1,7 +1,7 @@
-"""Runs a program to its end, and tells how long that took and how much memory it had at most.
+"""Run a program to its end, and measure its time and its peak memory.
 
-Started by itself it is the parent of what is measured. It has to be small: to the peak of a program, Linux adds what the
-process had been before it became that program.
+Run as a script, this is the parent of the measured program. It has to be small: Linux counts the memory of a process
+before it becomes the program toward the peak of the program.
 """
 
 import os
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def measured(command: "list[str]", environment: "dict[str, str]", folder: "Path") -> "tuple[float, float]":
-    """(milliseconds, megabytes). RuntimeError with what it wrote to stderr if it fails."""
+    """Return (milliseconds, megabytes). RuntimeError with its stderr if it fails."""
     import subprocess
 
     small_parent = [sys.executable, "-ISs", __file__, *command]
@@ -28,9 +28,9 @@ def measured(command: "list[str]", environment: "dict[str, str]", folder: "Path"
 
 
 def main(command: "list[str]") -> None:
-    nowhere = [(os.POSIX_SPAWN_OPEN, descriptor, os.devnull, os.O_RDWR, 0) for descriptor in (0, 1)]
+    null_device = [(os.POSIX_SPAWN_OPEN, descriptor, os.devnull, os.O_RDWR, 0) for descriptor in (0, 1)]
     began = time.perf_counter()
-    pid = os.posix_spawn(command[0], command, os.environ, file_actions=nowhere)
+    pid = os.posix_spawn(command[0], command, os.environ, file_actions=null_device)
     _, status, usage = os.wait4(pid, 0)
     print(time.perf_counter() - began, usage.ru_maxrss, os.waitstatus_to_exitcode(status))
 

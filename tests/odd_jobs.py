@@ -1,4 +1,4 @@
-"""Job classes that are configured to see what happens."""
+"""Job classes with odd options or faults, to see how crontabber handles them."""
 
 from configman import Namespace
 

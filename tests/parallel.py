@@ -1,7 +1,7 @@
-"""Run the test modules side by side, each in a nose of its own with a PostgreSQL of its own: python -m tests.parallel
+"""Run the test modules side by side, each in its own nose with its own PostgreSQL: python -m tests.parallel
 
-The output of a module that fails is shown whole; the last lines sum up, in nose's words. Without arguments it runs every
-tests/**/test_*.py. PROCESSES=1 runs one module after another, as does a test-crontabber.ini, whose database they share.
+The output of a module that fails is shown in full; the last lines sum up, in nose's format. Without arguments it runs
+every tests/**/test_*.py. With PROCESSES=1, or a test-crontabber.ini whose database they share, one runs after another.
 """
 
 import json
@@ -26,7 +26,7 @@ TESTS = Path(__file__).resolve().parent
 # How long each module took the last time it ran in this environment.
 SECONDS_FILE = Path(sys.prefix) / "test-seconds.json"
 LONGEST_MODULE_SECONDS = 900
-# How long a module that is told to end may take to stop its servers, and then whatever is left to end.
+# How long a module may take to stop its servers when we stop, and then how long leftover processes may take to end.
 GRACE_SECONDS = 15
 
 
@@ -45,7 +45,7 @@ class Result(NamedTuple):
 
 
 class Runner:
-    """Runs modules in parallel until told to stop."""
+    """Runs modules in parallel until `stop` is called."""
 
     def __init__(self, processes: int) -> None:
         self._processes = processes
@@ -54,12 +54,12 @@ class Runner:
         self._output = Lock()
 
     def run(self, modules: list[str]) -> list[Result]:
-        """The results of the modules that have run, in the order given."""
+        """Run these modules. Return the results of those that have run, in the order given."""
         with ThreadPoolExecutor(self._processes) as pool:
             return [result for result in pool.map(self._run_and_show, modules) if result]
 
     def stop(self) -> None:
-        """Start no other module, and end those that run as Ctrl-C does."""
+        """Start no further module, and end the running ones as Ctrl-C does."""
         self._stopping.set()
         for process in list(self._running):
             process.send_signal(signal.SIGINT)
@@ -71,7 +71,7 @@ class Runner:
     def _run_and_show(self, module: str) -> Result | None:
         if self.is_stopping:
             return None
-        with _folder_of_its_own() as folder:
+        with _own_folder() as folder:
             result = self._run(module, folder)
         with self._output:
             print(_shown(result), flush=True)
@@ -80,7 +80,7 @@ class Runner:
     def _run(self, module: str, folder: Path) -> Result:
         began = time.monotonic()
         with (folder / "output").open("w+b") as output:
-            # Not in our group: Ctrl-C on the terminal is for us, and we pass it on.
+            # In its own group: Ctrl-C on the terminal reaches only us, and we pass it on.
             process = subprocess.Popen(
                 [sys.executable, "-m", "nose", module], cwd=TESTS.parent, env=os.environ | {"TMPDIR": str(folder)},
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
@@ -95,7 +95,7 @@ class Runner:
         return result_of(module, exit_code, time.monotonic() - began, text)
 
     def _wait(self, process: "subprocess.Popen[bytes]") -> int:
-        """Its exit code; it is killed if it takes too long to end."""
+        """Return its exit code. Kill it if it takes too long to end."""
         deadline = time.monotonic() + LONGEST_MODULE_SECONDS
         while time.monotonic() < deadline:
             with suppress(subprocess.TimeoutExpired):
@@ -122,7 +122,7 @@ def main(arguments: list[str]) -> int:
 
 
 def result_of(module: str, exit_code: int, seconds: float, output: str) -> Result:
-    """What the last lines of nose's output say. A module that says nothing, or ran nothing, has failed."""
+    """Read the last lines of nose's output. A module without a result or without tests has failed."""
     ran = re.findall(r"^Ran (\d+) tests? in ", output, re.M)
     verdict = re.findall(r"^(?:OK|FAILED)\b.*$", output, re.M)
     counts = {name.lower(): int(count) for name, count in re.findall(r"(\w+)=(\d+)", verdict[-1] if verdict else "")}
@@ -131,17 +131,17 @@ def result_of(module: str, exit_code: int, seconds: float, output: str) -> Resul
     )
     if result.bad or (result.ran and verdict and exit_code == 0):
         return result
-    said = f"{output}{module} ended with {exit_code} and without a result\n"
-    return result._replace(output=said, ran=result.ran + 1, errors=1)
+    explained = f"{output}{module} ended with {exit_code} and without a result\n"
+    return result._replace(output=explained, ran=result.ran + 1, errors=1)
 
 
 def summary(results: list[Result], seconds: float, stopped: bool = False) -> str:
-    """As nose ends its output."""
+    """Return the last lines that nose would print."""
     ran, skipped, errors, failures = (sum(getattr(each, name) for each in results) for name in ("ran", "skipped", "errors", "failures"))
     counts = {"SKIP": skipped, "errors": errors, "failures": failures}
-    said = ", ".join(f"{name}={count}" for name, count in counts.items() if count)
+    details = ", ".join(f"{name}={count}" for name, count in counts.items() if count)
     verdict = "FAILED" if errors or failures or stopped else "OK"
-    return f"\nRan {ran} tests in {seconds:.3f}s\n\n{verdict}{f' ({said})' if said else ''}"
+    return f"\nRan {ran} tests in {seconds:.3f}s\n\n{verdict}{f' ({details})' if details else ''}"
 
 
 def _shown(result: Result) -> str:
@@ -152,7 +152,7 @@ def _shown(result: Result) -> str:
 
 
 def _longest_first(modules: list[str]) -> list[str]:
-    """By what they took the last time; those that have not run here come first, large files before small ones."""
+    """Sort by the last duration. Modules that have not run here come first, large files before small ones."""
     seconds: dict[str, float] = {}
     with suppress(OSError, ValueError):
         seconds = json.loads(SECONDS_FILE.read_text())
@@ -167,8 +167,8 @@ def _remember_seconds(results: list[Result]) -> None:
 
 
 @contextmanager
-def _folder_of_its_own() -> Iterator[Path]:
-    """All temporary files of a module lie in it; whatever still runs below it in the end is ended."""
+def _own_folder() -> Iterator[Path]:
+    """Hold all temporary files of a module. End processes that still run below it afterwards."""
     folder = Path(tempfile.mkdtemp(prefix="tests-"))
     folder.chmod(0o755)
     try:
@@ -179,7 +179,7 @@ def _folder_of_its_own() -> Iterator[Path]:
 
 
 def _end_processes_under(folder: Path) -> None:
-    """PostgreSQL ends at once, and cleanly, on SIGQUIT."""
+    """End them with SIGQUIT, which stops PostgreSQL at once and cleanly, then with SIGKILL."""
     for signum in (signal.SIGQUIT, signal.SIGKILL):
         for pid in processes_under(folder):
             with suppress(ProcessLookupError):

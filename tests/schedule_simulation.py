@@ -1,4 +1,4 @@
-"""One job under the rules of time, without a database: what a tick does to its state."""
+"""One job under the rules of its schedule, without a database: what a tick does to its state."""
 
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ FAILURE = Failure("<class 'OSError'>", "no such luck", "", "OSError('no such luc
 
 
 class SimulatedJob:
-    """Runs as the runner has it run. `runs` has the start of each success, of a backfill its dates."""
+    """Runs as the runner would run it. `runs` has the start of each success; for a backfill job, its dates."""
 
     def __init__(self, schedule, zone, state=None):
         self.schedule = schedule
@@ -28,7 +28,7 @@ class SimulatedJob:
         return is_due(self.schedule, self.state, now, self.zone)
 
     def tick(self, now, fails=False, tick_started=None):
-        """Run the job if it is due; did it run?"""
+        """Run the job if it is due. Return whether it ran."""
         if not self.is_due(now):
             return False
         self.run(now, fails, tick_started=tick_started)
@@ -49,13 +49,13 @@ class SimulatedJob:
 
 
 class SimulatedBackfillJob(SimulatedJob):
-    """`fate` says for each date whether it "succeeds", "fails", or the process is killed "before" or "after" it is
-    stored that it succeeded."""
+    """`fate` says for each date whether it "succeeds" or "fails", or whether the process is killed "before" or "after"
+    its success is stored."""
 
     def tick(self, now, fate=lambda date: "succeeds"):
-        """Run the job if it is due, or left by a dead owner; did it run?"""
-        left_by_the_dead = self.state is not None and self.state.ongoing is not None
-        if not (left_by_the_dead or self.is_due(now)):
+        """Run the job if it is due or a dead owner left it. Return whether it ran."""
+        left_by_dead_owner = self.state is not None and self.state.ongoing is not None
+        if not (left_by_dead_owner or self.is_due(now)):
             return False
         before = self._claim(now)
         last_date = None
@@ -78,7 +78,7 @@ class SimulatedBackfillJob(SimulatedJob):
         return True
 
     def _claim(self, now):
-        """The state that the run sees: None on a first run. A dead owner's run counts as failed."""
+        """Return the state that the run sees: None on a first run. A dead owner's run counts as failed."""
         before = self.state
         if before is None:
             self.state = JobState("job", first_run=now, ongoing=now)

@@ -1,4 +1,4 @@
-"""What integration tests share: a server, a clean database, an ini file, real crontabber processes."""
+"""Shared by the integration tests: a server, a clean database, an ini file, real crontabber processes."""
 
 import os
 import shutil
@@ -23,16 +23,16 @@ from crontabber.testing.settings import embedded_server
 
 ROOT = Path(__file__).resolve().parent.parent
 OWN_SERVER = ROOT / "test-crontabber.ini"
-# More than anything takes: a test that waits so long has failed.
+# Longer than anything takes: a test that waits this long has failed.
 PATIENCE_SECONDS = 60
-# What `crontabber --version` takes at most on an idle machine.
+# The longest that `crontabber --version` takes on an idle machine.
 START_SECONDS = 0.1
 OPTIONS = ("host", "port", "dbname", "user", "password")
 
 
 @cache
 def connection_options() -> dict[str, str]:
-    """How to reach the test database: the server of test-crontabber.ini, else an embedded one that ends with us."""
+    """Return the options of the server in test-crontabber.ini, or else of an embedded one that stops with us."""
     if OWN_SERVER.exists():
         section = ConfigObj(str(OWN_SERVER))["resource"]["postgresql"]
         return {name: section[name] for name in OPTIONS if section.get(name)}
@@ -47,14 +47,14 @@ def connection_options() -> dict[str, str]:
 
 
 def connect(**options: str) -> Any:
-    """A connection of the test's own, in autocommit."""
+    """Open a connection for the test itself, in autocommit."""
     connection = psycopg2.connect(**(connection_options() | options))
     connection.autocommit = True
     return connection
 
 
 def skip_without_programs() -> None:
-    """SkipTest where PostgreSQL's programs are not installed."""
+    """Raise SkipTest if PostgreSQL's programs are not installed."""
     from crontabber.store.embedded.programs import candidate_folders, find_programs
 
     try:
@@ -64,7 +64,7 @@ def skip_without_programs() -> None:
 
 
 def is_running(pid: int | str) -> bool:
-    """Whether there is such a process, and it is no zombie."""
+    """Return whether the process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
@@ -72,7 +72,7 @@ def is_running(pid: int | str) -> bool:
 
 
 def processes_under(folder: Path, name: str = "") -> list[int]:
-    """The ids of processes that work in the folder or below it; only of the program `name` if it is given."""
+    """Return the ids of processes that work in the folder or below it; only of the program `name`, if given."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -83,28 +83,28 @@ def processes_under(folder: Path, name: str = "") -> list[int]:
 
 
 def assert_within(limit: float, seconds: float) -> None:
-    """That something took no longer than `limit` seconds, or as much more as this machine is slow just now."""
+    """Fail if something took longer than `limit` seconds, multiplied by how slow this machine is right now."""
     if seconds < limit:
         return
     began = time.monotonic()
     subprocess.run([sys.executable, "-m", "crontabber", "--version"], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
     slowness = max((time.monotonic() - began) / START_SECONDS, 1)
     if seconds >= limit * slowness:
-        raise AssertionError(f"it took {seconds:.2f} s: more than {limit} s on a machine that is {slowness:.1f} times slow")
+        raise AssertionError(f"it took {seconds:.2f} s: more than {limit} s on a machine that takes {slowness:.1f} times as long as an idle one")
 
 
 def wait_until(happened: Callable[[], Any], otherwise: str, seconds: float = PATIENCE_SECONDS) -> Any:
-    """What `happened` returns as soon as that is true. AssertionError with the text `otherwise` if it stays false."""
+    """Wait until `happened` returns something true, and return that. AssertionError with `otherwise` if it does not."""
     deadline = time.monotonic() + seconds
-    while not (what := happened()):
+    while not (result := happened()):
         if time.monotonic() > deadline:
             raise AssertionError(otherwise)
         time.sleep(0.005)
-    return what
+    return result
 
 
 class DatabaseTestCase(unittest.TestCase):
-    """Each test starts with an empty database and a folder of its own, in which its jobs and its ini file live."""
+    """Each test starts with an empty database and its own folder for its jobs and its ini file."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -128,7 +128,7 @@ class DatabaseTestCase(unittest.TestCase):
             return cursor.fetchall() if cursor.description else []
 
     def row(self, app_name: str, *columns: str) -> Any:
-        """Some columns of a job's state; the value itself if it is one column, None if there is no row."""
+        """Return some columns of a job's state: the value itself if it is one column, None if there is no row."""
         rows = self.sql(f"SELECT {', '.join(columns)} FROM crontabber WHERE app_name = %s", (app_name,))
         if not rows:
             return None
@@ -139,14 +139,14 @@ class DatabaseTestCase(unittest.TestCase):
         self.sql("UPDATE crontabber SET next_run = now() - interval '1 second' WHERE app_name = ANY(%s)", (list(app_names),))
 
     def ran(self) -> list[str]:
-        """The lines that jobs have noted since the last question, in order."""
+        """Return the lines that jobs have noted since the last call, in order."""
         notes = self.folder / "ran.txt"
         lines = notes.read_text("utf-8").splitlines() if notes.exists() else []
         notes.unlink(missing_ok=True)
         return lines
 
     def wait_for(self, note: str) -> None:
-        """Until a job has left this note."""
+        """Wait until a job has left this note."""
         wait_until((self.folder / note).exists, f"{note} did not appear")
 
     def write_module(self, name: str, source: str) -> None:
@@ -156,7 +156,7 @@ class DatabaseTestCase(unittest.TestCase):
         self, jobs: str = "", extra: str = "", name: str = "crontabber.ini",
         connection: dict[str, str] | None = None, **crontabber_options: Any,
     ) -> Path:  # fmt: skip
-        """An ini file for these jobs on the test database; `extra` goes to its end, into the section crontabber."""
+        """Write an ini file for these jobs on the test database; `extra` goes at its end, in the section crontabber."""
         lines = ["[resource]", "[[postgresql]]"]
         lines += [f'{key}="{value}"' for key, value in (connection or connection_options()).items()]
         lines += ["[crontabber]", f"jobs='''{jobs}'''"]
@@ -166,7 +166,7 @@ class DatabaseTestCase(unittest.TestCase):
         return path
 
     def environment(self, **env: str) -> dict[str, str]:
-        """The machine's, without what would lead libpq elsewhere, plus the paths of the checkout and the jobs."""
+        """Return our environment without settings of libpq and crontabber, but with the checkout and the jobs."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("PG") and not k.startswith("crontabber")}
         return inherited | {"PYTHONPATH": os.pathsep.join([str(self.folder), str(ROOT)])} | env
 
@@ -176,14 +176,14 @@ class DatabaseTestCase(unittest.TestCase):
     def crontabber(
         self, *arguments: str, ini: str = "crontabber.ini", timeout: float = 60, **env: str
     ) -> "subprocess.CompletedProcess[str]":
-        """Run the real command to its end, with the ini file that `ini` wrote."""
+        """Run the real command to its end, with the ini file that `ini()` wrote."""
         return subprocess.run(
             self.command(*arguments, ini=ini), env=self.environment(**env), cwd=self.folder, text=True,
             stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout, check=False,
         )  # fmt: skip
 
     def start(self, *arguments: str, ini: str = "crontabber.ini", **env: str) -> "subprocess.Popen[str]":
-        """Start the real command, which is killed at the end of the test if it still runs."""
+        """Start the real command. It is killed at the end of the test if it still runs."""
         return self.start_program(self.command(*arguments, ini=ini), **env)
 
     def start_program(self, command: list[str], **env: str) -> "subprocess.Popen[str]":
@@ -196,7 +196,7 @@ class DatabaseTestCase(unittest.TestCase):
 
 
 def _before_sigterm(clean_up: Callable[[], None]) -> None:
-    """Python runs nothing of `atexit` when a signal ends it."""
+    """Clean up on SIGTERM, too: Python does not run `atexit` when a signal ends it."""
 
     def end(signum: int, frame: Any) -> None:
         clean_up()

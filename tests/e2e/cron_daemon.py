@@ -1,6 +1,6 @@
-"""Debian's cron, with a crontab and a mail system of its own: all that is the machine's stays untouched.
+"""Debian's cron, with its own crontab and mail system: those of the machine stay untouched.
 
-What is put in place of the machine's own files is there for this daemon, and for what it starts, alone.
+Only this daemon and the processes that it starts see the replacements of the machine's files.
 """
 
 import grp
@@ -18,7 +18,7 @@ mount --bind spool /var/spool/cron/crontabs
 mount --bind nothing /etc/cron.d
 mount --bind /dev/null /etc/crontab
 mount --bind sendmail "$(readlink -f /usr/sbin/sendmail)"
-# Here a daemon leaves its mark, so that there is only one.
+# Here a daemon leaves its PID file, so that only one runs.
 mount -t tmpfs none /run
 crontab -u "$1" crontab
 exec cron -f

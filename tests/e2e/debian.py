@@ -1,4 +1,4 @@
-"""Debian's cron runs the wrapper every minute, and Debian's Nagios its check, for a user who has followed the pages."""
+"""Debian's cron runs the wrapper every minute, and its Nagios the check, as the documentation sets them up."""
 
 import json
 import os
@@ -54,7 +54,7 @@ class Broken(BaseCronApp):
     def run(self):
         raise ValueError("a & b | $c")
 """
-# The jobs of a configuration -> what Nagios is to show.
+# The jobs of a configuration -> what Nagios should show.
 SHOWN = {
     "jobs.states.Fine|1h": (0, "OK - All systems nominal"),
     "jobs.states.Late|1h": (1, "WARNING - late (Late) | <class 'ConnectionError'> | their server is down"),
@@ -64,7 +64,7 @@ SHOWN = {
 
 
 def why_not() -> str:
-    """Why none of this can be done here; "" if it can."""
+    """Return why these tests cannot run here; "" if they can."""
     if os.geteuid() != 0:
         return "needs root"
     missing = [name for name in ("cron", "nagios4", "useradd", "unshare") if not shutil.which(name)]
@@ -113,11 +113,11 @@ class TestDebian(unittest.TestCase):
         cls.machine.reader.save("jobs/seen.py", SEEN)
         jobs = "[crontabber]\njobs='jobs.myapp.MyFirstApp|1m, jobs.seen.Seen|1m'\n"
         cls.machine.reader.settle_ini("crontabber.ini", jobs)
-        # It has run by hand already, and by the frequency of that time it would wait for minutes.
+        # It has already run by hand, and with the frequency of that run it would now wait for minutes.
         cls.machine.reader.shell.run("crontabber --admin.conf=crontabber.ini --reset-job=my-first-app")
         (cls.machine.place / "my-first-app.log").unlink()
         crontab = cls.machine.own("crontab").replace("*/5 ", "* ")
-        # The second line shows that mail would be seen.
+        # The second line proves that mail would be noticed.
         wrong = f"* * * * * {cls.machine.place}/crontabber_wrapper.sh '--crontabber.jobs=nothing.There|1m'\n"
         cls.cron.start(crontab + wrong)
 
@@ -155,7 +155,7 @@ class TestDebian(unittest.TestCase):
         self.assertEqual({mail.partition("\n\n")[2] for mail in mails}, {NO_MODULE})
         self.assertEqual([mail for mail in mails if "\nTo: root\n" not in mail], [], "MAILTO says who gets it")
 
-    def test_3_the_job_sees_what_cron_and_the_wrapper_give_it(self) -> None:
+    def test_3_the_job_gets_its_environment_from_cron_and_the_wrapper(self) -> None:
         place, user = str(self.machine.place), pwd.getpwnam(USER)
         seen = json.loads((self.machine.place / "seen.json").read_text())
 
@@ -179,7 +179,7 @@ class TestDebian(unittest.TestCase):
         self.assertEqual(exit_code, 0, output)
 
     def definitions(self, number: int, jobs: str) -> str:
-        """The definitions of exampleapp/ for a folder with a configuration of these jobs, as Nagios's own user sees it."""
+        """Configure these jobs in a folder for Nagios's database user. Return the definitions of exampleapp/ for it."""
         place = self.machine.folder / f"cron{number}"
         place.mkdir()
         for name in ("venv", "jobs", "crontabber_wrapper.sh"):

@@ -1,4 +1,4 @@
-"""A machine for the end-to-end tests: a user, a PostgreSQL that every user may use, and crontabber as the user installs it."""
+"""A machine for the end-to-end tests: a user, a PostgreSQL that every user can use, and crontabber as the user installs it."""
 
 import os
 import shutil
@@ -15,7 +15,7 @@ OPEN_TO_ALL = 0o755
 
 
 class OpenServer:
-    """PostgreSQL on a socket that everybody on this machine may use, without a password."""
+    """PostgreSQL on a socket that every user of this machine can use without a password."""
 
     def __init__(self, folder: Path) -> None:
         self._programs = find_programs(candidate_folders())
@@ -43,14 +43,14 @@ class OpenServer:
 
 
 class Machine:
-    """Where USER has done what the introduction says, in `place`, and copied what exampleapp/ has ready."""
+    """USER has followed the introduction in `place`, and copied the wrapper of exampleapp/ there."""
 
     def __init__(self) -> None:
         self.folder = new_folder()
         self.place = self.folder / "cron"
 
     def start(self) -> str | None:
-        """Why it cannot be had here; None if it runs."""
+        """Set it up. Return why that is impossible here; None if it runs."""
         wheel = build_wheel(self.folder)
         if wheel is None:
             return "no package registry can be reached from here"
@@ -77,13 +77,13 @@ class Machine:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def own(self, name: str, place: Path | None = None) -> str:
-        """A file of exampleapp/ with the folder that it is to name."""
+        """Return a file of exampleapp/, changed to name this folder."""
         return (ROOT / "exampleapp" / name).read_text("utf-8").replace(HOME, str(place or self.place))
 
 
 def _add_user(home: Path) -> bool:
     command = ["useradd", "--create-home", f"--home-dir={home}", "--shell=/bin/sh", USER]
-    # A run that was killed has left its own.
+    # A run that was killed may have left its user behind.
     subprocess.run(["userdel", "--force", USER], check=False, capture_output=True)
     subprocess.run(command, check=True, capture_output=True)
     return True

@@ -1,4 +1,4 @@
-"""Debian's Nagios with its own configuration, in a folder of its own."""
+"""Debian's Nagios with its own configuration, in a separate folder."""
 
 import re
 import shutil
@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 CONFIGURATION = Path("/etc/nagios4/nagios.cfg")
-# Debian's settings that tests need otherwise: an interval is a second, everything at once, no mail, no other machine.
+# Changes to Debian's settings: an interval is a second, everything starts at once, no mail, no network.
 SETTINGS = {
     "interval_length": "1",
     "service_inter_check_delay_method": "n",
@@ -32,7 +32,7 @@ class NagiosDaemon:
         self._folder = folder / "nagios"
 
     def start(self, objects: str) -> None:
-        """Run it with these definitions; AssertionError with what Nagios says of them if it refuses them."""
+        """Run it with these definitions. AssertionError with the output of Nagios if it refuses them."""
         for name in ("var", "objects", "spool"):
             (self._folder / name).mkdir(parents=True)
             shutil.chown(self._folder / name, "nagios", "nagios")
@@ -48,7 +48,7 @@ class NagiosDaemon:
         )
 
     def services(self) -> dict[str, tuple[int, str]]:
-        """The state and the text of each service that has been checked."""
+        """Return the state and the text of each service that has been checked."""
         status = self._folder / "var/status.dat"
         blocks = re.findall(r"servicestatus \{(.*?)\n\t\}", status.read_text() if status.exists() else "", re.DOTALL)
         services = [dict(line.strip().partition("=")[::2] for line in block.strip().splitlines()) for block in blocks]
@@ -64,7 +64,7 @@ class NagiosDaemon:
             self._daemon.wait(20)
 
     def _configuration(self) -> str:
-        """Debian's, with all that is written below our folder, and our objects beside its templates."""
+        """Return Debian's configuration, changed to write only below our folder and to read our objects, too."""
         var = self._folder / "var"
         text = CONFIGURATION.read_text()
         text = re.sub(r"(?m)^(cfg_dir=.*|cfg_file=.*/localhost\.cfg)$", "", text)
@@ -77,5 +77,5 @@ class NagiosDaemon:
 
 
 def _text(service: dict[str, str]) -> str:
-    """The line that the check printed: what follows its first | is performance data to Nagios."""
+    """Return the line that the check printed. Nagios takes everything after its first | as performance data."""
     return " | ".join(filter(None, (service["plugin_output"].rstrip(), service["performance_data"])))

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs Debian's cron and nagios4, and has them run crontabber. Needs root, apt-get and some four minutes; where these
-# are not there, the tests are skipped.
+# Installs Debian's cron and nagios4, and lets them run crontabber. Takes about four minutes. Needs root and apt-get;
+# without them the tests are skipped.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 

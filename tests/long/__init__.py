@@ -1,1 +1,1 @@
-"""Proofs that take minutes: the suite has a small case of each. run.sh runs them; nothing else does."""
+"""Proofs that take minutes: the suite has a small case of each. Only run.sh runs them."""

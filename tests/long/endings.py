@@ -1,4 +1,4 @@
-"""Told to end at hundreds of random moments, and a server that is away for long."""
+"""Signals at hundreds of random moments of a start, and a server that is down for a long time."""
 
 from tests.integration import test_lost_server, test_signals
 

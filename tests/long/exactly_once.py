@@ -1,4 +1,4 @@
-"""Hundreds of faults in a backfill: no date is done twice, none is lost."""
+"""Hundreds of faults in a backfill: no date runs twice, and none is lost."""
 
 from tests.integration import test_exactly_once
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the proofs that take minutes and prints their figures: tests/long/run.sh [arguments of nosetests]
-# Leave the machine alone meanwhile: some of them measure seconds.
+# Do not use the machine meanwhile: some of them measure seconds.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 

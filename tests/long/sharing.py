@@ -7,7 +7,7 @@ from tests.integration.fault_jobs import ALL_NAPS, NAP_ENTRIES
 class TestSharing(test_claims.TestSharing):
     rounds = 20
 
-    def test_eight_processes_take_less_than_a_third_of_the_time_of_one(self) -> None:
+    def test_eight_processes_need_less_than_a_third_of_the_time(self) -> None:
         self.configure(*NAP_ENTRIES)
         _, alone = self.together(1)
         self.assert_each_once(self.ran(), ALL_NAPS)
@@ -16,7 +16,7 @@ class TestSharing(test_claims.TestSharing):
         times = self.share()
 
         print(f"alone {alone:.2f} s; eight together {min(times):.2f} to {max(times):.2f} s in {self.rounds} rounds")
-        # What else the machine does can only add to a time.
+        # Other load on the machine can only make a time longer.
         self.assertLess(min(times), alone / 3)
 
 
