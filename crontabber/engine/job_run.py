@@ -54,6 +54,7 @@ class JobRun:
         self._last_success: datetime | None = None
         self._error: BaseException | None = None
         self._failure: Failure | None = None
+        self._interrupted = False
         self._running: Any = None
         # When the current date started.
         self._date_started = claim.since
@@ -88,7 +89,8 @@ class JobRun:
                     advance(self._last_success)
                 if INTERRUPTION.signum and not self._job.is_backfill:
                     break  # A signal asked it to end, and it ended with a success.
-        return Outcome(self._claim.since, self._settings.clock(), self._last_success, self._failure)
+        finished = self._settings.clock()
+        return Outcome(self._claim.since, finished, self._last_success, self._failure, self._interrupted)
 
     @contextmanager
     def _released(self) -> Iterator[None]:
@@ -126,6 +128,8 @@ class JobRun:
                 return True
             if not is_success(error):
                 self._failure = self._failed(error)
+                # Whatever it raised: libraries turn an interruption into errors of their own.
+                self._interrupted = INTERRUPTION.signum is not None
             elif not self._job.is_backfill:
                 self._last_success = self._last_success or self._claim.since
             return False
@@ -196,7 +200,11 @@ class JobRun:
         if record is None:
             return self._settle_claim(outcome)
         settled: list[tuple[Outcome, JobState]] = []
-        record(self._job, outcome, self._error, lambda outcome: settled.append(self._settle_claim(outcome)))
+
+        def settle(theirs: Outcome) -> None:
+            settled.append(self._settle_claim(theirs._replace(interrupted=outcome.interrupted)))
+
+        record(self._job, outcome, self._error, settle)
         if settled:
             return settled[-1]
         # The application has stored the outcome in its own way.

@@ -159,7 +159,7 @@ class Runner:
             self._logger.warning("%s", error)
             return
         tick.states[job.app_name] = state
-        if not state.error_count:
+        if not state.last_error:
             tick.succeeded.add(job.app_name)
 
     def _pass_over(self, job: Job, error: OngoingJobError, force: bool) -> None:

@@ -19,13 +19,16 @@ class Occasion(NamedTuple):
 def state_after(job: Job, occasion: Occasion, outcome: Outcome, zone: tzinfo, retry_after: timedelta) -> JobState:
     """Return the state of a job after a run, including its next run."""
     before, started, forced = occasion.before, outcome.started, occasion.forced
-    if outcome.failure:
-        next_run = next_run_after_failure(outcome.finished, retry_after)
-    else:
+    next_run: datetime | None
+    if outcome.failure is None:
         last_date = (outcome.last_success or (before and before.last_success)) if job.is_backfill else None
         next_run = next_run_after_success(
             job.schedule, before, started, zone, forced, last_date, occasion.tick_started
         )
         slot = None if job.is_backfill else slot_to_remember(job.schedule, before, started, zone, forced)
         outcome = outcome._replace(last_success=slot or outcome.last_success)
+    elif outcome.interrupted:
+        next_run = before.next_run if before else None  # A job that was due stays due.
+    else:
+        next_run = next_run_after_failure(outcome.finished, retry_after)
     return settled(before or JobState(job.app_name), outcome, next_run)._replace(depends_on=job.depends_on)

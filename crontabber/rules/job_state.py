@@ -57,23 +57,25 @@ class Failure(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a run ended. `last_success` is the newest time or date that succeeded, None if there is none."""
+    """How a run ended. `last_success` is the newest time or date that succeeded, None if there is none. `interrupted`
+    means that the failure comes from a signal to the process, and so is not the job's fault."""
 
     started: datetime
     finished: datetime
     last_success: datetime | None = None
     failure: Failure | None = None
+    interrupted: bool = False
 
 
-def settled(state: JobState, outcome: Outcome, next_run: datetime) -> JobState:
+def settled(state: JobState, outcome: Outcome, next_run: datetime | None) -> JobState:
     """Return the state after a run, not ongoing any more. Dates that succeeded before a failure are kept."""
-    succeeded = outcome.failure is None
+    failures = state.error_count if outcome.interrupted else state.error_count + 1
     return state._replace(
         next_run=next_run,
         first_run=state.first_run or outcome.started,
         last_run=outcome.started,
         last_success=outcome.last_success or state.last_success,
-        error_count=0 if succeeded else state.error_count + 1,
+        error_count=0 if outcome.failure is None else failures,
         last_error={} if outcome.failure is None else outcome.failure.as_last_error(),
         ongoing=None,
         owner=None,

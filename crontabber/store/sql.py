@@ -178,7 +178,8 @@ RETURNING app_name"""
 # Was the run stored after all: by the job's own transaction, or by a statement whose answer was lost?
 WAS_SETTLED = """
 SELECT app_name FROM crontabber
-WHERE app_name = %(app_name)s AND owner IS NULL AND last_run = %(last_run)s AND next_run = %(next_run)s
+WHERE app_name = %(app_name)s AND owner IS NULL AND last_run = %(last_run)s
+      AND next_run IS NOT DISTINCT FROM %(next_run)s
 """
 
 

@@ -226,6 +226,32 @@ class Deaf(BaseCronApp):
         note(self.app_name)
 
 
+@as_backfill_cron_app
+class PatientDates(BaseCronApp):
+    """Do one date, then wait."""
+
+    app_name = "patient-dates"
+
+    def run(self, date):
+        if Path("one-done").exists():
+            note(os.getpid(), "running")
+            wait_for("enough")
+        note(f"{date:%Y-%m-%d}")
+        Path("one-done").touch()
+
+
+class Translator(Patient):
+    """Raise an error of its own when it is interrupted, as libraries do."""
+
+    app_name = "translator"
+
+    def run(self):
+        try:
+            super().run()
+        except KeyboardInterrupt as error:
+            raise OSError("the connection was closed") from error
+
+
 class TwoSeconds(BaseCronApp):
     app_name = "two-seconds"
 

@@ -48,4 +48,4 @@ class TestCollector(DatabaseTestCase):
         self.ini("early_jobs.Waits|1h")
 
         self.assertEqual(self.crontabber(timeout=20).returncode, 143)
-        self.assertEqual(self.row("waits", "error_count", "ongoing"), (1, None))
+        self.assertEqual(self.row("waits", "last_error->>'value'", "ongoing"), ("stopped by SIGTERM", None))

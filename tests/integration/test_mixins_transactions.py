@@ -205,7 +205,7 @@ class TestSignals(EndsTestCase):
 
         exit_code, seconds = self.end_by_sigterm("Commanding", lambda: pids.exists() and pids.read_text().count("\n") == 2)
 
-        self.assertEqual((exit_code, self.row("commanding", "error_count")), (143, 1))
+        self.assertEqual((exit_code, self.row("commanding", "last_error->>'value'")), (143, "stopped by SIGTERM"))
         assert_within(1, seconds)
         wait_until(lambda: not any(map(is_running, pids.read_text().split())), "a command is left")
 
@@ -217,5 +217,5 @@ class TestSignals(EndsTestCase):
 
         exit_code, seconds = self.end_by_sigterm("Waiting", lambda: self.sql("SELECT 1 FROM pg_locks WHERE NOT granted"))
 
-        self.assertEqual((exit_code, self.row("waiting", "error_count"), self.notes()), (143, 1, []))
+        self.assertEqual((exit_code, self.row("waiting", "last_error->>'value'"), self.notes()), (143, "stopped by SIGTERM", []))
         assert_within(1, seconds)

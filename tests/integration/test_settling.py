@@ -46,6 +46,14 @@ class TestSettling(FaultTestCase):
         self.assertEqual(self.row("other", "next_run", "owner", "error_count"), (STATE.next_run, None, 0))
         self.assert_at_rest()
 
+    def test_a_run_that_leaves_a_job_without_a_plan_counts_as_settled(self):
+        self.configure("Other|1h")
+        self.crontabber()
+        state = {"app_name": "other", "last_run": NOW, "next_run": None}
+        self.sql("UPDATE crontabber SET last_run = %(last_run)s, next_run = NULL", state)
+
+        self.assertEqual(self.sql(sql.WAS_SETTLED, state), [("other",)])
+
     def test_a_run_without_a_stored_result_is_left_to_another_process(self):
         owner, process = self.start_during_settling()
 

@@ -53,6 +53,70 @@ class TestWhileAJobRuns(SignalTestCase):
 
         self.assertEqual(self.ran(), ["other"])
 
+    def interrupt(self, *arguments):
+        self.forget("running")
+        process = self.start(*arguments)
+        self.wait_for("running")
+        return self.end_by_signal(process)
+
+    def test_an_interrupted_job_stays_due_with_its_errors(self):
+        self.configure("Patient|1h", "ChildOfPatient|1h", error_retry_time=3600)
+        self.give("enough")
+        self.crontabber()
+        self.forget("enough")
+        for errors in (0, 2):
+            with self.subTest(errors=errors):
+                self.due("patient", "child-of-patient")
+                self.sql("UPDATE crontabber SET error_count = %s WHERE app_name = 'patient'", (errors,))
+                kept = ("next_run", "error_count", "first_run", "last_success")
+                before = self.row("patient", *kept)
+                self.ran()
+
+                self.interrupt()
+
+                self.assertEqual(self.row("patient", *kept), before)
+                self.assert_recorded("patient", signal.SIGTERM)
+                self.assertEqual(self.row("patient", "last_run > last_success"), True)
+        self.give("enough")
+        self.assertEqual(self.crontabber().returncode, 0)
+        self.assertEqual(self.ran(), ["patient", "child-of-patient"])
+        self.assertEqual(self.row("patient", "error_count", "last_error"), (0, {}))
+
+    def test_an_interrupted_first_run_stays_due(self):
+        self.configure("Patient|1h", "ChildOfPatient|1h", error_retry_time=3600)
+        self.interrupt("--job=patient")
+        self.assertEqual(self.row("patient", "next_run", "error_count", "first_run = last_run"), (None, 0, True))
+        self.assertEqual((self.crontabber("--job=child-of-patient").returncode, self.ran()), (0, []))
+        self.give("enough")
+
+        self.crontabber()
+
+        self.assertEqual(self.ran(), ["patient", "child-of-patient"])
+
+    def test_an_interrupted_backfill_keeps_its_dates_and_goes_on(self):
+        self.configure("PatientDates|1d", error_retry_time=3600)
+        self.crontabber()
+        self.sql("UPDATE crontabber SET next_run = '2026-03-01', last_success = now() - interval '3 days'")
+        self.ran()
+        self.forget("one-done")
+
+        self.interrupt()
+
+        done = self.ran()
+        self.assertEqual(self.row("patient-dates", "next_run = '2026-03-01'", "error_count", "last_success::date::text"),
+                         (True, 0, *done))
+        self.give("enough")
+        self.crontabber()
+        self.assertEqual([len(done), len(self.ran())], [1, 2])
+
+    def test_an_interruption_that_a_job_turns_into_an_error_is_one(self):
+        self.configure("Translator|1h", error_retry_time=3600)
+
+        self.interrupt()
+
+        self.assertEqual(self.row("translator", "next_run", "error_count", "last_error->>'type'"),
+                         (None, 0, "<class 'OSError'>"))
+
     def test_a_second_signal_ends_it_and_the_next_tick_finds_it_dead(self):
         self.configure("Stubborn|1h")
         process = self.start()
