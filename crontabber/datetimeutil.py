@@ -1,4 +1,4 @@
-"""What time is it, and how long is it from one time to another, in words?"""
+"""What time is it, and how long is it from one time to another? For programs, and in words."""
 
 from datetime import date, datetime, time, timedelta, timezone, tzinfo
 
@@ -49,6 +49,11 @@ def utc_now() -> datetime:
     """Return the current time, aware, in UTC."""
     # timezone.utc is quicker than a class of ours.
     return datetime.now(timezone.utc).replace(tzinfo=UTC)
+
+
+def host_time(moment: datetime) -> str:
+    """Return a time as log lines show it, in the time zone of this host: "2026-11-27 03:05:00 CET"."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
 
 
 def timesince(earlier: date, later: date) -> str:

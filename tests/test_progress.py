@@ -3,6 +3,7 @@
 import unittest
 from datetime import datetime, timedelta, timezone
 
+from crontabber.datetimeutil import host_time
 from crontabber.output.progress import backfill_progress
 
 START = datetime(2026, 3, 1, tzinfo=timezone.utc)
@@ -28,9 +29,9 @@ class TestLines(unittest.TestCase):
         self.assertEqual(
             logged(100, range(2, 202, 2)),
             [
-                "foo: 2026-03-30 00:00 done, 30 of 100 dates, 30.0 per minute, about 2 minutes, 20 seconds left",
-                "foo: 2026-04-29 00:00 done, 60 of 100 dates, 30.0 per minute, about 1 minute, 20 seconds left",
-                "foo: 2026-05-29 00:00 done, 90 of 100 dates, 30.0 per minute, about 20 seconds left",
+                f"foo: {host_time(START + timedelta(days=29))} done, 30 of 100 dates, 30.0 per minute, about 2 minutes, 20 seconds left",
+                f"foo: {host_time(START + timedelta(days=59))} done, 60 of 100 dates, 30.0 per minute, about 1 minute, 20 seconds left",
+                f"foo: {host_time(START + timedelta(days=89))} done, 90 of 100 dates, 30.0 per minute, about 20 seconds left",
             ],
         )
 

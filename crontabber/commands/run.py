@@ -9,7 +9,7 @@ from typing import Any
 
 from crontabber.commands import Application
 from crontabber.commands.by_hand import overrides_of
-from crontabber.datetimeutil import timesince
+from crontabber.datetimeutil import host_time, timesince
 from crontabber.engine.job_run import RunSettings
 from crontabber.engine.overrides import NO_OVERRIDES, Overrides
 from crontabber.engine.tick import Runner, Tick
@@ -83,8 +83,7 @@ def log_what_is_next(app: Application, jobs: Sequence[Job], tick: Tick) -> None:
         logger.info("Nothing is due yet.")
         return
     next_run, app_name = min(planned)
-    when = f"{next_run.astimezone(app.job_states.zone):%Y-%m-%d %H:%M}"
-    logger.info("Nothing is due. Next: %s at %s (in %s)", app_name, when, timesince(now, next_run))
+    logger.info("Nothing is due. Next: %s at %s (in %s)", app_name, host_time(next_run), timesince(now, next_run))
 
 
 def _warn_about_the_clock(logger: Any, database: Any, now: datetime) -> None:

@@ -6,7 +6,7 @@ from crontabber.output.logger import ERROR, INFO
 
 REFERENCE = "resource.logging"
 
-STDERR_FORM = "{asctime} {levelname} - {message}"
+STDERR_FORM = "{asctime} {zone} {levelname} - {message}"
 SYSLOG_FORM = " (pid {process}): {levelname} - {message}"
 
 
@@ -22,7 +22,7 @@ def logging_required_config(app_name: str) -> Namespace:
     options.add_option(
         "stderr_line_format_string", default=STDERR_FORM, from_string_converter=line_format,
         reference_value_from=REFERENCE,
-        doc="the format of a line on stderr: {asctime}, {levelname}, {message} and other attributes of a LogRecord",
+        doc="the format of a line on stderr: {asctime}, its {zone}, {levelname}, {message}, others of a LogRecord",
     )
     options.add_option(
         "syslog_error_logging_level", default=ERROR, from_string_converter=logging_level,

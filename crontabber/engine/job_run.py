@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any, NamedTuple
 
+from crontabber.datetimeutil import host_time
 from crontabber.engine.failure import as_log_text, failure_of, is_success
 from crontabber.engine.overrides import NO_OVERRIDES, Overrides
 from crontabber.errors import CommitLostError, Interrupted, LostClaimError, StateDatabaseError
@@ -232,7 +233,7 @@ class JobRun:
     def _log(self, outcome: Outcome, state: JobState) -> None:
         """Log one line, and the traceback of a failure."""
         seconds = (outcome.finished - outcome.started).total_seconds()
-        next_run = f"{state.next_run.astimezone(self._store.zone):%Y-%m-%d %H:%M}" if state.next_run else "never"
+        next_run = host_time(state.next_run) if state.next_run else "never"
         if outcome.failure is None:
             self._logger.info("%s ran in %.1f s; next run at %s", self._job.app_name, seconds, next_run)
             return

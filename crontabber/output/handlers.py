@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +24,15 @@ def add_handlers(logger: logging.Logger, options: Any, mask: Callable[[str], str
 
 def formatter(form: str) -> logging.Formatter:
     """Return a formatter for a format string with % or {."""
-    return logging.Formatter(form, style="%" if "%(" in form else "{")
+    return _ZoneNamingFormatter(form, style="%" if "%(" in form else "{")
+
+
+class _ZoneNamingFormatter(logging.Formatter):
+    """Offer `zone` to the format: the name of the time zone of `asctime`, which is the host's."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        record.zone = time.strftime("%Z", time.localtime(record.created))
+        return super().format(record)
 
 
 class _MaskingFormatter(logging.Formatter):

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from crontabber.datetimeutil import timesince
+from crontabber.datetimeutil import host_time, timesince
 from crontabber.process.streams import STATUS_LINE, is_terminal
 
 LINE_EVERY_SECONDS = 60.0
@@ -99,6 +99,6 @@ class _Lines:
         left = timedelta(seconds=seconds_each * (self._total - self._done))
         self._logger.info(
             "%s: %s done, %d of %d dates, %.1f per minute, about %s left",
-            self._app_name, f"{date:%Y-%m-%d %H:%M}", self._done, self._total, 60 / seconds_each,
+            self._app_name, host_time(date), self._done, self._total, 60 / seconds_each,
             timesince(date, date + left),
         )  # fmt: skip

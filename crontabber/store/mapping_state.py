@@ -4,7 +4,7 @@ from collections.abc import MutableMapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from crontabber.datetimeutil import UTC
+from crontabber.datetimeutil import UTC, host_time
 from crontabber.errors import OngoingJobError
 from crontabber.rules.job_state import JobState
 from crontabber.store.claims import Claim
@@ -50,7 +50,7 @@ class MappingState:
         """Mark a job as ongoing. OngoingJobError if it is already."""
         before = self.state(app_name)
         if before is not None and before.ongoing is not None and now - before.ongoing < self._max_ongoing_age:
-            raise OngoingJobError(f"{app_name!r} is already running (since {before.ongoing.isoformat(' ', 'seconds')})")
+            raise OngoingJobError(f"{app_name!r} is already running (since {host_time(before.ongoing)})")
         state = (before or JobState(app_name, depends_on=tuple(depends_on)))._replace(ongoing=None)
         self.store(state._replace(ongoing=now))
         return Claim(app_name, this_process(), now, state)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import NamedTuple
 
+from crontabber.datetimeutil import host_time
 from crontabber.errors import ForgottenError, LostClaimError, OngoingJobError
 from crontabber.rules.job_state import JobState
 from crontabber.rules.text import one_line
@@ -122,9 +123,9 @@ def taken_over_error(app_name: str) -> LostClaimError:
 
 
 def forgotten_error(app_name: str, last_success: datetime | None, stored: datetime) -> ForgottenError:
-    after = f"after {last_success.isoformat(' ', 'seconds')}" if last_success else "from the first one on"
+    after = f"after {host_time(last_success)}" if last_success else "from the first one on"
     return ForgottenError(
-        f"{app_name!r}: the state database has forgotten the dates {after} up to {stored.isoformat(' ', 'seconds')}:"
+        f"{app_name!r}: the state database has forgotten the dates {after} up to {host_time(stored)}:"
         " perhaps a standby that lagged behind has taken over. The job runs these dates again"
     )
 
@@ -134,4 +135,4 @@ def changed_error(app_name: str) -> LostClaimError:
 
 
 def _since(seen: JobState | None) -> str:
-    return f" since {seen.ongoing.isoformat(' ', 'seconds')}" if seen and seen.ongoing else ""
+    return f" since {host_time(seen.ongoing)}" if seen and seen.ongoing else ""

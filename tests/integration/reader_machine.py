@@ -31,7 +31,7 @@ AMOUNT = r"\d+ (?:(?:milli)?second|minute|hour|day|week|month|year)s?"
 RULES = (
     (r"\x1b\[[\d;]*m", ""),  # colours of a terminal
     (r"\n *[~^]+(?=\n)", ""),  # marks below a line of a traceback, in Pythons that print them
-    (r"\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d([.,]\d+)?)?)?", "TIME"),
+    (r"\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d([.,]\d+)?( (UTC|[A-Z]{2,4}T|[+-]\d\d(\d\d)?)(?=\W))?)?)?", "TIME"),
     (r"\b\w+day$|\bweek \d\d", "DAY"),
     (rf"\((in |was )?{AMOUNT}(?:, {AMOUNT})?( ago)?\)", r"(\1DURATION\2)"),
     (r"\d+(\.\d+)? (milli)?seconds?\b|\d+(\.\d+)? m?s\b|\d+\.\d+s\b", "DURATION"),

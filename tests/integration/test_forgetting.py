@@ -5,6 +5,7 @@ What a promoted standby would know is written into the tables while the job runs
 
 from datetime import timedelta
 
+from crontabber.datetimeutil import host_time
 from tests.integration.faults import FaultTestCase
 
 JOBS = '''
@@ -120,8 +121,8 @@ class TestForgottenDates(ForgettingTestCase):
                 again = self.crontabber()
 
                 self.assertEqual((end.returncode, again.returncode), (0, 0), end.stderr + again.stderr)
-                said = f"'steps': the state database has forgotten the dates after {dates[0].isoformat(' ', 'seconds')} up to"
-                self.assertIn(f" ERROR - {said} {dates[1].isoformat(' ', 'seconds')}: ", end.stderr)
+                said = f"'steps': the state database has forgotten the dates after {host_time(dates[0])} up to"
+                self.assertIn(f" ERROR - {said} {host_time(dates[1])}: ", end.stderr)
                 self.assertNotIn("taken over by another process", end.stderr)
                 self.assertEqual(self.row("steps", "last_success"), dates[-1])
                 ran = [date[:10] for date in self.dates_run()]

@@ -21,7 +21,7 @@ class TestJobAndForce(ModeTestCase):
 
                 idle = self.crontabber(f"--job={description}")
                 self.assertEqual((idle.returncode, idle.stdout, self.ran()), (0, "", []))
-                self.assertRegex(idle.stderr, r"\A\S+ \S+ INFO - Nothing is due\. Next: foo at [\d-]+ [\d:]+ \(in .*\)\n\Z")
+                self.assertRegex(idle.stderr, r"\A\S+ \S+ \S+ INFO - Nothing is due\. Next: foo at [\d-]+ [\d:]+ \S+ \(in .*\)\n\Z")
 
                 forced = self.crontabber(f"--job={description}", "--force")
                 self.assertEqual((forced.returncode, self.ran()), (0, ["foo again"]))
@@ -34,7 +34,7 @@ class TestJobAndForce(ModeTestCase):
 
         held = self.crontabber("--job=sad-child")
         self.assertEqual((held.returncode, self.ran()), (0, ["sad the first time"]))
-        self.assertRegex(held.stderr, r"\A\S+ \S+ INFO - sad-child is held back: its dependency 'sad' errored last time\n\Z")
+        self.assertRegex(held.stderr, r"\A\S+ \S+ \S+ INFO - sad-child is held back: its dependency 'sad' errored last time\n\Z")
 
         forced = self.crontabber("--job=sad-child", "--force")
         self.assertEqual((forced.returncode, self.ran()), (0, ["sad-child the first time"]))
@@ -46,7 +46,7 @@ class TestJobAndForce(ModeTestCase):
             with self.subTest(arguments):
                 ignored = self.crontabber(*arguments)
                 self.assertEqual((ignored.returncode, ignored.stdout, self.ran()), (0, "", []))
-                self.assertRegex(ignored.stderr, r"\A\S+ \S+ WARNING - back is a backfill job, so it was not run: .*\n\Z")
+                self.assertRegex(ignored.stderr, r"\A\S+ \S+ \S+ WARNING - back is a backfill job, so it was not run: .*\n\Z")
         self.assertIsNone(self.sql("SELECT to_regclass('crontabber')")[0][0])
 
     def test_force_without_a_job_is_an_ordinary_tick(self):
@@ -83,7 +83,7 @@ class TestResetJob(ModeTestCase):
                 reset = self.crontabber(f"--reset-job={description}")
 
                 self.assertEqual((reset.returncode, reset.stdout), (0, ""))
-                self.assertRegex(reset.stderr, r"\A\S+ \S+ INFO - App reset\n\Z")
+                self.assertRegex(reset.stderr, r"\A\S+ \S+ \S+ INFO - App reset\n\Z")
                 self.assertEqual(self.names(), ["bar"])
                 self.crontabber()
                 self.assertEqual(self.ran(), ["foo the first time"])
@@ -95,7 +95,7 @@ class TestResetJob(ModeTestCase):
         again = self.crontabber("-r", "foo")
 
         self.assertEqual((again.returncode, again.stdout), (0, ""))
-        self.assertRegex(again.stderr, r"\A\S+ \S+ WARNING - App already reset\n\Z")
+        self.assertRegex(again.stderr, r"\A\S+ \S+ \S+ WARNING - App already reset\n\Z")
         self.assertEqual(self.names(), ["bar"])
 
     def test_a_ghost_is_cleared_out_by_its_app_name(self):
@@ -104,7 +104,7 @@ class TestResetJob(ModeTestCase):
         reset = self.crontabber("--reset-job=foo")
 
         self.assertEqual((reset.returncode, reset.stdout), (0, ""))
-        self.assertRegex(reset.stderr, r"\A\S+ \S+ INFO - App reset\n\Z")
+        self.assertRegex(reset.stderr, r"\A\S+ \S+ \S+ INFO - App reset\n\Z")
         self.assertEqual(self.names(), ["bar"])
 
     def test_an_unknown_job_is_an_error(self):
@@ -137,7 +137,7 @@ class TestConfigtest(ModeTestCase):
         tested = self.configtest("nightly.Bar|1d")
 
         self.assertEqual((tested.returncode, tested.stdout), (0, ""))
-        self.assertRegex(tested.stderr, r"\A\S+ \S+ WARNING - bar depends on 'foo', which is not configured here: .*\n\Z")
+        self.assertRegex(tested.stderr, r"\A\S+ \S+ \S+ WARNING - bar depends on 'foo', which is not configured here: .*\n\Z")
 
     def test_each_fault_has_a_line_and_the_exit_code_counts_them(self):
         cases = [
@@ -187,7 +187,7 @@ class TestSentrytest(ModeTestCase):
                 self.assertEqual((tested.returncode, tested.stdout), (0, ""), tested.stderr)
                 (event,) = sentry.events()
                 self.assertRegex(
-                    tested.stderr, rf"\A\S+ \S+ INFO - Sentry successful identifier: {event['event_id']}\n\Z"
+                    tested.stderr, rf"\A\S+ \S+ \S+ INFO - Sentry successful identifier: {event['event_id']}\n\Z"
                 )
                 self.assertEqual((event["release"], event["message"]), (crontabber.__version__, TEST_MESSAGE))
 
@@ -222,7 +222,7 @@ class TestSentryInATick(ModeTestCase):
         self.assertEqual([frame["function"] for frame in error["stacktrace"]["frames"]][-1], "run")
         self.assertEqual((dict(event["tags"]), event["release"]), ({"app_name": "sad"}, crontabber.__version__))
         self.assertEqual(tick.returncode, 0)
-        self.assertRegex(tick.stderr, rf"(?m)^\S+ \S+ INFO - Error captured in Sentry\. Reference: {event['event_id']}$")
+        self.assertRegex(tick.stderr, rf"(?m)^\S+ \S+ \S+ INFO - Error captured in Sentry\. Reference: {event['event_id']}$")
 
     def test_a_tick_does_not_fail_without_a_server_or_valid_dsn(self):
         with SentryReceiver() as sentry:

@@ -256,7 +256,7 @@ class TestOngoing(OriginalTestCase):
         forced = self.crontabber("--job=foo", "--force")
 
         self.assertEqual((forced.returncode, self.ran()), (3, []))
-        self.assertRegex(forced.stderr, r"(?m)^\S+ \S+ INFO - 'foo' is already running \(another process since [\d-]+ [\d:+]+\)\n\Z")
+        self.assertRegex(forced.stderr, r"(?m)^\S+ \S+ \S+ INFO - 'foo' is already running \(another process since [\d-]+ [\d:]+ \S+\)\n\Z")
 
     def test_an_ongoing_job_can_be_reset(self):
         self.make()

@@ -49,7 +49,7 @@ class TestProgress(DatabaseTestCase):
         self.assertGreater(len(bars), 3, seen)
         self.assertNotIn("plain: ", seen)
         lines = [line.rsplit("\r", 1)[-1] for line in seen.split("\n")]
-        self.assertEqual(len([line for line in lines if re.match(r"\S+ \S+ WARNING - date ", line)]), 40, seen)
+        self.assertEqual(len([line for line in lines if re.match(r"\S+ \S+ \S+ WARNING - date ", line)]), 40, seen)
         self.assertRegex(lines[-2], r"INFO - plain ran in|INFO - slow ran in")
 
     def test_elsewhere_there_is_no_bar_and_tqdm_is_not_loaded(self):

@@ -232,7 +232,7 @@ class TestTerminal(SurroundingsTestCase):
         ended = self.sh("CRONTABBER")
 
         self.assertEqual(exit_code, 0)
-        self.assertRegex(seen, r"\A\S+ \S+ INFO - Nothing is due\. Next: loud at \S+ \d\d:\d\d \(in .*\)\n\Z")
+        self.assertRegex(seen, r"\A\S+ \S+ \S+ INFO - Nothing is due\. Next: loud at \S+ [\d:]+ \S+ \(in .*\)\n\Z")
         self.assertEqual((ended.stdout, ended.stderr), ("", ""))
 
     def test_the_list_of_jobs_has_colours_only_on_a_terminal(self):

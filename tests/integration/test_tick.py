@@ -103,7 +103,31 @@ class TestTick(TickTestCase):
 
         tick = self.crontabber()
 
-        self.assertRegex(tick.stderr, r"\A[\d-]+ [\d:,]+ INFO - first ran in 0\.\d s; next run at [\d-]+ \d\d:\d\d\n\Z")
+        self.assertRegex(tick.stderr, r"\A[\d-]+ [\d:,]+ \S+ INFO - first ran in 0\.\d s; next run at [\d-]+ [\d:]+ \S+\n\Z")
+
+    def test_all_times_in_the_log_are_in_the_zone_of_the_host_and_name_it(self):
+        self.ini("nightly.First|5m")
+
+        tick = self.crontabber(TZ="Asia/Tokyo")
+
+        said = re.fullmatch(r"([\d-]+ [\d:]+),\d+ JST INFO - first ran in .* s; next run at (.*) JST", tick.stderr.splitlines()[-1])
+        logged, next_run = (datetime.fromisoformat(f"{text}+09:00") for text in said.groups())
+        self.assertEqual(self.row("first", "next_run"), next_run)
+        self.assertLess(abs(logged - self.row("first", "last_run")), timedelta(minutes=1))
+
+    def test_an_own_format_is_used_as_it_is_and_may_name_the_zone(self):
+        self.ini("nightly.First|5m")
+        self.crontabber()
+        for form, said in (
+            ("{asctime} {levelname} - {message}", r"\A[\d-]+ [\d:]+,\d+ INFO - first ran in "),
+            ("%(zone)s %(levelname)s", r"\AUTC INFO\n\Z"),
+        ):
+            with self.subTest(form):
+                self.due("first")
+
+                tick = self.crontabber(f"--logging.stderr_line_format_string={form}", TZ="UTC")
+
+                self.assertRegex(tick.stderr, said)
 
     def test_a_failure_is_recorded_logged_and_retried_and_holds_back_its_child(self):
         self.ini("nightly.SadChild|1d\nnightly.Sad|1d\nnightly.First|1d")
@@ -157,7 +181,7 @@ class TestTick(TickTestCase):
             with self.subTest(mode):
                 tick = self.crontabber(*mode)
 
-                self.assertEqual((tick.returncode, tick.stdout, tick.stderr[24:]), (0, "", said))
+                self.assertEqual((tick.returncode, tick.stdout, tick.stderr.split(" ", 3)[3]), (0, "", said))
 
     def test_jobs_that_the_file_format_turns_into_a_list_still_run(self):
         entries = ["nightly.First|1d", "nightly.Second|1d"]
