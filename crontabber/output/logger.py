@@ -132,7 +132,13 @@ class _NeverInfo:
 
 
 def _child(logger: Any) -> Any:
-    return logger.getChild("engine") if _is_logger(logger) else _NeverInfo(logger)
+    if not _is_logger(logger):
+        return _NeverInfo(logger)
+    child = logger.getChild("engine")
+    if child.parent is not logger:  # It was made without getLogger(), so its children are those of another one.
+        child = type(child)(child.name)
+        child.parent = logger
+    return child
 
 
 def _is_logger(logger: Any) -> bool:

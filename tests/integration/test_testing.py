@@ -165,7 +165,7 @@ import crontabber.testing
 
 with crontabber.testing.EmbeddedCrontabber("myapp.FooJob|1d") as crontabber:
     crontabber.tick()
-    print(crontabber.log[-1])
+    print(crontabber.log[-2])
     print(crontabber.connection_options["host"])
 '''
 
@@ -194,6 +194,7 @@ class TestEmbeddedCrontabber(unittest.TestCase):
         self.assertEqual(crontabber.states["sad"]["last_error"]["value"], "No more tissues")
         self.assertEqual([run["app_name"] for run in crontabber.runs], ["foo", "foo-backfill", "sad", "bar"])
         self.assertIn("INFO Ran FooJob", crontabber.log)
+        self.assertEqual([line.split()[1] for line in crontabber.log if " ran in " in line], ["foo", "foo-backfill", "bar"])
 
     def test_a_tick_can_run_at_a_chosen_time(self):
         crontabber = self.start("tests.jobs.FooJob|1d\ntests.jobs.FooBackfillJob|1d|03:00")
