@@ -58,7 +58,7 @@ class TransactionExecutor(RequiredConfig):
                     if delay is None:
                         self._log_failure(error)
                         raise
-                    self.config.logger.warning("%s; retrying in %g s", _in_one_line(error), delay)
+                    self._log_retry(error, delay)
                 else:
                     self._commit(connection)
                     return result
@@ -88,13 +88,19 @@ class TransactionExecutor(RequiredConfig):
         except (AttributeError, KeyError):
             return 0  # Only the executors that retry have this option; a subclass of another one may wait, too.
 
+    def _log_retry(self, error: Exception, delay: float) -> None:
+        """Log an error that is not raised. In a tick only at INFO: what becomes of the job is logged anyway."""
+        logger = self.config.logger
+        log = logger.info if _belongs_to_crontabber(logger) else logger.warning
+        log("%s; retrying in %g s", _in_one_line(error), delay)
+
     def _log_failure(self, error: Exception) -> None:
         """Log an error that is raised. In a tick only at DEBUG: crontabber itself logs the failure of the job."""
         if isinstance(error, DBApiUtilNonFatalBaseException):
             return
         with suppress(Exception):  # A job class that is tried out by itself may have no logger.
             logger = self.config.logger
-            log = logger.debug if getattr(logger, "belongs_to_crontabber", None) is True else logger.error
+            log = logger.debug if _belongs_to_crontabber(logger) else logger.error
             log("the transaction failed and is rolled back", exc_info=True)
 
     def _commit(self, connection: Any) -> None:
@@ -166,6 +172,11 @@ def database_transaction(transaction_object_name: str = "transaction_executor") 
         return in_transaction
 
     return decorate
+
+
+def _belongs_to_crontabber(logger: Any) -> bool:
+    """True in a tick: crontabber's lines about the job reach the same handlers."""
+    return getattr(logger, "belongs_to_crontabber", None) is True
 
 
 def _go_on() -> None:

@@ -6,9 +6,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext, supp
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Any, NamedTuple
 
-from crontabber.datetimeutil import host_time
 from crontabber.engine.failure import as_log_text, failure_of, is_success
 from crontabber.engine.overrides import NO_OVERRIDES, Overrides
+from crontabber.engine.run_log import log_run
 from crontabber.errors import CommitLostError, Interrupted, LostClaimError, StateDatabaseError
 from crontabber.process.forking import child_ends_here, end_if_forked
 from crontabber.process.isolation import process_state_restored
@@ -77,7 +77,7 @@ class JobRun:
             # Report after storing: a slow Sentry must not hold the claim.
             if self._error is not None:
                 self._settings.report_error(self._error, self._job.app_name)
-        self._log(outcome, state)
+        log_run(self._logger, self._job, self._occasion.before, outcome, state, self._store.zone)
         return state
 
     def _execute(self) -> Outcome:
@@ -229,18 +229,6 @@ class JobRun:
     def _state_committed_by_job(self) -> JobState | None:
         state = self._stored_state
         return state if state is not None and self._store.claims.was_settled(self._claim, state) else None
-
-    def _log(self, outcome: Outcome, state: JobState) -> None:
-        """Log one line, and the traceback of a failure."""
-        seconds = (outcome.finished - outcome.started).total_seconds()
-        next_run = host_time(state.next_run) if state.next_run else "never"
-        if outcome.failure is None:
-            self._logger.info("%s ran in %.1f s; next run at %s", self._job.app_name, seconds, next_run)
-            return
-        self._logger.error(
-            "%s failed after %.1f s (failures in a row: %d); next attempt at %s\n%s",
-            self._job.app_name, seconds, state.error_count, next_run, as_log_text(outcome.failure),
-        )  # fmt: skip
 
 
 def _moment_of(success: Any, zone: tzinfo) -> datetime | None:

@@ -104,6 +104,7 @@ class TestStreams(SurroundingsTestCase):
                 self.assertEqual(self.row("loud", "error_count", "ongoing"), (0, None))
                 self.assertEqual(self.row("chatty", "error_count"), 0)
             self.due("loud", "chatty", "sad")
+            self.sql("UPDATE crontabber SET error_count = 0, last_error = '{}'")
 
     def test_a_tick_reports_a_full_stdout(self):
         self.ini("nightly.Loud|1d")
