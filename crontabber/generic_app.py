@@ -11,8 +11,8 @@ from configman import ConfigurationManager, Namespace, RequiredConfig, class_con
 from configman.environment import environment
 
 from crontabber.config.command_line import asks_for, option_given
+from crontabber.config.configure import configuration, help_without_configuration
 from crontabber.config.logging_options import logging_level, logging_required_config
-from crontabber.config.manager import configuration, help_without_configuration
 from crontabber.errors import AppDetailMissingError, CrontabberError, ExitCode, Interrupted, OutputError
 from crontabber.output.logger import DEBUG, LoggerWrapper, lowest_level, setup_logger, tear_down_logger
 from crontabber.output.messages import explained, masked, message_for

@@ -9,7 +9,8 @@ from configman import ConfigurationManager, Namespace, RequiredConfig
 from configman.converters import boolean_converter
 from configman.dotdict import DotDict, DotDictWithAcquisition, configman_keys
 
-from crontabber.config.manager import ManagerMixin, configuration
+from crontabber.config.configure import configuration
+from crontabber.config.manager import ManagerMixin
 from crontabber.errors import ConfigurationError
 from crontabber.generic_app import App
 from crontabber.transaction_executor import string_to_list_of_ints

@@ -16,7 +16,7 @@ EMBEDDED = "--resource.postgresql.database_class=crontabber.store.embedded.Embed
 OF_JOBS = {"--crontabber.class-NAME.frequency", "--crontabber.class-NAME.time"}
 LIST_OPTIONS = """
 from crontabber.app import CronTabber
-from crontabber.config.manager import configuration
+from crontabber.config.configure import configuration
 from configman.option import Option
 
 definitions = configuration(CronTabber, None, None).option_definitions
