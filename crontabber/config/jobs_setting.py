@@ -1,24 +1,19 @@
 """Parse the `jobs` setting: from its text to job classes and the namespaces of their options."""
 
-import os
 import re
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import Any
 
 from configman import Namespace, RequiredConfig
 from configman.option import Option
 
-from crontabber.base import BaseCronApp
 from crontabber.config.definitions import copied
 from crontabber.config.job_faults import faults_of_classes, required_config_of, source_of_options
-from crontabber.errors import OURS, CrontabberError, JobDescriptionError, JobNotFoundError, JobsSettingError
+from crontabber.config.job_import import load_job_class
+from crontabber.errors import CrontabberError, JobDescriptionError, JobsSettingError
 from crontabber.rules.dependencies import names_in
 from crontabber.rules.job import Job, path_of
 from crontabber.rules.schedule import parse_schedule
-from crontabber.rules.text import one_line
-
-STANDARD_LIBRARY = os.path.dirname(os.__file__) + os.sep
 
 FORM = "module.Class|FREQUENCY or module.Class|FREQUENCY|HH:MM"
 
@@ -55,25 +50,6 @@ def get_extra_as_options(entry: str) -> Namespace:
         option = options[prototype.name] = copied(prototype)
         option.default = option.value = text
     return options
-
-
-def load_class(path: str) -> type:
-    """Import `module.Class`. JobNotFoundError says which part is missing, or what the module raised."""
-    module_name, _, class_name = path.rpartition(".")
-    if not module_name:
-        raise JobNotFoundError(f"jobs: {path!r} names no module: expected module.Class")
-    try:
-        module = import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name and (module_name == error.name or module_name.startswith(error.name + ".")):
-            raise JobNotFoundError(f"jobs: {path}: no module named {error.name!r} (is PYTHONPATH right?)") from error
-        raise _broken_module(path, module_name, error) from error
-    except (Exception, SystemExit) as error:
-        raise _broken_module(path, module_name, error) from error
-    try:
-        return getattr(module, class_name)  # type: ignore[no-any-return]
-    except AttributeError as error:
-        raise JobNotFoundError(f"jobs: {path}: module {module_name} has no class {class_name!r}") from error
 
 
 def classes_in_namespaces_converter_with_compression(
@@ -174,7 +150,7 @@ def _load(
     for entry in entries:
         try:
             options = extra_extractor(entry)
-            job_class = _as_job_class(class_extractor(entry))
+            job_class = load_job_class(class_extractor(entry))
             # Most jobs require the same options: none.
             asked = (source_of_options(job_class), *options)
             required_config = known.get(asked)
@@ -189,13 +165,6 @@ def _load(
     return loaded
 
 
-def _as_job_class(path: str | type) -> type:
-    job_class = load_class(path) if isinstance(path, str) else path
-    if not (isinstance(job_class, type) and issubclass(job_class, BaseCronApp)):
-        raise JobDescriptionError(f"jobs: {path} is not a job class: derive it from crontabber.base.BaseCronApp")
-    return job_class
-
-
 def _faults_of_schedules(loaded: _Entries) -> list[str]:
     faults = []
     for name, job_class in loaded.class_list:
@@ -205,19 +174,3 @@ def _faults_of_schedules(loaded: _Entries) -> list[str]:
         except CrontabberError as error:
             faults.append(f"jobs: {path_of(job_class)}: {error}")
     return faults
-
-
-def _broken_module(path: str, module_name: str, error: BaseException) -> JobNotFoundError:
-    said = one_line(f"{type(error).__name__}: {error}")
-    return JobNotFoundError(f"jobs: {path}: importing {module_name} raised {said}{_place_of(error)}")
-
-
-def _place_of(error: BaseException) -> str:
-    """Say where in the user's code it was raised; a SyntaxError says so itself."""
-    frame, place = error.__traceback__, ""
-    while frame is not None and not isinstance(error, SyntaxError):
-        file = frame.tb_frame.f_code.co_filename
-        if not file.startswith((OURS, "<frozen ")) and (not file.startswith(STANDARD_LIBRARY) or "-packages" in file):
-            place = f" ({file}, line {frame.tb_lineno})"
-        frame = frame.tb_next
-    return place
