@@ -15,8 +15,8 @@ from crontabber.commands.by_hand import ByHand
 from crontabber.config.command_line import asks_for
 from crontabber.config.jobs_setting import (
     classes_in_namespaces_converter_with_compression,
+    configured_jobs,
     get_extra_as_options,
-    jobs_of,
     line_splitter,
     pipe_splitter,
 )
@@ -37,8 +37,9 @@ from crontabber.errors import (
 from crontabber.generic_app import App
 from crontabber.generic_app import main as generic_main
 from crontabber.output.messages import message_for
+from crontabber.output.secrets import SecretMask
 from crontabber.process.streams import answer, say
-from crontabber.rules.job import Job
+from crontabber.rules.configured_jobs import ConfiguredJobs
 from crontabber.rules.job_state import JobState
 from crontabber.rules.schedule import check_time
 from crontabber.store.claims import RowLevelLockError
@@ -67,6 +68,8 @@ class CronTabberBase(ByHand, RequiredConfig):
 
     required_config = required_config()
 
+    # Set by `main`.
+    config_manager: Any = None
     _job_state_database: Any = None
     _warned_of_mapping = False
 
@@ -122,10 +125,11 @@ class CronTabberBase(ByHand, RequiredConfig):
 
         return run_one(self, description, force)
 
-    def list_jobs(self, stream: TextIO | None = None) -> None:
+    def list_jobs(self, stream: TextIO | None = None) -> int:
+        """Print the jobs and their state. Return the exit code."""
         from crontabber.commands.list_jobs import list_jobs
 
-        list_jobs(self, stream)
+        return list_jobs(self, stream)
 
     def nagios(self, stream: TextIO | None = None) -> int:
         """Print one line. Return the exit code that Nagios expects."""
@@ -184,9 +188,10 @@ class CronTabberBase(ByHand, RequiredConfig):
             )
         return states
 
-    def configured_jobs(self) -> list[Job]:
-        """Return the jobs in the order of the setting. JobDescriptionError with every fault."""
-        return jobs_of(self.config.crontabber.jobs, self.config.crontabber)
+    def configured_jobs(self) -> ConfiguredJobs:
+        """Return the jobs in the order of the setting, and what is wrong with its broken entries."""
+        configured = configured_jobs(self.config.crontabber.jobs, self.config.crontabber)
+        return configured.masked(SecretMask(self.config)) if configured.faults else configured
 
     def states_to_read(self) -> Mapping[str, JobState]:
         """Return the states by app_name, without creating or changing anything: SELECT is all it needs."""

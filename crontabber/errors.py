@@ -6,6 +6,7 @@ A message says what is wrong, with which value, and what to do about it. Users s
 import os
 import signal
 from enum import IntEnum
+from typing import Any
 
 # The paths of crontabber's own files begin with this.
 OURS = os.path.dirname(__file__) + os.sep
@@ -36,6 +37,9 @@ class OutputError(CrontabberError):
 
 class JobsSettingError(CrontabberError):
     """The `jobs` setting is wrong; `faults` has one sentence for each fault found, all of them at once."""
+
+    # What the converter of the setting made of the entries without a fault. It knows those with a fault as well.
+    job_list: Any = None
 
     def __init__(self, *faults: str) -> None:
         super().__init__("\n".join(faults))

@@ -166,6 +166,8 @@ class _Shell:
                 app.config_manager = manager
                 if lowest_level(config.logging) <= DEBUG:
                     manager.log_config(_AtDebug(config.logger))
+                    if manager.jobs_error:
+                        config.logger.debug("the first broken entry", exc_info=manager.jobs_error)
                 return app.main() or ExitCode.DONE
             except Exception:
                 config.logger.debug("unhandled error", exc_info=True)

@@ -23,6 +23,7 @@ from configman.dotdict import DotDict, DotDictWithAcquisition, configman_keys
 from configman.option import Aggregation, Option
 
 from crontabber.config.command_line import adapted
+from crontabber.config.good_entries import GoodEntries
 from crontabber.config.manager import ManagerMixin
 from crontabber.config.overlay import overlay
 
@@ -33,7 +34,7 @@ class Plain(ConfigurationManager):
         super().output_summary(output_stream or sys.stdout)
 
 
-class Fast(Plain):
+class Fast(GoodEntries, Plain):
     """The faster parts of our manager, without its messages, writers and readers."""
 
     _aggregate = ManagerMixin._aggregate

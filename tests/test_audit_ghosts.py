@@ -3,7 +3,8 @@
 import unittest
 
 from crontabber.commands.audit_ghosts import render_ghosts
-from crontabber.rules.job import Job, ghosts_of
+from crontabber.rules.configured_jobs import ConfiguredJobs
+from crontabber.rules.job import Job
 from crontabber.rules.schedule import parse_schedule
 
 
@@ -11,7 +12,7 @@ class TestGhosts(unittest.TestCase):
     def test_a_ghost_is_stored_but_not_configured(self):
         job = Job("c", object, None, parse_schedule("1d", None))
 
-        self.assertEqual(ghosts_of(["b", "a", "c"], [job]), ["a", "b"])
+        self.assertEqual(ConfiguredJobs([job]).ghosts(["b", "a", "c"]), ["a", "b"])
 
     def test_nothing_is_printed_without_ghosts(self):
         self.assertEqual(render_ghosts([]), "")

@@ -9,12 +9,16 @@ from configman import ConfigurationManager, Namespace, RequiredConfig
 from configman.converters import boolean_converter
 from configman.dotdict import DotDict, DotDictWithAcquisition, configman_keys
 
+from crontabber.app import CronTabber
 from crontabber.config.configure import configuration
+from crontabber.config.jobs_setting import classes_in_namespaces_converter_with_compression
 from crontabber.config.manager import ManagerMixin
-from crontabber.errors import ConfigurationError
+from crontabber.errors import ConfigurationError, JobNotFoundError
 from crontabber.generic_app import App
+from crontabber.rules.configured_jobs import BrokenEntry
 from crontabber.transaction_executor import string_to_list_of_ints
 from tests.config_case import ConfigTestCase, definition, manager, printed, values
+from tests.jobs import FooJob
 
 
 def options(**defaults) -> Namespace:
@@ -91,6 +95,22 @@ class Files(ConfigTestCase):
                 config_manager = configuration(App, None, path)
 
                 self.assertEqual(config_manager.option_definitions.logging.syslog_port.value, 515)
+
+    def test_only_an_application_that_reports_broken_entries_goes_on_without_them(self):
+        class Own(App):
+            app_description = "An application with jobs of its own."
+            required_config = Namespace()
+            required_config.add_option("jobs", from_string_converter=classes_in_namespaces_converter_with_compression())
+
+        path = self.file("app.ini", "jobs='nowhere.Job|1d, tests.jobs.FooJob|1d'\n[crontabber]\njobs='nowhere.Job|1d, tests.jobs.FooJob|1d'\n")
+        with mock.patch("sys.argv", ["app"]):
+            with self.assertRaises(JobNotFoundError):
+                configuration(Own, None, path)
+
+            jobs = configuration(CronTabber, None, path).option_definitions.crontabber.jobs.value
+
+        self.assertEqual([job_class for _, job_class in jobs.class_list], [FooJob])
+        self.assertEqual([fault.entries for fault in jobs.faults], [(BrokenEntry("nowhere.Job"),)])
 
 
 class Environment(ConfigTestCase):

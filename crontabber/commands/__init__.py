@@ -5,7 +5,7 @@ from datetime import datetime
 from types import ModuleType
 from typing import Any, Protocol
 
-from crontabber.rules.job import Job
+from crontabber.rules.configured_jobs import ConfiguredJobs
 from crontabber.rules.job_state import JobState
 
 
@@ -15,6 +15,7 @@ class Application(Protocol):
     app_name: str
     app_version: str
     config: Any
+    config_manager: Any
 
     @property
     def job_state_database(self) -> Any: ...
@@ -22,7 +23,7 @@ class Application(Protocol):
     @property
     def job_states(self) -> Any: ...
 
-    def configured_jobs(self) -> list[Job]: ...
+    def configured_jobs(self) -> ConfiguredJobs: ...
 
     def states_to_read(self) -> Mapping[str, JobState]: ...
 

@@ -5,7 +5,6 @@ from typing import Any, TextIO
 
 from crontabber.commands import Application
 from crontabber.process.streams import answer
-from crontabber.rules.job import ghosts_of
 from crontabber.rules.text import printable
 
 HEADING = "Found the following in the state database but not configured here:\n"
@@ -16,7 +15,11 @@ def command(app: Any) -> None:
 
 
 def audit_ghosts(app: Application, stream: TextIO | None) -> None:
-    answer(render_ghosts(ghosts_of(app.states_to_read(), app.configured_jobs())), stream)
+    configured = app.configured_jobs()
+    ghosts = configured.ghosts(app.states_to_read())
+    answer(render_ghosts(ghosts), stream)
+    if ghosts and (nameless := configured.nameless()):
+        app.config.logger.warning("some of these names may belong to broken entries: %s", ", ".join(nameless))
 
 
 def render_ghosts(ghosts: Iterable[str]) -> str:

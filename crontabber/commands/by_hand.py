@@ -7,8 +7,9 @@ from typing import Any
 
 from crontabber.engine.overrides import NO_OVERRIDES, Overrides, Settle
 from crontabber.errors import CrontabberError
+from crontabber.rules.configured_jobs import ConfiguredJobs
 from crontabber.rules.dependencies import names_in, reorder_dag, why_blocked
-from crontabber.rules.job import Job, find_job, ghosts_of, path_of
+from crontabber.rules.job import Job, path_of
 from crontabber.rules.job_state import Outcome
 from crontabber.rules.schedule import is_due, parse_schedule, parse_time
 
@@ -23,7 +24,7 @@ class ByHand:
 
     # The application, which this is a part of, has these.
     config: Any
-    configured_jobs: Callable[[], list[Job]]
+    configured_jobs: Callable[[], ConfiguredJobs]
     current_time: Callable[[], datetime]
     job_states: Any
 
@@ -58,13 +59,14 @@ class ByHand:
 
     def _run_one(self, job_class: Any, config: Any, force: bool = False) -> None:
         """Run a job with these options if it is due and nothing holds it back, or with `force` anyway."""
-        job = find_job(self.configured_jobs(), path_of(job_class))._replace(config=config)
+        configured = self.configured_jobs()
+        job = configured.find(path_of(job_class))._replace(config=config)
         if self._runner:
             self._runner.attend(job, force)
         else:
             from crontabber.commands.run import run_tick
 
-            run_tick(self, [job], self.configured_jobs(), force, NO_OVERRIDES)  # type: ignore[arg-type]
+            run_tick(self, [job], configured.jobs, force, NO_OVERRIDES)
 
     def _run_job(self, class_: Any, config: Any, info: Mapping[str, Any] | None) -> Iterator[datetime]:
         """Mark the job as ongoing and run it. Yield its successes; store nothing of them."""
@@ -96,7 +98,7 @@ class ByHand:
         from crontabber.commands.run import retry_after
         from crontabber.rules.after_run import Occasion, state_after
 
-        job = find_job(self.configured_jobs(), path_of(class_))
+        job = self.configured_jobs().find(path_of(class_))
         job = job._replace(schedule=job.schedule._replace(at=parse_time(time_) if time_ else None))
         outcome = Outcome(now, now, last_success, failure)
         before = self.job_states.state(job.app_name)
@@ -131,7 +133,7 @@ class ByHand:
 
     def _get_ghosts(self) -> list[str]:
         """Return the app_names that the state has and the configuration does not, sorted."""
-        return ghosts_of(self.job_states.states(), self.configured_jobs())
+        return self.configured_jobs().ghosts(self.job_states.states())
 
     def _configtest_one(self, config: Any) -> bool:
         """True if the frequency and the time in the options of a job are valid. A fault is logged."""

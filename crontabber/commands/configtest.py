@@ -1,14 +1,12 @@
 """--configtest: check the configuration of the jobs, without a database."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from crontabber.commands import Application
 from crontabber.commands.run import warn_about_no_jobs
-from crontabber.config.jobs_setting import jobs_of
-from crontabber.errors import CrontabberError, JobDescriptionError, JobsSettingError
+from crontabber.errors import JobDescriptionError
 from crontabber.process.streams import say
-from crontabber.rules.job import Job
+from crontabber.rules.configured_jobs import ConfiguredJobs
 
 # To a shell, exit codes from 126 on mean something else.
 MOST_FAULTS_TO_COUNT = 125
@@ -16,16 +14,15 @@ MOST_FAULTS_TO_COUNT = 125
 
 def command(app: Application) -> int:
     """Print one line per fault. Return their number."""
-    faults = faults_of(app.config.crontabber)
-    if not faults:
-        jobs = app.configured_jobs()
-        if not jobs:
-            warn_about_no_jobs(app.config.logger)
-        _warn_about_unknown_dependencies(jobs, app.config.logger.warning)
-    return print_faults(app.app_name, faults)
+    configured = app.configured_jobs()
+    if not (configured.jobs or configured.faults):
+        warn_about_no_jobs(app.config.logger)
+    if not configured.nameless():  # Otherwise the dependency may be a broken entry.
+        _warn_about_unknown_dependencies(configured, app.config.logger.warning)
+    return print_faults(app.app_name, [fault.text for fault in configured.faults])
 
 
-def print_faults(app_name: str, faults: Sequence[object]) -> int:
+def print_faults(app_name: str, faults: Sequence[str]) -> int:
     """Print one line per fault to stderr. Return their number, as an exit code."""
     for fault in faults:
         say(f"{app_name}: {fault}")
@@ -34,28 +31,19 @@ def print_faults(app_name: str, faults: Sequence[object]) -> int:
 
 def configtest(app: Application) -> bool:
     """Log each fault. Return True if every job is configured correctly."""
-    faults = faults_of(app.config.crontabber)
+    faults = app.configured_jobs().faults
     for fault in faults:
         try:
-            raise fault
-        except CrontabberError:
+            raise JobDescriptionError(fault.text)
+        except JobDescriptionError:
             app.config.logger.critical("Failed to config test a job", exc_info=True)
     return not faults
 
 
-def faults_of(options: Any) -> list[CrontabberError]:
-    """Return the faults of the jobs in the namespace `crontabber` that reading the configuration did not find."""
-    try:
-        jobs_of(options.jobs, options)
-    except JobsSettingError as error:
-        return [JobDescriptionError(fault) for fault in error.faults]
-    return []
-
-
-def _warn_about_unknown_dependencies(jobs: Sequence[Job], warn: Callable[..., None]) -> None:
+def _warn_about_unknown_dependencies(configured: ConfiguredJobs, warn: Callable[..., None]) -> None:
     """Not a fault: another crontabber on the same database may run what is not configured here."""
-    known = {job.app_name for job in jobs}
-    for job in jobs:
+    known = configured.names()
+    for job in configured.jobs:
         for name in job.depends_on:
             if name not in known:
                 warn(

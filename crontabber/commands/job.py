@@ -7,7 +7,6 @@ from crontabber.commands.by_hand import overrides_of
 from crontabber.commands.run import log_what_is_next, run_tick
 from crontabber.errors import ExitCode
 from crontabber.process.signals import INTERRUPTION
-from crontabber.rules.job import find_job
 
 
 def command(app: Any) -> int | None:
@@ -19,15 +18,15 @@ def run_one(app: Application, description: str, force: bool) -> int:
 
     A backfill job is never run this way (manual, 1.4.4): its dates would lose their order.
     """
-    jobs = app.configured_jobs()
-    job = find_job(jobs, description)
+    configured = app.configured_jobs()
+    job = configured.find(description)
     if job.is_backfill:
         app.config.logger.warning(
             "%s is a backfill job, so it was not run: crontabber without --job runs each of its dates once",
             job.app_name,
         )
         return ExitCode.DONE
-    tick = run_tick(app, [job], jobs, force, overrides_of(app))
+    tick = run_tick(app, [job], configured.jobs, force, overrides_of(app))
     if tick.anything_due:
         # The job has had its turn: starting again after a SIGHUP would force it a second time.
         INTERRUPTION.restart = False

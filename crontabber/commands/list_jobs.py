@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TextIO
 
 from crontabber.commands import Application
 from crontabber.datetimeutil import timesince
+from crontabber.errors import ExitCode
 from crontabber.process.streams import answer, is_terminal, wants_colour
 from crontabber.rules.job import Job, path_of
 from crontabber.rules.job_state import JobState
@@ -27,18 +28,25 @@ class ListedJob(NamedTuple):
     time: str = ""
 
 
-def command(app: Any) -> None:
-    app.list_jobs()
+def command(app: Any) -> int | None:
+    return app.list_jobs()  # type: ignore[no-any-return]
 
 
-def list_jobs(app: Application, stream: TextIO | None) -> None:
-    jobs = app.configured_jobs()
-    if not jobs:
+def list_jobs(app: Application, stream: TextIO | None) -> int:
+    """Print the report, and log what is wrong with broken entries. Return the exit code."""
+    configured = app.configured_jobs()
+    if not (configured.jobs or configured.faults):
         app.config.logger.info("No jobs are configured.")
-    text = render_job_list(map(_listed, jobs), app.states_to_read(), app.current_time())
+    text = render_job_list(map(_listed, configured.jobs), app.states_to_read(), app.current_time())
     if is_terminal(stream or sys.stdout):
         text = for_terminal(text, wants_colour())
     answer(text, stream)
+    if not configured.faults:
+        return ExitCode.DONE
+    from crontabber.commands.broken_entries import log_broken_entries
+
+    log_broken_entries(app, configured)
+    return ExitCode.FAILED
 
 
 def render_job_list(jobs: Iterable[ListedJob], states: Mapping[str, JobState], now: datetime) -> str:

@@ -34,9 +34,9 @@ def command(app: Any) -> int | None:
 
 def nagios(app: Application, stream: TextIO | None) -> int:
     """Print one line. Return the exit code that Nagios expects."""
-    jobs = map(_watched, app.configured_jobs())
+    jobs, faults = app.configured_jobs()
     try:
-        verdict = judge(jobs, app.states_to_read())
+        verdict = judge(map(_watched, jobs), app.states_to_read(), [fault.text for fault in faults])
     except (StateDatabaseError, EmbeddedServerError) as error:
         verdict = critical(str(error))
     answer(f"{verdict.line}\n", stream)
@@ -51,10 +51,11 @@ def report_misuse(error: CrontabberError) -> int:
     return verdict.exit_code
 
 
-def judge(jobs: Iterable[WatchedJob], states: Mapping[str, JobState]) -> Verdict:
-    """Judge the jobs: a backfill job with exactly one error is a warning, everything else critical (manual, 1.3.2)."""
+def judge(jobs: Iterable[WatchedJob], states: Mapping[str, JobState], faults: Iterable[str] = ()) -> Verdict:
+    """Judge the jobs: a backfill job with exactly one error is a warning, everything else critical (manual, 1.3.2), and
+    so are the faults of the `jobs` setting."""
     warnings: list[str] = []
-    criticals: list[str] = []
+    criticals = [_shortened(one_line(fault)) for fault in faults]
     for job in jobs:
         state = states.get(job.app_name)
         if state is not None and state.error_count:
@@ -83,5 +84,8 @@ def _watched(job: Job) -> WatchedJob:
 def _part(job: WatchedJob, state: JobState) -> str:
     error = state.last_error
     fields = (f"{job.app_name} ({job.class_name})", str(error.get("type")), str(error.get("value")))
-    text = " | ".join(map(one_line, fields))
+    return _shortened(" | ".join(map(one_line, fields)))
+
+
+def _shortened(text: str) -> str:
     return text if len(text) <= LIMIT else text[: LIMIT - 1] + "…"

@@ -3,8 +3,7 @@
 from typing import Any
 
 from crontabber.commands import Application
-from crontabber.errors import JobNotFoundError
-from crontabber.rules.job import find_job
+from crontabber.errors import JobsSettingError
 
 
 def command(app: Any) -> None:
@@ -23,10 +22,9 @@ def reset_job(app: Application, description: str) -> None:
 
 
 def _app_name_of(app: Application, description: str) -> str:
-    jobs = app.configured_jobs()
     try:
-        return find_job(jobs, description).app_name
-    except JobNotFoundError:
+        return app.configured_jobs().find(description).app_name
+    except JobsSettingError:
         if description in app.job_state_database:
             return description
         raise

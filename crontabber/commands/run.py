@@ -30,10 +30,18 @@ def command(app: Any) -> int | None:
 
 def run_all(app: Application) -> int:
     """Run one tick. Return its exit code."""
-    jobs = app.configured_jobs()
-    if not jobs:
+    configured = app.configured_jobs()
+    if configured.faults:
+        from crontabber.commands.broken_entries import log_broken_entries
+
+        log_broken_entries(app, configured)
+    elif not configured.jobs:
         warn_about_no_jobs(app.config.logger)
-        return ExitCode.DONE
+    exit_code = _run_due(app, configured.jobs) if configured.jobs else ExitCode.DONE
+    return ExitCode.FAILED if configured.faults else exit_code
+
+
+def _run_due(app: Application, jobs: Sequence[Job]) -> ExitCode:
     overrides = overrides_of(app)
     tick = run_tick(app, (overrides.order or reorder_dag)(jobs), jobs, overrides=overrides)
     if not tick.anything_due and is_terminal(sys.stderr):

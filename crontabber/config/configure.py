@@ -62,7 +62,8 @@ def _manager(
     )
     definition.update(logging_required_config(app_class.app_name))
     definition.add_aggregation("logger", partial(setup_logger, app_class.app_name))
-    return type("Manager", (ManagerMixin, config_manager_cls), {})(
+    keeps = {"reports_broken_entries": hasattr(app_class, "configured_jobs")}
+    return type("Manager", (ManagerMixin, config_manager_cls), keeps)(
         definition,
         values_source_list=sources,
         app_name=app_class.app_name,

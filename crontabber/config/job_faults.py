@@ -5,8 +5,9 @@ from typing import Any
 
 from configman import Namespace, RequiredConfig
 
-from crontabber.errors import CrontabberError, JobDescriptionError
-from crontabber.rules.dependencies import names_in, reorder_dag
+from crontabber.errors import JobDescriptionError
+from crontabber.rules.configured_jobs import BrokenEntry, Fault, entries_of
+from crontabber.rules.dependencies import circles, circular, names_in
 from crontabber.rules.job import path_of
 from crontabber.rules.text import one_line
 from crontabber.store.rows import storable
@@ -17,16 +18,26 @@ LONGEST_NAME = 600
 ClassList = Sequence[tuple[str, type]]
 
 
-def faults_of_classes(class_list: ClassList) -> list[str]:
-    """Return one sentence per fault; none if the classes can run together."""
-    faults = [fault for _, job_class in class_list for fault in _faults_of_class(job_class)]
+def faults_of_classes(class_list: ClassList) -> list[Fault]:
+    """Return one fault per mistake, with the entries that it stops; none if the classes can run together."""
+    faults = [fault_of(job_class, text) for _, job_class in class_list for text in _faults_of_class(job_class)]
     faults += _repeated(class_list)
-    if not faults:
-        try:
-            reorder_dag([job_class for _, job_class in class_list])
-        except CrontabberError as error:
-            faults.append(f"jobs: {error}")
+    broken = entries_of(faults)
+    classes: list[Any] = [job_class for _, job_class in class_list]
+    jobs = {each.app_name: each for each in classes if not broken or entry_of(each) not in broken}
+    for circle in circles({name: names_in(job_class.depends_on) for name, job_class in jobs.items()}):
+        faults.append(Fault(f"jobs: {circular(circle)}", tuple(entry_of(jobs[name]) for name in circle[1:])))
     return faults
+
+
+def fault_of(job_class: type, text: str) -> Fault:
+    """Return a fault of one class."""
+    return Fault(text, (entry_of(job_class),))
+
+
+def entry_of(job_class: type) -> BrokenEntry:
+    app_name = getattr(job_class, "app_name", None)
+    return BrokenEntry(path_of(job_class), app_name if isinstance(app_name, str) and app_name.strip() else None)
 
 
 def required_config_of(job_class: Any, of_its_entry: Iterable[str]) -> Namespace:
@@ -91,22 +102,26 @@ def _is_names(depends_on: Any) -> bool:
     return isinstance(depends_on, (list, tuple)) and all(isinstance(name, str) for name in depends_on)
 
 
-def _repeated(class_list: ClassList) -> list[str]:
+def _repeated(class_list: ClassList) -> list[Fault]:
     """Find a class that is listed twice, two classes with one name, two jobs with one app_name."""
-    faults: list[str] = []
+    faults: list[Fault] = []
     classes: dict[str, type] = {}
-    app_names: dict[Any, type] = {}
+    app_names: dict[str | None, type] = {}
     for name, job_class in class_list:
-        path, app_name = path_of(job_class), getattr(job_class, "app_name", None)
+        path, app_name = entry_of(job_class)
         other = classes.get(name)
         if other is job_class:
-            faults.append(f"jobs: {path} is listed twice: remove one of the entries")
+            faults.append(fault_of(job_class, f"jobs: {path} is listed twice: remove one of the entries"))
         elif other is not None:
-            pair = f"{path_of(other)} and {path}"
-            faults.append(f"jobs: {pair} have the same class name, so their options would collide: rename one of them")
+            said = "have the same class name, so their options would collide: rename one of them"
+            faults.append(_fault_of_pair(other, job_class, said))
         elif app_name and app_name in app_names:
-            pair = f"{path_of(app_names[app_name])} and {path}"
-            faults.append(f"jobs: {pair} have the same app_name, {app_name!r}: change one of them")
+            said = f"have the same app_name, {app_name!r}: change one of them"
+            faults.append(_fault_of_pair(app_names[app_name], job_class, said))
         classes[name] = job_class
         app_names[app_name] = job_class
     return faults
+
+
+def _fault_of_pair(first: type, second: type, said: str) -> Fault:
+    return Fault(f"jobs: {path_of(first)} and {path_of(second)} {said}", (entry_of(first), entry_of(second)))

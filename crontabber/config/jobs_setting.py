@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from configman import Namespace, RequiredConfig
 from configman.option import Option
 
 from crontabber.config.definitions import copied
-from crontabber.config.job_faults import faults_of_classes, required_config_of, source_of_options
+from crontabber.config.job_faults import entry_of, fault_of, faults_of_classes, required_config_of, source_of_options
 from crontabber.config.job_import import load_job_class
 from crontabber.errors import CrontabberError, JobDescriptionError, JobsSettingError
+from crontabber.rules.configured_jobs import BrokenEntry, ConfiguredJobs, Fault, configured, entries_of
 from crontabber.rules.dependencies import names_in
 from crontabber.rules.job import Job, path_of
 from crontabber.rules.schedule import parse_schedule
@@ -63,8 +65,9 @@ def classes_in_namespaces_converter_with_compression(
 
     The class's required_config has a namespace with the options of each job; its `class_list` is [(NAME, class), ...]
     in the order of the setting. The converter raises JobNotFoundError or JobDescriptionError with every fault of the
-    setting. `class_extractor` may return a class in place of its path. `reference_namespace` is accepted for
-    compatibility: configman itself resolves shared options.
+    setting; its `job_list` is the class of the entries without one, which knows the `faults` of the others.
+    `class_extractor` may return a class in place of its path. `reference_namespace` is accepted for compatibility:
+    configman itself resolves shared options.
     """
 
     def convert(text: str) -> type:
@@ -73,35 +76,48 @@ def classes_in_namespaces_converter_with_compression(
     return convert
 
 
-def jobs_of(job_list: Any, config: Any) -> list[Job]:
-    """Return the jobs of a converted setting in its order; `config` is the namespace that contains theirs.
-
-    JobDescriptionError with every fault that parsing did not find: frequencies, times, names, dependencies.
-    """
-    jobs, faults = [], faults_of_classes(job_list.class_list)
+def configured_jobs(job_list: Any, config: Any) -> ConfiguredJobs:
+    """Return the jobs and the faults of a converted setting. `config` is the namespace that contains theirs."""
+    found_before = getattr(job_list, "faults", [])
+    faults = [*found_before, *faults_of_classes(job_list.class_list)]
+    refused, broken = entries_of(found_before), entries_of(faults)
+    jobs = []
     for (_, job_class), namespace in zip(job_list.class_list, job_list.subordinate_namespace_names, strict=True):
+        if refused and entry_of(job_class) in refused:
+            continue
         job_config = config[namespace]
         try:
             schedule = parse_schedule(job_config.frequency, job_config.time)
         except CrontabberError as error:
-            faults.append(f"jobs: {path_of(job_class)}: {error}")
+            faults.append(_fault_of_schedule(job_class, error))
             continue
-        if not faults:
+        if not broken or entry_of(job_class) not in broken:
             depends_on = names_in(getattr(job_class, "depends_on", None))
             jobs.append(Job(job_class.app_name, job_class, job_config, schedule, depends_on))  # type: ignore[attr-defined]
+    return configured(jobs, faults) if faults else ConfiguredJobs(jobs)
+
+
+def jobs_of(job_list: Any, config: Any) -> list[Job]:
+    """Return the same jobs. JobDescriptionError with every fault, if there is one."""
+    jobs, faults = configured_jobs(job_list, config)
     if faults:
-        raise JobDescriptionError(*faults)
+        raise JobDescriptionError(*(fault.text for fault in faults))
     return jobs
 
 
 class _Entries:
-    """The parsed entries: classes, their options, and the faults."""
+    """The parsed entries: classes, their options, and what is wrong with the others."""
 
     def __init__(self) -> None:
         self.class_list: list[tuple[str, type]] = []
         self.required_configs: dict[str, Namespace] = {}
         self.options: dict[str, Namespace] = {}
-        self.errors: list[JobsSettingError] = []
+        self.faults: list[Fault] = []
+        self.first_error: JobsSettingError | None = None
+
+    def refuse(self, entry: BrokenEntry, error: JobsSettingError) -> None:
+        self.faults += [Fault(text, (entry,)) for text in error.faults]
+        self.first_error = self.first_error or error
 
 
 def _job_list(
@@ -109,11 +125,16 @@ def _job_list(
     extra_extractor: Callable[[str], Namespace],
 ) -> type:  # fmt: skip
     loaded = _load(entries, class_extractor, extra_extractor)
-    if loaded.errors:
-        found = [*faults_of_classes(loaded.class_list), *_faults_of_schedules(loaded)]
-        faults = [fault for error in loaded.errors for fault in error.faults]
-        raise type(loaded.errors[0])(*faults, *found) from loaded.errors[0]
+    job_list = _class_of(loaded, entries, template)
+    if loaded.first_error:
+        faults = [*loaded.faults, *faults_of_classes(loaded.class_list), *_faults_of_schedules(loaded)]
+        error = type(loaded.first_error)(*(fault.text for fault in faults))
+        error.job_list = job_list
+        raise error from loaded.first_error
+    return job_list
 
+
+def _class_of(loaded: _Entries, entries: Sequence[str], template: str) -> type:
     class JobList(RequiredConfig):
         """The classes of the `jobs` setting."""
 
@@ -121,6 +142,10 @@ def _job_list(
         class_list = loaded.class_list
         subordinate_namespace_names = [template % {"name": name} for name, _ in loaded.class_list]
         original_input = list(entries)
+        faults = loaded.faults
+        broken_namespaces = [
+            template % {"name": entry.path.rpartition(".")[2]} for fault in loaded.faults for entry in fault.entries
+        ]
 
         @classmethod
         def to_str(cls) -> str:
@@ -148,6 +173,7 @@ def _load(
     loaded = _Entries()
     known: dict[tuple[Any, ...], Namespace] = {}
     for entry in entries:
+        options = job_class = None
         try:
             options = extra_extractor(entry)
             job_class = load_job_class(class_extractor(entry))
@@ -157,7 +183,10 @@ def _load(
             if required_config is None:
                 required_config = known[asked] = required_config_of(job_class, options)
         except JobsSettingError as error:
-            loaded.errors.append(error)
+            if options is None:  # Import its class all the same: the app_name tells which jobs depend on it.
+                with suppress(JobsSettingError):
+                    job_class = load_job_class(class_extractor(entry))
+            loaded.refuse(entry_of(job_class) if job_class else BrokenEntry(pipe_splitter(entry)), error)
             continue
         name = job_class.__name__
         loaded.class_list.append((name, job_class))
@@ -165,12 +194,16 @@ def _load(
     return loaded
 
 
-def _faults_of_schedules(loaded: _Entries) -> list[str]:
+def _faults_of_schedules(loaded: _Entries) -> list[Fault]:
     faults = []
     for name, job_class in loaded.class_list:
         options = loaded.options[name]
         try:
             parse_schedule(options.frequency.default, options.time.default)
         except CrontabberError as error:
-            faults.append(f"jobs: {path_of(job_class)}: {error}")
+            faults.append(_fault_of_schedule(job_class, error))
     return faults
+
+
+def _fault_of_schedule(job_class: type, error: CrontabberError) -> Fault:
+    return fault_of(job_class, f"jobs: {path_of(job_class)}: {error}")

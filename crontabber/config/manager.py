@@ -15,11 +15,11 @@ from configman.option import Aggregation, Option
 from crontabber.config.command_line import adapted
 from crontabber.config.config_file import ConfigFile, is_readable
 from crontabber.config.definitions import PLAIN_TYPES, named, options_in, text_of
+from crontabber.config.good_entries import GoodEntries
 from crontabber.config.option_faults import (
     doubtful_booleans,
     fault_of_command_line,
     faults_of_values,
-    faults_that_went_unnoticed,
     unknown_options,
 )
 from crontabber.config.overlay import overlay
@@ -37,7 +37,7 @@ ADMIN_DOCS = {
 }
 
 
-class ManagerMixin:
+class ManagerMixin(GoodEntries):
     """What we do differently from configman: a class inherits from this first, then from a ConfigurationManager.
 
     A ConfigFileFutureProxy among the sources stands for the file at `config_file`. ConfigFile reads this file and all
@@ -72,15 +72,14 @@ class ManagerMixin:
         except CrontabberError:
             raise
         except (Exception, SystemExit) as error:
-            faults = faults_of_values(self)
+            faults = faults_of_values(self, options_in(self.option_definitions))
             if not faults:
                 raise
             text = "\n".join(faults)
             # The message of a converter may quote a secret.
             raise ConfigurationError(text) from (None if MASK in text else error)
         options = options_in(self.option_definitions)
-        if faults := faults_that_went_unnoticed(self, options):
-            raise ConfigurationError("\n".join(faults))
+        self.check_values(options)
         self._doubtful = doubtful_booleans(self, options)
         return known
 
@@ -88,6 +87,7 @@ class ManagerMixin:
         strict = self.option_definitions.admin.strict.value
         try:
             unknown = dict(unknown_options(self, known_keys, strict))
+            unknown = {key: said for key, said in unknown.items() if not self.is_of_broken_entry(key)}
         except NotAnOptionError as error:
             raise ConfigurationError(fault_of_command_line(error, known_keys)) from error
         doubts = [*unknown.values(), *self._doubtful]
@@ -125,6 +125,7 @@ class ManagerMixin:
     def output_summary(self: Any, output_stream: Any = None) -> None:
         from crontabber.config.help_text import render_help
 
+        self.insist_on_all_entries()
         answer(render_help(self), output_stream)
 
     def log_config(self: Any, logger: Any) -> None:
@@ -135,12 +136,14 @@ class ManagerMixin:
         from contextlib import redirect_stdout
         from io import StringIO
 
+        self.insist_on_all_entries()
         with redirect_stdout(StringIO()) as printed:
             super().print_conf()  # type: ignore[misc]
         answer(printed.getvalue())
 
     def dump_conf(self: Any, config_pathname: str | None = None) -> None:
         """Write a file with all secrets, so that it can replace the sources that it was made from."""
+        self.insist_on_all_entries()
         self._dump_path = config_pathname or self.option_definitions.admin.dump_conf.value
         try:
             with _exposed_secrets(self.option_definitions.admin):

@@ -12,7 +12,7 @@ from configman.namespace import Namespace
 from configman.option import Option
 
 from crontabber.config.config_file import ConfigFile
-from crontabber.config.definitions import flattened, members, options_in
+from crontabber.config.definitions import flattened, members
 from crontabber.errors import CrontabberError
 from crontabber.output.secrets import MASK, is_secret
 from crontabber.rules.text import one_line
@@ -32,9 +32,8 @@ _TEXTS = {"host", "port", "dbname", "user", "password", "data_dir", "run_as", "d
 _OF_A_JOB = re.compile(r"(.*\.)?class-[^.]+\.(?!frequency$|time$)[^.]+")
 
 
-def faults_of_values(manager: Any) -> list[str]:
+def faults_of_values(manager: Any, options: Mapping[str, Option]) -> list[str]:
     """Return a sentence for each option whose text cannot be converted; only one if several options share the value."""
-    options = options_in(manager.option_definitions)
     return _faults(manager, {key: _why_not_converted(option) for key, option in options.items()})
 
 
@@ -78,6 +77,12 @@ def fault_of_command_line(error: Exception, known: Iterable[str]) -> str:
         return f"{option} is ambiguous: did you mean {', '.join(meant[:4])}{' or another' if len(meant) > 4 else ''}?"
     near = " (did you mean --help?)" if option == "-h" else _nearest(cause.opt, known, "--")
     return f"unknown option {option}{near or ' (see --help)'}"
+
+
+def place_of_value(manager: Any, key: str) -> str | None:
+    """Name the source that an option has its value from. None if the value is a default in code."""
+    source = _source_of(manager, key)
+    return None if source is None else place_of(source)
 
 
 def place_of(source: Any) -> str:

@@ -51,7 +51,10 @@ def overlay(manager: Any) -> set[str]:
         finished.update(new)
         _overlay(new, [_find(*source, finds) for source in sources], definitions)
         for key, option in new.items():
-            _convert(option, classes)
+            try:
+                _convert(option, classes)
+            except (Exception, SystemExit) as error:
+                manager.go_on_without(key, option, error)
             if type(option.value) not in PLAIN_TYPES:
                 requirements = _requirements(key, option.value, requirements_of_class)
                 if requirements is not None:

@@ -60,6 +60,8 @@ def why_skip(
     due = overrides.is_due(job) if overrides.is_due else is_due(job.schedule, state, now, zone)
     if not abandoned and not due:
         return Skip("it is not due", due=False)
+    if job.broken_dependency:
+        return Skip(f"it depends on {job.broken_dependency!r}, whose entry in the setting jobs is broken")
     if overrides.why_blocked:
         reason = overrides.why_blocked(job)
         return None if reason is None else Skip(reason)

@@ -24,16 +24,24 @@ def toposort(graph: Mapping[str, Iterable[str]]) -> Iterator[set[str]]:
     CircularDAGError names a circle, in the order of its dependencies.
     """
     sorter = TopologicalSorter(graph)
-    try:
-        sorter.prepare()
-    except CycleError as error:
-        # graphlib lists each name before those that depend on it; people read "A depends on B".
-        circle = " -> ".join(reversed(error.args[1]))
-        raise CircularDAGError(f"circular dependency: {circle}") from None
+    if circle := _circle(sorter):
+        raise CircularDAGError(circular(circle))
     while sorter.is_active():
         level = sorter.get_ready()
         sorter.done(*level)
         yield set(level)
+
+
+def circles(graph: Mapping[str, Iterable[str]]) -> Iterator[list[str]]:
+    """Yield circles, each in the order of its dependencies, until the graph without their names has none."""
+    rest = graph
+    while circle := _circle(TopologicalSorter(rest)):
+        yield circle
+        rest = {name: depends_on for name, depends_on in rest.items() if name not in circle}
+
+
+def circular(circle: Sequence[str]) -> str:
+    return f"circular dependency: {' -> '.join(circle)}"
 
 
 def toposort_flatten(graph: Mapping[str, Iterable[str]], sort: bool = True) -> list[str]:
@@ -72,3 +80,13 @@ def why_blocked(
         if state.next_run is None or state.next_run <= now:
             return f"{name!r} has not run recently"
     return None
+
+
+def _circle(sorter: TopologicalSorter[str]) -> list[str]:
+    """Prepare the sorter. Return a circle that it has found, its first name again at the end, or nothing."""
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        # graphlib lists each name before those that depend on it; people read "A depends on B".
+        return list(reversed(error.args[1]))
+    return []

@@ -121,10 +121,6 @@ class TestNagios(ModeTestCase):
 
     def test_a_broken_configuration_is_unknown(self):
         cases = [
-            (lambda: self.ini("nightly.Nobody|1d"), "Nobody"),
-            (lambda: self.ini("nightly.Foo|1x"), "1x"),
-            (lambda: self.ini("nightly.Foo|1h|03:00"), "03:00"),
-            (lambda: self.ini("nightly.Foo|1d\nnightly.Foo|2d"), "twice"),
             (lambda: self.ini("nightly.Foo|1d", error_retry_time="soon"), "error_retry_time"),
             (lambda: (self.folder / "crontabber.ini").unlink(), "crontabber.ini"),
         ]

@@ -265,9 +265,9 @@ class TestNagios(SurroundingsTestCase):
         cases = [
             ("talking.Loud|1d", "", 0, "OK - All systems nominal\n"),
             ("talking.Loud|1d", "typo=1", 0, "OK - All systems nominal\n"),
-            ("raising.Job|1d", "", 3, "UNKNOWN - jobs: raising.Job: importing raising raised RuntimeError: a b"
+            ("raising.Job|1d", "", 2, "CRITICAL - jobs: raising.Job: importing raising raised RuntimeError: a b"
                                       f" ({self.folder}/raising.py, line 5)\n"),
-            ("talking.Loud|1d\n[x", "", 3, None),
+            ("talking.Loud|1d", "[x", 3, None),
         ]
         for jobs, extra, exit_code, line in cases:
             for level in ("10", "20"):
