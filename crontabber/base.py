@@ -36,6 +36,8 @@ class BaseCronApp(RequiredConfig):
     depends_on: ClassVar[str | list[str] | tuple[str, ...] | None] = None
     required_config = Namespace()
 
+    # What decorators pass to run, before the date of a backfill job.
+    _run_arguments: ClassVar[tuple[str, ...]] = ()
     # The server's zone, and the time of the claim. Both are set on the instance before main() is called.
     _time_zone: tzinfo = UTC
     _claimed_at: datetime | None = None

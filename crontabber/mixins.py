@@ -68,7 +68,7 @@ def with_resource_connection_as_argument(resource_name: str) -> Decorator[JobCla
             with getattr(self, f"{resource_name}_connection_factory")() as connection:
                 return inherited(self, connection, *args, **kwargs)
 
-        return _with_attributes(job_class, _run_proxy=_run_proxy)
+        return _with_run_proxy(job_class, _run_proxy, resource_name)
 
     return decorate
 
@@ -88,7 +88,7 @@ def with_single_transaction(resource_name: str) -> Decorator[JobClass]:
 
             return getattr(self, f"{resource_name}_transaction_executor")(run_and_record)
 
-        return _with_attributes(job_class, _run_proxy=_run_proxy)
+        return _with_run_proxy(job_class, _run_proxy, resource_name)
 
     return decorate
 
@@ -156,6 +156,14 @@ def __getattr__(name: str) -> Any:
     import subprocess
 
     return subprocess
+
+
+def _with_run_proxy(job_class: JobClass, run_proxy: Callable[..., Any], resource_name: str) -> JobClass:
+    """Set a `_run_proxy` that passes a connection on to the one before it. --configtest reads what is noted here."""
+    run_proxy.__wrapped__ = job_class._run_proxy  # type: ignore[attr-defined]
+    argument = "connection" if resource_name == "database" else f"{resource_name}_connection"
+    arguments = (*job_class._run_arguments, argument)  # type: ignore[attr-defined]
+    return _with_attributes(job_class, _run_proxy=run_proxy, _run_arguments=arguments)
 
 
 def _with_attributes(job_class: JobClass, **attributes: Any) -> JobClass:

@@ -1,9 +1,10 @@
 """--configtest: check the configuration of the jobs, without a database."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 
 from crontabber.commands import Application
 from crontabber.commands.run import warn_about_no_jobs
+from crontabber.config.job_checks import fault_of_run, misspelt_attributes, unknown_dependencies, unset_options
 from crontabber.errors import JobDescriptionError
 from crontabber.process.streams import say
 from crontabber.rules.configured_jobs import ConfiguredJobs
@@ -13,13 +14,13 @@ MOST_FAULTS_TO_COUNT = 125
 
 
 def command(app: Application) -> int:
-    """Print one line per fault. Return their number."""
+    """Print one line per fault. Return their number. Log a warning for what may be a mistake."""
     configured = app.configured_jobs()
     if not (configured.jobs or configured.faults):
         warn_about_no_jobs(app.config.logger)
-    if not configured.nameless():  # Otherwise the dependency may be a broken entry.
-        _warn_about_unknown_dependencies(configured, app.config.logger.warning)
-    return print_faults(app.app_name, [fault.text for fault in configured.faults])
+    for sentence in _doubts(app, configured):
+        app.config.logger.warning("%s", sentence)
+    return print_faults(app.app_name, _faults(app, configured))
 
 
 def print_faults(app_name: str, faults: Sequence[str]) -> int:
@@ -31,22 +32,29 @@ def print_faults(app_name: str, faults: Sequence[str]) -> int:
 
 def configtest(app: Application) -> bool:
     """Log each fault. Return True if every job is configured correctly."""
-    faults = app.configured_jobs().faults
+    faults = _faults(app, app.configured_jobs())
     for fault in faults:
         try:
-            raise JobDescriptionError(fault.text)
+            raise JobDescriptionError(fault)
         except JobDescriptionError:
             app.config.logger.critical("Failed to config test a job", exc_info=True)
     return not faults
 
 
-def _warn_about_unknown_dependencies(configured: ConfiguredJobs, warn: Callable[..., None]) -> None:
-    """Not a fault: another crontabber on the same database may run what is not configured here."""
-    known = configured.names()
+def _faults(app: Application, configured: ConfiguredJobs) -> list[str]:
+    """Return what is sure to go wrong: in the entries of the setting, then in the methods of their classes."""
+    job_classes = dict(app.config.crontabber.jobs.class_list).values()
+    return [*(fault.text for fault in configured.faults), *filter(None, map(fault_of_run, job_classes))]
+
+
+def _doubts(app: Application, configured: ConfiguredJobs) -> Iterator[str]:
+    """Yield what may be wrong."""
+    job_list = app.config.crontabber.jobs
+    job_classes = [job_class for _, job_class in job_list.class_list]
+    namespaces = dict(zip(job_classes, job_list.subordinate_namespace_names, strict=True))
+    for job_class in namespaces:
+        yield from misspelt_attributes(job_class)
     for job in configured.jobs:
-        for name in job.depends_on:
-            if name not in known:
-                warn(
-                    "%s depends on %r, which is not configured here: %s is held back until another crontabber on the"
-                    " same database has run %r", job.app_name, name, job.app_name, name,
-                )  # fmt: skip
+        yield from unset_options(job, f"crontabber.{namespaces[job.job_class]}")
+    if not configured.nameless():  # Otherwise the dependency may be a broken entry.
+        yield from unknown_dependencies(configured)

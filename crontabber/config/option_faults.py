@@ -26,6 +26,7 @@ _EXPECTED: dict[Any, str] = {
 # Other programs may share these sections, and old jobs may have left options in them: an unknown option there is a
 # fault only if it looks like a typo.
 _SHARED = re.compile(r"(resource|secrets)\.|(.*\.)?class-[^.]+\.")
+_SECTION_OF_A_JOB = re.compile(r"(.*\.)?class-[^.]+\.")
 
 # Our own options that are texts. Options of jobs may have the same names and accept a list.
 _TEXTS = {"host", "port", "dbname", "user", "password", "data_dir", "run_as", "dsn", "syslog_host", "frequency", "time"}
@@ -179,8 +180,8 @@ def _ours(manager: Any, names: set[str]) -> set[str]:
 
 def _is_of_others(key: str, known: Iterable[str]) -> bool:
     """True in a section that other programs share or that an old job may have left, unless its job is configured."""
-    section = key.rpartition(".")[0]
-    return bool(_SHARED.match(key)) and not ("class-" in section and section in _sections(known))
+    job = _SECTION_OF_A_JOB.match(key)
+    return bool(_SHARED.match(key)) and not (job and any(name.startswith(job[0]) for name in known))
 
 
 def _nearest(key: str, known: Iterable[str], prefix: str = "") -> str:
@@ -206,7 +207,8 @@ def _nearest_in_section(key: str, known: Iterable[str]) -> str:
         options = [name.rpartition(".")[2] for name in known if name.rpartition(".")[0] == section]
         near = [f"{section}.{name}" for name in get_close_matches(last, options, n=1, cutoff=0.75)]
     else:
-        near = [f"{name}.{last}" for name in get_close_matches(section, sections, n=1, cutoff=0.9)]
+        others = [name for name in sections if not section.startswith(f"{name}.")]
+        near = [f"{name}.{last}" for name in get_close_matches(section, others, n=1, cutoff=0.9)]
     return f" (did you mean {near[0]}?)" if near else ""
 
 

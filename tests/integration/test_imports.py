@@ -52,7 +52,7 @@ class TestImports(DatabaseTestCase):
             (("--nagios",), ["commands.nagios"]),
             (("--list-jobs",), ["commands.list_jobs"]),
             (("--audit-ghosts",), ["commands.audit_ghosts"]),
-            (("--configtest",), ["commands.configtest"]),
+            (("--configtest",), ["commands.configtest", "difflib", "inspect"]),
         ):
             with self.subTest(arguments):
                 self.assertEqual(self.imported(*arguments), used)

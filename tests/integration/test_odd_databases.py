@@ -235,12 +235,11 @@ class TestOddDatabases(FaultTestCase):
 
     def test_an_app_name_that_cannot_be_stored_is_a_fault(self):
         self.write_module("named", "\n".join([
-            "from crontabber.base import BaseCronApp",
-            "class Nul(BaseCronApp):\n    app_name = 'a\\0b'",
-            "class Half(BaseCronApp):\n    app_name = 'a\\ud800b'",
-            "class Long(BaseCronApp):\n    app_name = 'a' * 601",
-            "class Odd(BaseCronApp):\n    app_name = '\\U0001f600' * 600",
-            "    def run(self):\n        pass",
+            "from tests.jobs import BasicJob",
+            "class Nul(BasicJob):\n    app_name = 'a\\0b'",
+            "class Half(BasicJob):\n    app_name = 'a\\ud800b'",
+            "class Long(BasicJob):\n    app_name = 'a' * 601",
+            "class Odd(BasicJob):\n    app_name = '\\U0001f600' * 600",
         ]))  # fmt: skip
         self.ini("named.Odd|1h")
         self.assertEqual(self.crontabber().returncode, 0)
