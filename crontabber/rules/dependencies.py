@@ -82,7 +82,7 @@ def why_blocked(
     return None
 
 
-def _circle(sorter: TopologicalSorter[str]) -> list[str]:
+def _circle(sorter: "TopologicalSorter[str]") -> list[str]:
     """Prepare the sorter. Return a circle that it has found, its first name again at the end, or nothing."""
     try:
         sorter.prepare()
