@@ -55,7 +55,7 @@ class Optional(Noting):
 
 not_a_class = 17
 """
-ERROR = r"\A\S+ \S+ ERROR - \S+/crontabber\.ini: "
+ERROR = r"\A\S+ \S+ \S+ ERROR - \S+/crontabber\.ini: "
 
 
 class BrokenEntriesTestCase(ModeTestCase):
@@ -292,7 +292,7 @@ class TestOtherModes(BrokenEntriesTestCase):
         self.ini("gone.Foo|1d\nnightly.Sad|1x\nnightly.Back|1d")
         audit = self.crontabber("--audit-ghosts")
         self.assertEqual((audit.returncode, audit.stdout), (0, f"{heading}\tfoo\n"))
-        self.assertRegex(audit.stderr, r"\A\S+ \S+ WARNING - some of these names may belong to broken entries: gone.Foo\n\Z")
+        self.assertRegex(audit.stderr, r"\A\S+ \S+ \S+ WARNING - some of these names may belong to broken entries: gone.Foo\n\Z")
 
         self.ini("nightly.Foo|1d\nnightly.Sad|1x\nnightly.Back|1d")
         self.assert_said(self.crontabber("--audit-ghosts"), 0, "")
@@ -322,7 +322,7 @@ class TestOtherModes(BrokenEntriesTestCase):
 
         held = self.crontabber("--job=sad-child")
         self.assertEqual((held.returncode, self.ran()), (0, []))
-        self.assertRegex(held.stderr, r"\S+ \S+ INFO - sad-child is held back: it depends on 'sad', whose entry .* is broken\n\Z")
+        self.assertRegex(held.stderr, r"\S+ \S+ \S+ INFO - sad-child is held back: it depends on 'sad', whose entry .* is broken\n\Z")
 
         self.assertEqual(self.crontabber("--job=sad-child", "--force").returncode, 0)
         self.assertEqual(self.ran(), ["sad-child the first time"])

@@ -58,7 +58,7 @@ class TestFaultsOfClasses(ModeTestCase):
         tested = self.crontabber("--configtest")
         lines = tested.stderr.splitlines()
         faults = [line for line in lines if line.startswith("crontabber: ")]
-        warnings = [re.sub(r"\A\S+ \S+ WARNING - ", "", line) for line in lines if " WARNING - " in line]
+        warnings = [re.sub(r"\A\S+ \S+ \S+ WARNING - ", "", line) for line in lines if " WARNING - " in line]
         self.assertEqual((tested.stdout, len(faults) + len(warnings)), ("", len(lines)), lines)
         return tested.returncode, faults, warnings
 

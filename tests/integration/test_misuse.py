@@ -9,7 +9,7 @@ from tests.support import DatabaseTestCase, connection_options
 
 MOST_LINES = 12
 # An error that ends the command, or one that stops only some entries of the `jobs` setting.
-LINE = re.compile(r"crontabber: |\S+ \S+ ERROR - (\S+/crontabber\.ini: )?(jobs: |crontabber\.class-)")
+LINE = re.compile(r"crontabber: |\S+ \S+ \S+ ERROR - (\S+/crontabber\.ini: )?(jobs: |crontabber\.class-)")
 
 JOBS = """
 from configman import Namespace
