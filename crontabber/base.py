@@ -9,9 +9,10 @@ from configman import Namespace, RequiredConfig
 
 from crontabber.datetimeutil import UTC, utc_now
 from crontabber.errors import CircularDAGError, FrequencyDefinitionError
+from crontabber.rules.backfill import backfill_dates
 from crontabber.rules.dependencies import reorder_dag, toposort, toposort_flatten
 from crontabber.rules.job_state import JobState
-from crontabber.rules.schedule import backfill_dates, convert_frequency, parse_schedule
+from crontabber.rules.schedule import convert_frequency, parse_schedule
 
 __all__ = [
     "BaseCronApp",

@@ -2,9 +2,9 @@
 
 from datetime import timedelta
 
+from crontabber.rules.backfill import backfill_dates, date_after
 from crontabber.rules.job_state import Failure, JobState, Outcome, settled
 from crontabber.rules.schedule import (
-    backfill_dates,
     is_due,
     next_run_after_failure,
     next_run_after_success,
@@ -39,7 +39,7 @@ class SimulatedJob:
         if fails:
             self._settle(Outcome(now, now, None, FAILURE), next_run_after_failure(now, RETRY_AFTER))
             return
-        next_run = next_run_after_success(self.schedule, before, now, self.zone, forced, None, tick_started)
+        next_run = next_run_after_success(self.schedule, before, now, self.zone, forced, tick_started)
         slot = slot_to_remember(self.schedule, before, now, self.zone, forced)
         self._settle(Outcome(now, now, slot or now), next_run)
         self.runs.append(now)
@@ -72,8 +72,7 @@ class SimulatedBackfillJob(SimulatedJob):
             self.state = self.state._replace(last_success=date)
             if end == "after":
                 return True
-        last_date = last_date or before.last_success
-        next_run = next_run_after_success(self.schedule, before, now, self.zone, False, last_date)
+        next_run = date_after(self.schedule, last_date or before.last_success, self.zone)
         self._settle(Outcome(now, now, last_date), next_run)
         return True
 

@@ -9,15 +9,13 @@ from zoneinfo import ZoneInfo
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from crontabber.rules.backfill import backfill_dates, count_backfill_dates, date_after
 from crontabber.rules.job_state import JobState
 from crontabber.rules.local_time import exists, last_day, moment_on
 from crontabber.rules.schedule import (
     NEVER,
     Schedule,
-    backfill_dates,
-    count_backfill_dates,
     is_due,
-    next_run_after_success,
     parse_schedule,
 )
 from tests.schedule_simulation import SimulatedBackfillJob
@@ -90,7 +88,7 @@ class TestDates(unittest.TestCase):
                 self.assertEqual(len(list(backfill_dates(schedule, None, now, BERLIN))), 1)
                 state = JobState("job", last_success=now)
                 self.assertEqual(list(backfill_dates(schedule, state, now, BERLIN)), [])
-                self.assertEqual(next_run_after_success(schedule, state, now, BERLIN, last_success=now), NEVER)
+                self.assertEqual(date_after(schedule, now, BERLIN), NEVER)
 
     def test_six_years_of_hours_are_generated_one_by_one(self):
         begin = datetime(2018, 3, 5, 12, 0, 0, 250000, tzinfo=UTC)

@@ -14,9 +14,9 @@ from crontabber.process.forking import child_ends_here, end_if_forked
 from crontabber.process.isolation import process_state_restored
 from crontabber.process.signals import INTERRUPTION
 from crontabber.rules.after_run import Occasion, state_after
+from crontabber.rules.backfill import count_backfill_dates
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import Failure, JobState, Outcome
-from crontabber.rules.schedule import count_backfill_dates
 from crontabber.store.claims import Claim
 from crontabber.store.rows import as_mapping
 

@@ -1,11 +1,10 @@
-"""When does a job run next, and which dates does a backfill job still have to run? Pure: times in, times out.
+"""When does a job run next? Pure: times in, times out.
 
 A *slot* is a schedule's local time of day on one of its dates. Times are added and compared in UTC: in any other zone
 Python calculates with wall-clock times.
 """
 
 import re
-from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta, tzinfo
 from functools import cache
 from typing import NamedTuple
@@ -90,24 +89,19 @@ def next_run_after_success(
     started: datetime,
     zone: tzinfo,
     forced: bool = False,
-    last_success: datetime | None = None,
     tick_started: datetime | None = None,
 ) -> datetime:
     """Return when a job that succeeded runs next.
 
     `state` is the row as it was claimed, `started` the time of the claim, `tick_started` when the tick read the states.
-    `last_success` is the last date of a backfill job, and None for any other job. A backfill job runs next at exactly
-    its next date, so that it is due when, and only when, it has a date to run.
     """
-    if last_success is not None:
-        return _date_after(schedule, last_success, zone)
     started = started.astimezone(UTC)
     try:
         if schedule.at is None:
             due = state.next_run.astimezone(UTC) if state is not None and state.next_run is not None else None
             anchor = _phase_anchor(schedule.every, due, started, (tick_started or started).astimezone(UTC))
             return _minute(anchor + schedule.every)
-        return _slot_after(schedule, _day_served(schedule, state, started, zone, forced), zone)
+        return slot_after(schedule, _day_served(schedule, state, started, zone, forced), zone)
     except OverflowError:
         return NEVER
 
@@ -130,24 +124,25 @@ def slot_to_remember(
     if schedule.at is None or schedule.every == DAY:
         return None
     day = _day_served(schedule, state, started.astimezone(UTC), zone, forced)
-    return None if day == _day_of(schedule.at, started, zone) else moment_on(day, schedule.at, zone)
+    return None if day == day_of(schedule.at, started, zone) else moment_on(day, schedule.at, zone)
 
 
-def backfill_dates(schedule: Schedule, state: JobState | None, now: datetime, zone: tzinfo) -> Iterator[datetime]:
-    """Yield the dates that are still to run, up to and including `now`, in order; aware, in `zone`."""
-    now = now.astimezone(UTC)
-    moment = _first_date(schedule, state, now, zone)
-    while moment <= now:
-        yield moment.astimezone(zone)
-        moment = _date_after(schedule, moment, zone)
+def day_of(at: time, moment: datetime, zone: tzinfo) -> date:
+    """Return the date that a run at `moment` belongs to: its own, or that of a slot just before midnight."""
+    return _day_begun(at, moment, zone) or local_date(moment, zone)
 
 
-def count_backfill_dates(schedule: Schedule, state: JobState | None, now: datetime, zone: tzinfo) -> int:
-    """Count the dates of backfill_dates()."""
-    if schedule.at is not None:
-        return sum(1 for _ in backfill_dates(schedule, state, now, zone))
-    now = now.astimezone(UTC)
-    return max(0, (now - _first_date(schedule, state, now, zone)) // schedule.every + 1)
+def slot_after(schedule: Schedule, day: date, zone: tzinfo) -> datetime:
+    """Return the slot one interval after that of `day`. OverflowError if there is none.
+
+    If the zone skips that date, so does a daily job: its slot would fall on the next date, which has one of its own.
+    Any other job runs when the clocks go on.
+    """
+    assert schedule.at is not None
+    following = day + schedule.every
+    if schedule.every == DAY and not exists(following, zone):
+        following += DAY
+    return moment_on(following, schedule.at, zone)
 
 
 def _shown(text: str) -> str:
@@ -178,7 +173,7 @@ def _day_served(schedule: Schedule, state: JobState | None, started: datetime, z
     if schedule.every == DAY:
         return latest
     anchor = _slot_anchor(state, started, forced)
-    anchor_day = _day_of(schedule.at, anchor, zone)
+    anchor_day = day_of(schedule.at, anchor, zone)
     if anchor <= started:
         # A forced run before its time of day stands for its own date. An anchor in the future is only a plan.
         latest = max(latest, anchor_day)
@@ -197,45 +192,9 @@ def _slot_anchor(state: JobState | None, started: datetime, forced: bool) -> dat
     return state.next_run
 
 
-def _day_of(at: time, moment: datetime, zone: tzinfo) -> date:
-    """Return the date that a run at `moment` belongs to: its own, or that of a slot just before midnight."""
-    return _day_begun(at, moment, zone) or local_date(moment, zone)
-
-
 def _day_begun(at: time, moment: datetime, zone: tzinfo) -> date | None:
     """Return the date whose slot came earlier today, or yesterday within FIRST_RUN_GRACE. None if there is none."""
     day = last_day(moment, at, zone)
     if day >= local_date(moment, zone) or moment - moment_on(day, at, zone) < FIRST_RUN_GRACE:
         return day
     return None
-
-
-def _slot_after(schedule: Schedule, day: date, zone: tzinfo) -> datetime:
-    """Return the slot one interval after that of `day`.
-
-    If the zone skips that date, so does a daily job: its slot would fall on the next date, which has one of its own.
-    Any other job runs when the clocks go on.
-    """
-    assert schedule.at is not None
-    following = day + schedule.every
-    if schedule.every == DAY and not exists(following, zone):
-        following += DAY
-    return moment_on(following, schedule.at, zone)
-
-
-def _first_date(schedule: Schedule, state: JobState | None, now: datetime, zone: tzinfo) -> datetime:
-    """Return the first date that is still to run. If the very first one failed, that is the time of the first run."""
-    if state is not None and state.last_success is not None:
-        return _date_after(schedule, state.last_success, zone)
-    if state is not None and state.first_run is not None and (state.error_count or state.last_error):
-        return state.first_run
-    return now
-
-
-def _date_after(schedule: Schedule, moment: datetime, zone: tzinfo) -> datetime:
-    try:
-        if schedule.at is None:
-            return moment.astimezone(UTC) + schedule.every
-        return _slot_after(schedule, _day_of(schedule.at, moment, zone), zone)
-    except OverflowError:
-        return NEVER
