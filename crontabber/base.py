@@ -39,9 +39,10 @@ class BaseCronApp(RequiredConfig):
 
     # What decorators pass to run, before the date of a backfill job.
     _run_arguments: ClassVar[tuple[str, ...]] = ()
-    # The server's zone, and the time of the claim. Both are set on the instance before main() is called.
+    # The server's zone, the time of the claim, and the row as claimed. They are set before main() is called.
     _time_zone: tzinfo = UTC
     _claimed_at: datetime | None = None
+    _claimed_row: JobState | None = None
 
     def __init__(self, config: Any, job_information: Mapping[str, Any] | None) -> None:
         self.config = config
@@ -89,12 +90,10 @@ class BaseCronApp(RequiredConfig):
         schedule = parse_schedule(self.config.frequency, self.config.get("time"))
         return backfill_dates(schedule, self._state(), now, self._time_zone)
 
-    def _state(self) -> JobState | None:
-        if self.job_information is None:
-            return None
-        info = self.job_information
-        return JobState(
-            app_name=self.app_name,
+    def _state(self) -> JobState:
+        notes = self._claimed_row or JobState(self.app_name)
+        info = self.job_information or {}
+        return notes._replace(
             next_run=info.get("next_run"),
             first_run=info.get("first_run"),
             last_run=info.get("last_run"),

@@ -2,20 +2,19 @@
 
 import tracemalloc
 import unittest
-from datetime import datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone
 from itertools import islice
 from zoneinfo import ZoneInfo
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crontabber.rules.backfill import backfill_dates, count_backfill_dates, date_after
+from crontabber.rules.backfill import backfill_dates, count_backfill_dates, next_date
 from crontabber.rules.job_state import JobState
-from crontabber.rules.local_time import exists, last_day, moment_on
+from crontabber.rules.local_time import exists, last_day, local_date, moment_on
 from crontabber.rules.schedule import (
     NEVER,
     Schedule,
-    is_due,
     parse_schedule,
 )
 from tests.schedule_simulation import SimulatedBackfillJob
@@ -48,7 +47,7 @@ class TestDates(unittest.TestCase):
         first, success = "2024-03-05 12:00:41.250000", "2024-03-05 12:00:41.250000"
         table = [
             ("1h", "", None, "2024-03-05 12:00:41.250000", ["2024-03-05 12:00:41.250000"], "the first run: now"),
-            ("1d", "21:00", None, "2024-03-05 21:00:07", ["2024-03-05 21:00:07"], "the same with a time"),
+            ("1d", "21:00", None, "2024-03-05 21:00:07", ["2024-03-05 21:00:00"], "with a time: its slot"),
             ("1h", "", {}, "2024-03-05 13:00:00", ["2024-03-05 13:00:00"], "a legacy row with neither success nor error"),
             ("1h", "", {"first_run": first}, "2024-03-05 13:00:00", ["2024-03-05 13:00:00"], "the same with a first run"),
             ("1h", "", {"first_run": first, "error_count": 2}, "2024-03-05 13:30:00", ["2024-03-05 12:00:41.250000", "2024-03-05 13:00:41.250000"], "the first date failed: it is tried again as itself"),
@@ -88,7 +87,7 @@ class TestDates(unittest.TestCase):
                 self.assertEqual(len(list(backfill_dates(schedule, None, now, BERLIN))), 1)
                 state = JobState("job", last_success=now)
                 self.assertEqual(list(backfill_dates(schedule, state, now, BERLIN)), [])
-                self.assertEqual(date_after(schedule, now, BERLIN), NEVER)
+                self.assertEqual(next_date(schedule, state, BERLIN), NEVER)
 
     def test_six_years_of_hours_are_generated_one_by_one(self):
         begin = datetime(2018, 3, 5, 12, 0, 0, 250000, tzinfo=UTC)
@@ -114,6 +113,58 @@ class TestDates(unittest.TestCase):
             state = JobState("job", last_success=part[-1])
 
         self.assertEqual(ran, [begin + number * timedelta(hours=1) for number in range(1, 6 * 365 * 24 + 1)])
+
+
+class TestCalendarDates(unittest.TestCase):
+    # Each line: frequency, time, columns (last_date among them), zone, now, the dates, reason. 26 November is a Tuesday.
+    def test_the_next_date_is_one_interval_after_the_last_calendar_date(self):
+        tokyo, utc = ZoneInfo("Asia/Tokyo"), ZoneInfo("UTC")
+        midnight = datetime(2024, 11, 27, tzinfo=UTC)
+        done = {"last_success": midnight, "last_date_for": midnight, "last_date": date(2024, 11, 26)}
+        table = [
+            ("1d", "23:58", done, utc, "2024-11-27 23:59", ["27 23:58"], "the date that has just ended was done at 00:00"),
+            ("1d", "12:00", done, utc, "2024-11-27 12:00", ["27 12:00"], "another time: the 27th has no run yet"),
+            ("1d", "00:00", done, utc, "2024-11-27 00:05", ["27 00:00"], "even if both have the same instant"),
+            ("1d", "12:00", done, tokyo, "2024-11-28 12:00", ["27 12:00", "28 12:00"], "another zone: the same dates"),
+            ("7d", "12:00", done, utc, "2024-12-10 13:00", ["03 12:00", "10 12:00"], "Tuesdays stay Tuesdays"),
+            ("1d", "23:58", done | {"last_date_for": midnight + timedelta(microseconds=1)}, utc, "2024-11-28 00:00", ["27 23:58"], "another success was stored since: it was the 26th's"),
+            ("1d", "21:00", done | {"last_date_for": None}, utc, "2024-11-28 21:00", ["28 21:00"], "the same at another time: the day of the success counts"),
+            ("1d", "", done, utc, "2024-11-28 00:00", ["28 00:00"], "without a time, instants count"),
+        ]  # fmt: skip
+        for frequency, time_, columns, zone, now, expected, why in table:
+            with self.subTest(why):
+                now = datetime.fromisoformat(now).replace(tzinfo=zone)
+                dates = backfill_dates(parse_schedule(frequency, time_), JobState("job", **columns), now, zone)
+                self.assertEqual([f"{moment:%d %H:%M}" for moment in dates], expected)
+
+    def test_the_success_is_compared_as_an_instant(self):
+        overlap = datetime(2024, 10, 27, 2, 30, tzinfo=BERLIN, fold=1)
+        state = JobState("job", last_success=overlap, last_date=date(2024, 10, 20), last_date_for=overlap.astimezone(UTC))
+
+        self.assertEqual(next_date(parse_schedule("1d", "12:00"), state, BERLIN), datetime(2024, 10, 21, 10, tzinfo=UTC))
+
+    def test_the_first_date_is_the_noted_slot_until_it_is_done(self):
+        slot = datetime(2024, 11, 26, 23, 30, tzinfo=UTC)
+        failed = {"first_run": slot + timedelta(hours=30), "error_count": 1}
+        table = [
+            ("23:30", {}, ["26 23:30", "27 23:30"], "the first run came late"),
+            ("23:30", failed, ["26 23:30", "27 23:30"], "the first date failed"),
+            ("21:00", failed, ["26 21:00", "27 21:00"], "and the time has changed: its date counts"),
+            ("23:45", failed, ["26 23:45", "27 23:45"], "the same to a later time"),
+        ]
+        for time_, columns, expected, why in table:
+            with self.subTest(why):
+                now = datetime(2024, 11, 28, 6, tzinfo=UTC)
+                state = JobState("job", first_slot=slot, **columns)
+                dates = backfill_dates(parse_schedule("1d", time_), state, now, UTC)
+                self.assertEqual([f"{moment:%d %H:%M}" for moment in dates], expected)
+
+    def test_without_a_note_the_first_date_is_the_latest_slot(self):
+        first_run = datetime(2024, 11, 27, 0, 5, tzinfo=UTC)
+        for state in (None, JobState("job", first_run=first_run, error_count=1)):
+            with self.subTest(state=state):
+                dates = backfill_dates(parse_schedule("1d", "23:58"), state, first_run, UTC)
+                self.assertEqual(list(dates), [datetime(2024, 11, 26, 23, 58, tzinfo=UTC)])
 
 
 class TestRuns(unittest.TestCase):
@@ -182,25 +233,20 @@ class TestRuns(unittest.TestCase):
 
 
 def _first_tick(schedule, zone, now):
-    return now if is_due(schedule, None, now, zone) else moment_on(now.astimezone(zone).date(), schedule.at, zone)
+    """Return when the job runs first: at once, or at today's slot if that is still to come."""
+    return now if schedule.at is None else max(now, moment_on(local_date(now, zone), schedule.at, zone))
 
 
 def _slots(schedule, zone, first, now):
     """Return every date from the first run on, computed in a different way: by numbers of intervals."""
     if schedule.at is None:
         return [first + n * schedule.every for n in range((now - first) // schedule.every + 1)]
-    slots, day = [first], _day_of_first_run(schedule.at, first, zone) + schedule.every
+    slots, day = [], last_day(first, schedule.at, zone)
     while moment_on(day, schedule.at, zone) <= now:
         if schedule.every > DAY or exists(day, zone):
             slots.append(moment_on(day, schedule.at, zone))
         day += schedule.every
     return slots
-
-
-def _day_of_first_run(at, moment, zone):
-    today = moment.astimezone(zone).date()
-    day = last_day(moment, at, zone)
-    return day if day == today or moment - moment_on(day, at, zone) < timedelta(minutes=15) else today
 
 
 def _at(text):

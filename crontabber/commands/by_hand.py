@@ -10,7 +10,7 @@ from crontabber.errors import CrontabberError
 from crontabber.rules.configured_jobs import ConfiguredJobs
 from crontabber.rules.dependencies import names_in, reorder_dag, why_blocked
 from crontabber.rules.job import Job, path_of
-from crontabber.rules.job_state import Outcome
+from crontabber.rules.job_state import JobState, Outcome
 from crontabber.rules.schedule import is_due, parse_schedule, parse_time
 
 ExceptionType = type[BaseException] | None
@@ -37,8 +37,10 @@ class ByHand:
 
     def time_to_run(self, class_: Any, time_: str | None) -> bool:
         """True if the job is due, judged by its state and its time of day."""
-        schedule = parse_schedule("1d", time_)
-        return is_due(schedule, self.job_states.state(class_.app_name), self.current_time(), self.job_states.zone)
+        states, app_name = self.job_states, class_.app_name
+        slot = getattr(states, "first_slots", {}).get(app_name)
+        state = states.state(app_name) or JobState(app_name, first_slot=slot)
+        return is_due(parse_schedule("1d", time_), state, self.current_time(), states.zone)
 
     def check_dependencies(self, class_: Any) -> tuple[bool, str | None]:
         """Return (True, None) if the dependencies of the job allow a run, otherwise (False, reason)."""

@@ -18,6 +18,8 @@ def reset_job(app: Application, description: str) -> None:
         app.config.logger.info("App reset")
         database.pop(app_name)
     else:
+        if (plans := getattr(database, "plans", None)) is not None:
+            plans.forget(app_name)
         app.config.logger.warning("App already reset")
 
 

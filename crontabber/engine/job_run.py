@@ -14,7 +14,7 @@ from crontabber.process.forking import child_ends_here, end_if_forked
 from crontabber.process.isolation import process_state_restored
 from crontabber.process.signals import INTERRUPTION
 from crontabber.rules.after_run import Occasion, state_after
-from crontabber.rules.backfill import count_backfill_dates
+from crontabber.rules.backfill import calendar_date, count_backfill_dates
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import Failure, JobState, Outcome
 from crontabber.store.claims import Claim
@@ -106,7 +106,8 @@ class JobRun:
     def _number_of_dates(self) -> int:
         if not self._job.is_backfill:
             return 0
-        return count_backfill_dates(self._job.schedule, self._occasion.before, self._claim.since, self._store.zone)
+        row = self._occasion.row(self._job.app_name)
+        return count_backfill_dates(self._job.schedule, row, self._claim.since, self._store.zone)
 
     def _successes(self) -> Iterator[datetime]:
         """Yield the job's successes. A generator, so that a constructor that raises is a failure of the job, too."""
@@ -147,6 +148,7 @@ class JobRun:
         instance = self._job.job_class(self._job.config, info)
         instance._time_zone = self._store.zone
         instance._claimed_at = self._claim.since
+        instance._claimed_row = self._claim.state
         instance._before_commit = self._store_in_transaction
         return instance
 
@@ -164,7 +166,7 @@ class JobRun:
         now, date = self._settings.clock(), self._last_success
         if self._job.is_backfill and date is not None:
             if self._stored_date != date:
-                self._store.claims.settle_date(self._claim, date, now - self._date_started)
+                self._store.claims.settle_date(self._claim, date, now - self._date_started, **self._note_of(date))
             elif committed := getattr(self._store.claims, "date_committed", None):
                 committed(self._claim, date)
         self._stored_date, self._date_started = None, now
@@ -181,7 +183,7 @@ class JobRun:
             self._store_run_in_transaction(connection)
 
     def _store_date_in_transaction(self, connection: Any, date: datetime) -> None:
-        if self._settle_within(connection, None, date):
+        if self._settle_within(connection, None, date, **self._note_of(date)):
             self._stored_date = date
 
     def _store_run_in_transaction(self, connection: Any) -> None:
@@ -189,9 +191,15 @@ class JobRun:
         if self._settle_within(connection, state, state.last_success or self._claim.since):
             self._stored_state = state
 
-    def _settle_within(self, connection: Any, state: JobState | None, success: datetime) -> bool:
+    def _note_of(self, date: datetime) -> dict[str, Any]:
+        """Return what is stored with a calendar date, if the state can keep it."""
+        if self._job.schedule.at is None or not hasattr(self._store, "plans"):
+            return {}
+        return {"last_date": calendar_date(self._job.schedule.at, date, self._store.zone)}
+
+    def _settle_within(self, connection: Any, state: JobState | None, success: datetime, **note: Any) -> bool:
         duration = self._settings.clock() - self._date_started
-        stored = self._store.claims.settle_within(connection, self._claim, state, duration, success)
+        stored = self._store.claims.settle_within(connection, self._claim, state, duration, success, **note)
         return stored is not False  # Other state classes may return nothing.
 
     def _settle(self, outcome: Outcome) -> tuple[Outcome, JobState]:

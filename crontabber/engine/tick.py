@@ -1,11 +1,12 @@
 """One tick: why_skip -> claim -> execute -> settle, for one job after another."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, tzinfo
 from typing import Any, NamedTuple
 
 from crontabber.engine.job_run import JobRun, RunSettings
 from crontabber.engine.overrides import NO_OVERRIDES, Overrides
+from crontabber.engine.plans import note_first_slots
 from crontabber.errors import ClaimFailedError, ExitCode, ForgottenError, LostClaimError, OngoingJobError
 from crontabber.process.signals import INTERRUPTION
 from crontabber.rules.after_run import Occasion
@@ -19,15 +20,32 @@ from crontabber.store.connections import cut_off_forked_children
 
 
 class Tick:
-    """The facts of one tick: its start, every state, which jobs have succeeded, which were lost to other processes."""
+    """The facts of one tick: its start, every state, which jobs have succeeded, which were lost to other processes.
 
-    def __init__(self, started: datetime, states: dict[str, JobState]) -> None:
+    `first_slots` has the noted slots of jobs that have no state yet.
+    """
+
+    def __init__(
+        self, started: datetime, states: dict[str, JobState], first_slots: Mapping[str, datetime | None] = {}
+    ) -> None:
         self.started = started
         self.states = states
+        self._first_slots = dict(first_slots)
         self.succeeded: set[str] = set()
         self.ongoing_elsewhere = False
         self.claim_lost = False
         self.anything_due = False
+
+    def row(self, app_name: str) -> JobState:
+        """Return the state, or that of a job that has none."""
+        return self.states.get(app_name) or JobState(app_name, first_slot=self._first_slots.get(app_name))
+
+    def note(self, app_name: str, first_slot: datetime) -> None:
+        """Remember that the slot of a first run is noted."""
+        if app_name in self.states:
+            self.states[app_name] = self.states[app_name]._replace(first_slot=first_slot)
+        else:
+            self._first_slots[app_name] = first_slot
 
     @property
     def met_other_processes(self) -> bool:
@@ -57,7 +75,7 @@ def why_skip(
     abandoned = state is not None and state.process is not None
     if force:
         return None
-    due = overrides.is_due(job) if overrides.is_due else is_due(job.schedule, state, now, zone)
+    due = overrides.is_due(job) if overrides.is_due else is_due(job.schedule, tick.row(job.app_name), now, zone)
     if not abandoned and not due:
         return Skip("it is not due", due=False)
     if job.broken_dependency:
@@ -84,11 +102,14 @@ class Runner:
         self._configured = configured
         self._logger = settings.logger
         self._clock = settings.clock
-        self.tick = Tick(self._clock(), store.states())
+        started, states = self._clock(), store.states()
+        self.tick = Tick(started, states, getattr(store, "first_slots", {}))
 
     def run(self, jobs: Sequence[Job], force: bool = False) -> None:
         """Run those of `jobs` that are due, in the given order. Stop before the next one once a signal asks for it."""
         cut_off_forked_children()
+        if not force:
+            note_first_slots(self._store, self.tick, jobs)
         run_one = self._settings.overrides.run_one or self.attend
         with INTERRUPTION.deferred():
             for job in jobs:
@@ -150,7 +171,8 @@ class Runner:
         tick = self.tick
         before = claim.state if job.app_name in tick.states else None
         try:
-            state = JobRun(self._store, self._settings, job, claim, Occasion(before, tick.started, force)).complete()
+            occasion = Occasion(before, tick.started, force, claim.state.first_slot)
+            state = JobRun(self._store, self._settings, job, claim, occasion).complete()
         except ForgottenError as error:
             self._store.claims.release(claim)
             self._logger.error("%s", error)
@@ -166,7 +188,7 @@ class Runner:
 
     def _pass_over(self, job: Job, error: OngoingJobError, force: bool) -> None:
         """Note that another process runs `job`, which matters only if the job is due or forced."""
-        if force or is_due(job.schedule, self.tick.states.get(job.app_name), self._clock(), self._zone_for(job)):
+        if force or is_due(job.schedule, self.tick.row(job.app_name), self._clock(), self._zone_for(job)):
             self.tick.ongoing_elsewhere = True
             self._logger.info("%s", error)
 

@@ -1,10 +1,14 @@
-"""Which dates does a backfill job still have to run? Pure: times in, times out."""
+"""Which dates does a backfill job still have to run? Pure: times in, times out.
+
+With a time of day a date is a calendar date: the next one is one interval after the last one that is done, at that time
+in the zone that holds now. Without one, dates are instants.
+"""
 
 from collections.abc import Iterator
-from datetime import datetime, tzinfo
+from datetime import date, datetime, time, tzinfo
 
 from crontabber.rules.job_state import JobState
-from crontabber.rules.local_time import UTC
+from crontabber.rules.local_time import UTC, last_day, local_date, moment_on
 from crontabber.rules.schedule import NEVER, Schedule, day_of, slot_after
 
 
@@ -25,11 +29,20 @@ def count_backfill_dates(schedule: Schedule, state: JobState | None, now: dateti
     return max(0, (now - _first_date(schedule, state, now, zone)) // schedule.every + 1)
 
 
-def date_after(schedule: Schedule, moment: datetime, zone: tzinfo) -> datetime:
-    """Return the date after the one at `moment`.
+def next_date(schedule: Schedule, state: JobState, zone: tzinfo) -> datetime | None:
+    """Return the date after the last one that is done, or the first one if its slot is noted. None if neither is known.
 
     A backfill job runs next at exactly this time, so that it is due when, and only when, it has a date to run.
     """
+    if state.last_success is not None:
+        return _date_after_the_last(schedule, state, zone)
+    if schedule.at is not None and state.first_slot is not None:
+        return moment_on(_noted_day(schedule.at, state.first_slot, zone), schedule.at, zone)
+    return None
+
+
+def date_after(schedule: Schedule, moment: datetime, zone: tzinfo) -> datetime:
+    """Return the date after the one at `moment`."""
     try:
         if schedule.at is None:
             return moment.astimezone(UTC) + schedule.every
@@ -38,10 +51,39 @@ def date_after(schedule: Schedule, moment: datetime, zone: tzinfo) -> datetime:
         return NEVER
 
 
+def calendar_date(at: time, moment: datetime, zone: tzinfo) -> date:
+    """Return the calendar date of a date that is done."""
+    return day_of(at, moment, zone)
+
+
 def _first_date(schedule: Schedule, state: JobState | None, now: datetime, zone: tzinfo) -> datetime:
-    """Return the first date that is still to run. If the very first one failed, that is the time of the first run."""
-    if state is not None and state.last_success is not None:
+    """Return the first date that is still to run. If the very first one failed, it counts from the first run."""
+    state = state or JobState("")
+    if state.last_success is not None:
+        return _date_after_the_last(schedule, state, zone)
+    failed = state.first_run is not None and (state.error_count or state.last_error)
+    start = state.first_run if failed and state.first_run else now
+    if schedule.at is None:
+        return start
+    if state.first_slot is not None and state.first_slot <= now:
+        return moment_on(_noted_day(schedule.at, state.first_slot, zone), schedule.at, zone)
+    return moment_on(last_day(start, schedule.at, zone), schedule.at, zone)
+
+
+def _date_after_the_last(schedule: Schedule, state: JobState, zone: tzinfo) -> datetime:
+    assert state.last_success is not None
+    if schedule.at is None or state.last_date is None or state.last_date_for is None:
         return date_after(schedule, state.last_success, zone)
-    if state is not None and state.first_run is not None and (state.error_count or state.last_error):
-        return state.first_run
-    return now
+    # The original, or a person, may have stored another success since: then its date counts.
+    if state.last_date_for.astimezone(UTC) != state.last_success.astimezone(UTC):
+        return date_after(schedule, state.last_success, zone)
+    try:
+        return slot_after(schedule, state.last_date, zone)
+    except OverflowError:
+        return NEVER
+
+
+def _noted_day(at: time, slot: datetime, zone: tzinfo) -> date:
+    """Return the date of a noted slot, whose time of day or zone may have changed since."""
+    day = last_day(slot, at, zone)
+    return day if moment_on(day, at, zone) == slot else local_date(slot, zone)

@@ -1,7 +1,7 @@
 """What we know about a job between two ticks, and how a run changes it. Pure."""
 
 from collections.abc import Mapping
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 from typing import Any, NamedTuple
 
 
@@ -10,6 +10,9 @@ class JobState(NamedTuple):
 
     `owner` names the process that is running the job, and its claim: "host:pid/BIRTH@TIME". TIME is that of `ongoing`.
     BIRTH tells the process from a later one with its pid; only Linux knows it.
+
+    The last three come from crontabber_job: the slot of a first run that is still to come, and the calendar date that
+    is done, which counts only while `last_date_for` equals `last_success`.
     """
 
     app_name: str
@@ -22,6 +25,9 @@ class JobState(NamedTuple):
     last_error: Mapping[str, Any] = {}  # shared by all rows, but a Mapping cannot be changed
     ongoing: datetime | None = None
     owner: str | None = None
+    first_slot: datetime | None = None
+    last_date: date | None = None
+    last_date_for: datetime | None = None
 
     @property
     def process(self) -> str | None:

@@ -15,7 +15,8 @@ from crontabber.rules.local_time import DAY, UTC, exists, last_day, local_date, 
 
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": DAY}
 
-# A job whose time is just before midnight may get its first tick just after midnight. Without this it never starts.
+# Where the slot of a first run cannot be noted, a job whose time is just before midnight may get its first tick just
+# after midnight. Without this it never starts.
 FIRST_RUN_GRACE = timedelta(minutes=15)
 
 # Stands for every time after the end of datetime. Its last two days are already past the end in some zones.
@@ -77,10 +78,27 @@ def parse_schedule(frequency: str, time: str | None) -> Schedule:
 
 
 def is_due(schedule: Schedule, state: JobState | None, now: datetime, zone: tzinfo) -> bool:
-    """True if the next run is due. A first run is due at once, or at the first tick at or after its time of day."""
-    if state is not None and state.next_run is not None:
-        return now.astimezone(UTC) >= state.next_run
+    """True if the next run is due. A first run is due at once, or from its noted slot on; without a note, at the first
+    tick on its day at or after its time."""
+    due_at = None if state is None else state.next_run or (state.first_slot if schedule.at else None)
+    if due_at is not None:
+        return now.astimezone(UTC) >= due_at
     return schedule.at is None or _day_begun(schedule.at, now, zone) is not None
+
+
+def is_unseen(schedule: Schedule, state: JobState | None) -> bool:
+    """True if the job waits for the slot of its first run."""
+    return schedule.at is not None and (state is None or state.next_run is None)
+
+
+def first_slot(schedule: Schedule, noted: datetime | None, now: datetime, zone: tzinfo) -> datetime:
+    """Return the slot of the first run: the noted one, or today's if that does not fit the schedule and the clock."""
+    at = schedule.at
+    assert at is not None
+    today = moment_on(local_date(now, zone), at, zone)
+    if noted is not None and noted <= today and moment_on(last_day(noted, at, zone), at, zone) == noted:
+        return noted
+    return today
 
 
 def next_run_after_success(
@@ -183,8 +201,10 @@ def _day_served(schedule: Schedule, state: JobState | None, started: datetime, z
 def _slot_anchor(state: JobState | None, started: datetime, forced: bool) -> datetime:
     """Return a moment on one of the schedule's dates: all others lie whole intervals before or after it."""
     # A first or a forced run sets the dates anew.
-    if forced or state is None or state.next_run is None:
+    if forced or state is None:
         return started
+    if state.next_run is None:
+        return state.first_slot or started
     # After a failure, `next_run` is the time of the retry, not a slot.
     if state.error_count:
         return state.last_success or state.first_run or started

@@ -7,25 +7,18 @@ taken in one statement and held until it is settled.
 
 import time
 from collections.abc import Sequence
+from datetime import date as Date
 from datetime import datetime, timedelta
 from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 import psycopg2
-from psycopg2.extensions import TRANSACTION_STATUS_INTRANS
 
 from crontabber.errors import ClaimFailedError, StateDatabaseError
 from crontabber.rules.job_state import Failure, JobState, claim_time
-from crontabber.rules.text import one_line
 from crontabber.store import sql
 from crontabber.store.chain import Chain
-from crontabber.store.driver_errors import (
-    MAY_NOT_WRITE,
-    has_written,
-    is_lost_race,
-    is_of_the_connection,
-    may_work_later,
-)
+from crontabber.store.driver_errors import is_lost_race, is_of_the_connection, may_work_later
 from crontabber.store.owners import (
     Verdict,
     is_of_version_1_0,
@@ -37,6 +30,7 @@ from crontabber.store.owners import (
 )
 from crontabber.store.rows import before_claim, claim_parameters, settle_parameters, state_from_row
 from crontabber.store.state_connection import Row, StateConnection
+from crontabber.store.within import Refusal, execute_within
 
 # How long we try to store a result while the server is away, and the seconds between attempts; the last one repeats.
 PATIENCE_SECONDS = 60
@@ -126,7 +120,7 @@ class Claims:
 
         LostClaimError if the job was taken over meanwhile, StateDatabaseError if the server stays away for a minute.
         """
-        statement = sql.settle_unlogged() if logged else sql.settle()
+        statement = sql.settle_unlogged() if logged else sql.settle(drop_note=self._drops_note(claim, state))
         failure = failure and Failure(*map(self._connection.sendable, failure))
         key = self._key(claim) | {"session_locks": self._session_locks}
         parameters = settle_parameters(key, state, duration, success, failure)
@@ -136,11 +130,15 @@ class Claims:
             raise self._chain.why_refused(claim.app_name, *self._last_success(claim))
         self.give_up(claim)
 
-    def settle_date(self, claim: Claim, date: datetime, duration: timedelta) -> None:
-        """Store that one date of a backfill job has succeeded, and keep the claim. Errors as in `settle`."""
-        parameters = settle_parameters(self._key(claim), claim.state, duration, date, None)
+    def settle_date(self, claim: Claim, date: datetime, duration: timedelta, last_date: Date | None = None) -> None:
+        """Store that one date of a backfill job has succeeded, and keep the claim. Errors as in `settle`.
+
+        `last_date` is its calendar date, if it is one.
+        """
+        parameters = settle_parameters(self._key(claim), claim.state, duration, date, None, last_date)
+        statement = sql.settle_date(note=last_date is not None and self._connection.has_notes)
         # If its answer was lost, it is stored already when it is sent again.
-        if not self._retry(claim, sql.settle_date(), parameters) and not self.is_stored(claim, date):
+        if not self._retry(claim, statement, parameters) and not self.is_stored(claim, date):
             raise self._chain.why_refused(claim.app_name, *self._last_success(claim))
         self.date_committed(claim, date)
 
@@ -158,31 +156,35 @@ class Claims:
         return bool(self._retry(claim, sql.WAS_SETTLED, run))
 
     def settle_within(self, connection: Any, claim: Claim, state: JobState | None, duration: timedelta,
-                      success: datetime) -> bool:
+                      success: datetime, last_date: Date | None = None) -> bool:
         """Store a success inside the open transaction of `connection`: with a `state` that of the whole run, without
         one that of a single date. False if that transaction may not write to our tables; it can still go on.
 
         LostClaimError if another process has taken over the job, so that the transaction is rolled back.
         """
-        statement = sql.settle_within(self._schema) if state else sql.settle_date(self._schema)
-        parameters = settle_parameters(self._key(claim), state or claim.state, duration, success, None)
-        in_transaction = not connection.autocommit or connection.get_transaction_status() == TRANSACTION_STATUS_INTRANS
-        with connection.cursor() as cursor:
-            if in_transaction:
-                cursor.execute(sql.SAVEPOINT)
-            try:
-                cursor.execute(self._connection.adapted(statement), parameters)
-            except MAY_NOT_WRITE as error:
-                if in_transaction:
-                    cursor.execute(sql.BACK_TO_SAVEPOINT)
-                # A transaction that has only read has no effects that a second run could double.
-                say = self._logger.warning if has_written(cursor) else self._logger.debug
-                said = one_line(str(error))
-                say("%s: its success is stored after its transaction, not inside it: %s", claim.app_name, said)
-                return False
-            if not cursor.fetchall():
-                raise self._chain.why_refused(claim.app_name, *self._last_success(claim))
+        parameters = settle_parameters(self._key(claim), state or claim.state, duration, success, None, last_date)
+        statements = map(self._connection.adapted, self._statements_within(claim, state, last_date))
+        rows = execute_within(connection, list(statements), parameters)
+        if isinstance(rows, Refusal):
+            # A transaction that has only read has no effects that a second run could double.
+            say = self._logger.warning if rows.has_written else self._logger.debug
+            say("%s: its success is stored after its transaction, not inside it: %s", claim.app_name, rows.reason)
+            return False
+        if not rows:
+            raise self._chain.why_refused(claim.app_name, *self._last_success(claim))
         return True
+
+    def _statements_within(self, claim: Claim, state: JobState | None, last_date: Date | None) -> list[str]:
+        """Return what to try in a job's own transaction: its role may have fewer rights on crontabber_job."""
+        if state:
+            with_notes = self._drops_note(claim, state)
+            return [sql.settle_within(self._schema, notes) for notes in sorted({with_notes, False}, reverse=True)]
+        with_notes = last_date is not None and self._connection.has_notes
+        return [sql.settle_date(self._schema, notes) for notes in sorted({with_notes, False}, reverse=True)]
+
+    def _drops_note(self, claim: Claim, state: JobState) -> bool:
+        """True if the run has used up the slot of its first run. A role that may not use the table never saw one."""
+        return claim.state.first_slot is not None and state.first_slot is None
 
     def release(self, claim: Claim) -> None:
         """Undo a claim whose job was not started."""

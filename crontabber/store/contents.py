@@ -7,6 +7,7 @@ SELECT app_name, log_time, duration, success, exc_type, exc_value, exc_traceback
 """
 # Not TRUNCATE: that waits for every transaction that has read a table, and needs more rights.
 EMPTY = "DELETE FROM crontabber_log; DELETE FROM crontabber"
+EMPTY_NOTES = "DELETE FROM crontabber_job"
 
 
 def log_rows(connection: Any) -> list[dict[str, Any]]:
@@ -17,3 +18,5 @@ def log_rows(connection: Any) -> list[dict[str, Any]]:
 def empty(connection: Any) -> None:
     """Delete every state and every run."""
     connection.fetch(EMPTY)
+    if connection.has_notes:
+        connection.fetch(EMPTY_NOTES)

@@ -50,7 +50,7 @@ def is_lost_race(error: BaseException | None) -> bool:
     return isinstance(error, psycopg2.errors.SerializationFailure)
 
 
-def is_missing_relation(error: Exception) -> bool:
+def is_missing_relation(error: BaseException | None) -> bool:
     """True if a table or a column does not exist."""
     return isinstance(error, (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn))
 

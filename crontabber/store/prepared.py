@@ -18,6 +18,7 @@ TYPES = {
     "exc_type": "text",
     "exc_value": "text",
     "first_run": "timestamptz",
+    "last_date": "date",
     "last_error": "json",
     "last_run": "timestamptz",
     "lock": "text",

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from crontabber.errors import OwnerDiedError
@@ -17,10 +17,10 @@ PUBLIC_KEYS = (
 
 def state_from_row(row: Sequence[Any]) -> JobState:
     """Return the state in a row of sql.COLUMNS."""
-    app_name, next_run, first_run, last_run, last_success, error_count, depends_on, last_error, ongoing, owner = row
+    app_name, next_run, first_run, last_run, last_success, error_count, depends_on, last_error, *others = row
     return JobState(
         app_name, next_run, first_run, last_run, last_success, error_count or 0, tuple(depends_on or ()),
-        from_json(last_error), ongoing, owner,
+        from_json(last_error), *others,
     )  # fmt: skip
 
 
@@ -87,9 +87,10 @@ def claim_parameters(
 
 
 def settle_parameters(
-    key: Mapping[str, Any], state: JobState, duration: timedelta, success: datetime | None, failure: Failure | None
-) -> dict[str, Any]:
-    """Return the parameters of the settling statements; `key` is the claim's."""
+    key: Mapping[str, Any], state: JobState, duration: timedelta, success: datetime | None, failure: Failure | None,
+    last_date: date | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """Return the parameters of the settling statements; `key` is the claim's, `last_date` a date that is done."""
     return {
         **key,
         "next_run": state.next_run,
@@ -99,6 +100,7 @@ def settle_parameters(
         "depends_on": list(state.depends_on),
         "last_error": as_json(state.last_error),
         "duration": duration,
+        "last_date": last_date,
         "success": success,
         "exc_type": failure and failure.type,
         "exc_value": failure and failure.representation,

@@ -1,4 +1,4 @@
-"""Find out what the two tables lack, and add it."""
+"""Find out what our tables lack, and add it."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -12,28 +12,43 @@ from crontabber.store.driver_errors import OLDEST_SERVER, explained, is_missing_
 from crontabber.store.state_connection import StateConnection
 
 OWNER_COLUMN = ("crontabber column: owner", schema_sql.ADD_OWNER)
+NOTE_COLUMNS = frozenset(("first_slot", "last_date", "last_date_for"))
 WITHOUT_OWNER = (
     "The table crontabber has no column `owner`: the job of a process that died is run again only after"
     f" max_ongoing_age_hours. The owner of the table can add it: {schema_sql.ADD_OWNER}"
 )
+WITHOUT_NOTES = (
+    "This role may not use the table crontabber_job: a job whose first run is due shortly before midnight may never"
+    " start, and a change of a time of day or of the time zone may double or skip dates. The owner of the schema can"
+    " create it: " + " ".join(schema_sql.CREATE_NOTES.format(schema="").split())
+    + "; GRANT SELECT, INSERT, UPDATE, DELETE ON crontabber_job TO ..."
+)
 
 
 class ServerFacts(NamedTuple):
-    """What one statement tells us about the server; `columns` and `schema` (quoted) belong to the table crontabber."""
+    """What one statement tells us about the server; `columns` and `schema` (quoted) belong to the table crontabber,
+    `note_columns` to crontabber_job."""
 
     now: datetime
     has_table: bool
     has_log: bool
     columns: frozenset[str]
+    note_columns: frozenset[str]
     has_index: bool
     read_only: bool
     version: int
     schema: str | None
     may_alter: bool = True
+    may_note: bool = True
+    may_create: bool = True
 
     @property
     def has_owner(self) -> bool:
         return "owner" in self.columns
+
+    @property
+    def has_notes(self) -> bool:
+        return self.may_note and self.note_columns >= NOTE_COLUMNS
 
     def missing(self) -> list[tuple[str, str]]:
         """Return what has to be added, in order: its name and the statement."""
@@ -43,8 +58,12 @@ class ServerFacts(NamedTuple):
             (not self.has_table or self.has_owner or not self.may_alter, *OWNER_COLUMN),
             (self.has_index, "crontabber index: crontabber_unique_app_name_idx", schema_sql.CREATE_INDEX),
             (self.has_log, "crontabber table: crontabber_log", schema_sql.CREATE_LOG),
+            (bool(self.note_columns) or not self.may_create, "crontabber table: crontabber_job", self._create_notes()),
         ]
         return [(name, statement) for present, name, statement in steps if not present]
+
+    def _create_notes(self) -> str:
+        return schema_sql.CREATE_NOTES.format(schema=f"{self.schema}." if self.schema else "")
 
 
 def look(connection: StateConnection) -> ServerFacts:
@@ -83,12 +102,13 @@ def complete(connection: StateConnection, logger: Any) -> ServerFacts:
 
 
 def _add(cursor: Any, statement: str) -> None:
-    """Execute one of the statements. If a lock is in the way of one that can wait, leave it to the next tick."""
+    """Execute one of the statements. If one that jobs can do without has to wait or is refused, leave it to the next
+    tick."""
     cursor.execute(sql.SAVEPOINT)
     try:
         cursor.execute(statement)
-    except psycopg2.errors.LockNotAvailable:
-        if statement != schema_sql.ADD_OWNER:
+    except (psycopg2.errors.LockNotAvailable, psycopg2.errors.InsufficientPrivilege):
+        if statement != schema_sql.ADD_OWNER and "crontabber_job" not in statement:
             raise
         cursor.execute(sql.BACK_TO_SAVEPOINT)
 
@@ -98,14 +118,15 @@ def _glance(connection: StateConnection) -> ServerFacts | None:
     try:
         now, complete, read_only, version, schema = connection.fetch(schema_sql.GLANCE)[0][:5]
     except StateDatabaseError as error:
-        if not is_missing_relation(error.__cause__):  # type: ignore[arg-type]
+        if not is_missing_relation(error.__cause__):
             raise
         return None
     if not complete:
         return None
-    return ServerFacts(now, True, True, frozenset(("ongoing", "owner")), True, read_only, version, schema)
+    columns = frozenset(("ongoing", "owner"))
+    return ServerFacts(now, True, True, columns, NOTE_COLUMNS, True, read_only, version, schema)
 
 
 def _facts(row: Any) -> ServerFacts:
-    now, has_table, has_log, columns, has_index, read_only, version, schema, may_alter = row[:9]
-    return ServerFacts(now, has_table, has_log, frozenset(columns), has_index, read_only, version, schema, may_alter)
+    now, has_table, has_log, columns, note_columns, *others = row[:12]
+    return ServerFacts(now, has_table, has_log, frozenset(columns), frozenset(note_columns), *others)

@@ -2,14 +2,26 @@
 
 from crontabber.store.sql import LOCK_CLASS, SESSION
 
+
+def _columns_of(table: str) -> str:
+    return f"""ARRAY(SELECT attname::text FROM pg_attribute
+             WHERE attrelid = to_regclass('{table}') AND attnum > 0 AND NOT attisdropped)"""
+
+
+# NULL if there is no such table.
+_MAY_NOTE = " AND ".join(
+    f"has_table_privilege(to_regclass('crontabber_job'), '{right}')"
+    for right in ("SELECT", "INSERT", "UPDATE", "DELETE")
+)
+
 # PostgreSQL finds the tables through search_path: a table of the same name in another schema is not ours. `now` is
 # compared with the host's clock.
 CHECK_SCHEMA = f"""
 SELECT clock_timestamp() AS now,
        to_regclass('crontabber') IS NOT NULL AS has_table,
        to_regclass('crontabber_log') IS NOT NULL AS has_log,
-       ARRAY(SELECT attname::text FROM pg_attribute
-             WHERE attrelid = to_regclass('crontabber') AND attnum > 0 AND NOT attisdropped) AS columns,
+       {_columns_of('crontabber')} AS columns,
+       {_columns_of('crontabber_job')} AS note_columns,
        EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
                WHERE i.indrelid = to_regclass('crontabber') AND i.indisunique AND i.indpred IS NULL
                  AND i.indnatts = 1 AND a.attname = 'app_name') AS has_index,
@@ -18,6 +30,9 @@ SELECT clock_timestamp() AS now,
        (SELECT quote_ident(nspname) FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid
         WHERE c.oid = to_regclass('crontabber')) AS schema,
        COALESCE((SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('crontabber')), true),
+       COALESCE({_MAY_NOTE}, false) AS may_note,
+       COALESCE((SELECT has_schema_privilege(relnamespace, 'CREATE') FROM pg_class
+                 WHERE oid = to_regclass('crontabber')), true) AS may_create,
        {SESSION}
 """
 
@@ -28,6 +43,7 @@ SELECT clock_timestamp() AS now,
        to_regclass('crontabber_log') IS NOT NULL
        AND pg_get_indexdef(to_regclass('crontabber_unique_app_name_idx'))
            = 'CREATE UNIQUE INDEX crontabber_unique_app_name_idx ON ' || identity || ' USING btree (app_name)'
+       AND COALESCE({_MAY_NOTE}, false)
        AS complete,
        current_setting('transaction_read_only') = 'on' AS read_only,
        current_setting('server_version_num')::int AS version,
@@ -65,6 +81,15 @@ CREATE TABLE crontabber_log (
     exc_type text,
     exc_value text,
     exc_traceback text
+)
+"""
+# In the schema of the table crontabber, which need not be the first one in search_path.
+CREATE_NOTES = """
+CREATE TABLE {schema}crontabber_job (
+    app_name text PRIMARY KEY,
+    first_slot timestamptz,
+    last_date date,
+    last_date_for timestamptz
 )
 """
 ADD_ONGOING = "ALTER TABLE crontabber ADD COLUMN ongoing timestamptz"

@@ -1,4 +1,7 @@
-"""The SQL of every statement that crontabber sends to its state database."""
+"""The SQL of the statements about the two tables of the original."""
+
+from crontabber.store import sql_notes as notes
+from crontabber.store.sql_notes import in_schema
 
 # The bytes "cron". With 0 it is the lock of the schema; 1.0 locked jobs with it and hashtext(app_name).
 LOCK_CLASS = 0x63726F6E
@@ -15,23 +18,34 @@ SESSION = """set_config('tcp_keepalives_idle', '60', false),
 
 # ---- states ---------------------------------------------------------------------------------------------------------
 
-def _within_the_calendar(column: str) -> str:
+def _within_the_calendar(column: str, type_: str = "timestamptz") -> str:
     """Return `column` limited to Python's years: PostgreSQL has infinity, and years before 1 and after 9999."""
-    first, last = "timestamptz '0001-01-03 00:00+00'", "timestamptz '9999-12-30 00:00+00'"
+    first, last = f"{type_} '0001-01-03 00:00+00'", f"{type_} '9999-12-30 00:00+00'"
     return f"CASE WHEN {column} > {last} THEN {last} WHEN {column} < {first} THEN {first} ELSE {column} END"
 
 
 _NAMES = "app_name, next_run, first_run, last_run, last_success, error_count, depends_on, last_error, ongoing, owner"
 _TIMES = ("next_run", "first_run", "last_run", "last_success", "ongoing")
-COLUMNS = ", ".join(_within_the_calendar(name) if name in _TIMES else name for name in _NAMES.split(", "))
+# A role that may not read crontabber_job sends the statements without what is named here: see older_tables.py.
+NOTES = ", ".join(
+    _within_the_calendar(column, type_)
+    for column, type_ in (("first_slot", "timestamptz"), ("last_date", "date"), ("last_date_for", "timestamptz"))
+)
+JOIN_NOTES = "JOIN crontabber_job USING (app_name)"
+OWNER = "owner AS owner"
+_COLUMNS = {name: _within_the_calendar(name) for name in _TIMES} | {"owner": OWNER}
+COLUMNS = ", ".join([*(_COLUMNS.get(name, name) for name in _NAMES.split(", ")), NOTES])
 
-SELECT_STATES = f"SELECT {COLUMNS} FROM crontabber"
-SELECT_STATE = f"SELECT {COLUMNS} FROM crontabber WHERE app_name = %s"
+SELECT_STATES = f"SELECT {COLUMNS} FROM crontabber LEFT {JOIN_NOTES}"
+SELECT_STATE = f"{SELECT_STATES} WHERE app_name = %s"
+# With the jobs that have not run yet: only the slots of their first runs are known.
+SELECT_STATES_AND_SLOTS = f"SELECT {COLUMNS}, crontabber.app_name IS NULL FROM crontabber FULL {JOIN_NOTES}"
 # For a table that the original created, read by a role that may not add what is missing.
 SELECT_WHATEVER = "SELECT * FROM crontabber"
 HAS_DATA = "SELECT EXISTS (SELECT FROM crontabber)"
 SELECT_NAMES = "SELECT app_name FROM crontabber ORDER BY app_name"
-DELETE_STATE = "DELETE FROM crontabber WHERE app_name = %s RETURNING app_name"
+FORGET_NOTES = f"WITH forgotten AS ({notes.FORGET}) "
+DELETE_STATE = f"{FORGET_NOTES}DELETE FROM crontabber WHERE app_name = %(app_name)s RETURNING app_name"
 
 UPSERT_STATE = """
 INSERT INTO crontabber (app_name, next_run, first_run, last_run, last_success, error_count, depends_on, last_error,
@@ -61,7 +75,7 @@ lock.taken AND app_name = %(app_name)s AND owner IS NOT DISTINCT FROM %(seen_own
       AND {_within_the_calendar('ongoing')} IS NOT DISTINCT FROM %(seen_ongoing)s"""
 
 # Return the row as it is now: a dead owner may have committed once more after we read it.
-_CLAIMED = f"SELECT lock.taken, {COLUMNS} FROM lock LEFT JOIN claimed ON true"
+_CLAIMED = f"SELECT lock.taken, {COLUMNS} FROM lock LEFT JOIN claimed ON true LEFT {JOIN_NOTES}"
 
 CLAIM = f"""
 WITH {_LOCK},
@@ -138,19 +152,21 @@ FROM crontabber WHERE app_name = %(app_name)s
 """
 
 
-def settle_date(schema: str = "") -> str:
-    """Return the statement for one date that is done, while the job goes on: the row and its log row."""
+def settle_date(schema: str = "", note: bool = False) -> str:
+    """Return the statement for one date that is done, while the job goes on: the row and its log row; with `note`, its
+    calendar date."""
     return f"""
 WITH settled AS (
-    UPDATE {_in(schema)}crontabber SET last_success = %(success)s WHERE {_OURS} AND {_ON_TOP} RETURNING app_name
-), {_log_settled(schema)}
+    UPDATE {in_schema(schema)}crontabber SET last_success = %(success)s WHERE {_OURS} AND {_ON_TOP} RETURNING app_name
+), {_log_settled(schema)}{notes.note_date(schema) if note else ''}
 SELECT app_name, {_DURABLE} FROM settled"""
 
 
-def settle() -> str:
-    """Return the statement for the end of a run: row, log row and unlock, all together or not at all."""
+def settle(drop_note: bool = False) -> str:
+    """Return the statement for the end of a run: row, log row and unlock, all together or not at all. With `drop_note`,
+    the slot of its first run goes, too."""
     return f"""
-WITH settled AS ({_settle_row('')}), {_log_settled('')}
+WITH settled AS ({_settle_row('')}), {_log_settled('')}{notes.drop_slot('') if drop_note else ''}
 SELECT app_name, {_DURABLE}, {_UNLOCKED} FROM settled, (SELECT count(*) FROM logged) AS written"""
 
 
@@ -159,15 +175,17 @@ def settle_unlogged() -> str:
     return f"{_settle_row('')}, {_DURABLE}, {_UNLOCKED}"
 
 
-def settle_within(schema: str) -> str:
+def settle_within(schema: str, drop_note: bool = False) -> str:
     """Return the statement for the job's own transaction: row and log row. The lock belongs to our own session."""
-    return f"WITH settled AS ({_settle_row(schema)}), {_log_settled(schema)} SELECT app_name, {_DURABLE} FROM settled"
+    return f"""
+WITH settled AS ({_settle_row(schema)}), {_log_settled(schema)}{notes.drop_slot(schema) if drop_note else ''}
+SELECT app_name, {_DURABLE} FROM settled"""
 
 
 def _settle_row(schema: str) -> str:
     """Update the row. Keep a last_success that was stored earlier, by a date or by the job's own transaction."""
     return f"""
-UPDATE {_in(schema)}crontabber SET
+UPDATE {in_schema(schema)}crontabber SET
     next_run = %(next_run)s, first_run = COALESCE(first_run, %(first_run)s), last_run = %(last_run)s,
     last_success = COALESCE(%(success)s, last_success), error_count = %(error_count)s,
     depends_on = %(depends_on)s, last_error = %(last_error)s, ongoing = NULL, owner = NULL
@@ -187,13 +205,9 @@ def _log_settled(schema: str) -> str:
     """Add the log row. Do not judge by its result whether the run is settled: a trigger may redirect the row."""
     return f"""
 logged AS (
-    INSERT INTO {_in(schema)}crontabber_log (app_name, log_time, duration, success, exc_type, exc_value, exc_traceback)
+    INSERT INTO {in_schema(schema)}crontabber_log
+        (app_name, log_time, duration, success, exc_type, exc_value, exc_traceback)
     SELECT app_name, clock_timestamp(), %(duration)s, %(success)s, %(exc_type)s, %(exc_value)s, %(exc_traceback)s
     FROM settled
     RETURNING 1
 )"""
-
-
-def _in(schema: str) -> str:
-    """Return the prefix of a table in `schema`, a quoted identifier; the driver needs percent signs doubled."""
-    return schema.replace("%", "%%") + "." if schema else ""

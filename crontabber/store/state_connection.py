@@ -24,6 +24,8 @@ class StateConnection:
         self._factory = factory
         # False for a table that the original created and that our role may not alter.
         self.has_owner = True
+        # False where our role may not use the table crontabber_job.
+        self.has_notes = True
         self._connection: Any = None
         self._prepared = PreparedStatements()
         self._target: tuple[Any, ...] = ()
@@ -67,11 +69,13 @@ class StateConnection:
 
     def adapted(self, statement: str) -> str:
         """Return the statement in the form that fits the table."""
-        if self.has_owner:
+        if self.has_owner and self.has_notes:
             return statement
-        from crontabber.store.without_owner import without_owner
+        from crontabber.store.older_tables import without_notes, without_owner
 
-        return without_owner(statement)
+        if not self.has_notes:
+            statement = without_notes(statement)
+        return statement if self.has_owner else without_owner(statement)
 
     def _connect(self) -> Any:
         """Ask by a name: a user's class may share a connection between all that ask for the thread's, jobs included."""

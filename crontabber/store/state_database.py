@@ -14,6 +14,7 @@ from crontabber.rules.job_state import JobState
 from crontabber.store import schema, sql
 from crontabber.store.claims import Claims
 from crontabber.store.driver_errors import explained, is_lost_race, is_missing_relation
+from crontabber.store.plans import Plans
 from crontabber.store.rows import as_json, as_mapping, state_from_mapping, state_from_row
 from crontabber.store.state_connection import StateConnection
 
@@ -22,7 +23,7 @@ READ_ATTEMPTS = 5
 
 class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg, misc]
     """A mapping app_name -> dict of next_run, first_run, last_run, last_success, depends_on, error_count, last_error,
-    ongoing. Creating one adds what the two tables lack.
+    ongoing. Creating one adds what the tables lack.
     """
 
     # Its original module, under which ini files, --help and users' code name it.
@@ -54,25 +55,32 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
         """`config` is the namespace `crontabber`. StateDatabaseError if the server cannot be reached or refuses."""
         self.config = config
         self.connection = StateConnection(config.database_class(config))
+        # Of jobs that have not run yet, as states() has found them.
+        self.first_slots: dict[str, datetime | None] = {}
         self._prepare()
 
     @classmethod
     def for_reading(cls, config: Any) -> Any:
-        """Return one that neither checks nor adds tables, so that a role that may only SELECT is enough."""
-        reader = type(cls.__name__, (cls,), {"_prepare": lambda self: None})
-        return reader(config)
+        """Return one that neither checks nor adds tables, so that a role that may only SELECT is enough. It does not
+        read crontabber_job, which may be missing or closed to the role."""
+        reader = type(cls.__name__, (cls,), {"_prepare": lambda self: None})(config)
+        reader.connection.has_notes = False
+        return reader
 
     # -- for the engine
 
     def states(self) -> dict[str, JobState]:
         """Return every row, with one statement. The original's tables are read as they are; no table, no states."""
         try:
-            rows = self._read(sql.SELECT_STATES)
+            rows = self._read(sql.SELECT_STATES_AND_SLOTS)
         except StateDatabaseError as error:
-            if not is_missing_relation(error.__cause__):  # type: ignore[arg-type]
+            if not is_missing_relation(error.__cause__):
                 raise
             return self._states_of_an_older_table()
-        return {row[0]: state_from_row(row) for row in rows}
+        states = {row[0]: state_from_row(row[:-1]) for row in rows}
+        unseen = {row[0] for row in rows if row[-1]}
+        self.first_slots = {name: states.pop(name).first_slot for name in unseen}
+        return states
 
     def state(self, app_name: str) -> JobState | None:
         """Return the row of one job as it is now, None if there is none."""
@@ -88,6 +96,10 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
             session_locks=self.config.get("session_locks", True),
             max_ongoing_age=timedelta(hours=self.config.max_ongoing_age_hours),
         )
+
+    @cached_property
+    def plans(self) -> Plans:
+        return Plans(self.connection)
 
     @cached_property
     def zone(self) -> tzinfo:
@@ -135,7 +147,7 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
         self._query(sql.UPSERT_STATE, parameters)
 
     def __delitem__(self, app_name: str) -> None:
-        if not self._query(sql.DELETE_STATE, (app_name,)):
+        if not self._query(sql.DELETE_STATE, {"app_name": app_name}):
             raise KeyError(app_name)
 
     def keys(self) -> list[str]:  # type: ignore[override]
@@ -197,6 +209,9 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
         if not facts.has_owner:
             self.connection.has_owner = False
             self.config.logger.debug(schema.WITHOUT_OWNER)
+        if not facts.has_notes:
+            self.connection.has_notes = False
+            self.config.logger.debug(schema.WITHOUT_NOTES)
         self.server_now = facts.now
         self._schema = facts.schema or ""
 
@@ -204,7 +219,7 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
         try:
             rows = self.connection.fetch_dicts(sql.SELECT_WHATEVER)
         except StateDatabaseError as error:
-            if not is_missing_relation(error.__cause__):  # type: ignore[arg-type]
+            if not is_missing_relation(error.__cause__):
                 raise
             return {}
         return {row["app_name"]: state_from_mapping(row["app_name"], row) for row in rows}

@@ -49,6 +49,14 @@ class TestCost(DatabaseTestCase):
 
                 self.assertEqual(self.traffic(), (1, statements))
 
+    def test_the_first_runs_of_timed_jobs_take_one_statement_more_in_all(self):
+        self.sql("DELETE FROM crontabber")
+        self.jobs = ",".join(f"cheap_jobs.Job{number}|1d|00:00" for number in range(NUMBER))
+
+        self.assertEqual(self.traffic(), (1, 2 + 1 + 2 * NUMBER + 2))
+        self.assertEqual(self.traffic(), (1, 2))
+        self.assertEqual(self.sql("SELECT * FROM crontabber_job"), [])
+
     def test_a_report_sends_one_query(self):
         for mode in ("--nagios", "--list-jobs", "--audit-ghosts"):
             with self.subTest(mode):

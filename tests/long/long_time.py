@@ -1,6 +1,7 @@
-"""Long stretches of time: two days of late ticks by real processes, two years of jobs at every half hour of the day."""
+"""Long stretches of time: two days of late ticks by real processes, two years of jobs at every half hour of the day, and
+10,000 random histories."""
 
-from tests import test_schedule_calendar
+from tests import test_schedule_calendar, test_schedule_histories
 from tests.integration import test_time
 
 
@@ -10,3 +11,7 @@ class TestJitter(test_time.TestJitter):
 
 class TestTwoYears(test_schedule_calendar.TestTwoYears):
     times = test_schedule_calendar.HALF_HOURS
+
+
+class TestHistories(test_schedule_histories.TestHistories):
+    number = 10_000

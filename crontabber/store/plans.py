@@ -1,0 +1,28 @@
+"""Plan the first runs of jobs."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+
+from crontabber.store import sql_notes
+from crontabber.store.state_connection import StateConnection
+
+
+class Plans:
+    """Each method sends one statement. Another process may be quicker: then its plan stands."""
+
+    def __init__(self, connection: StateConnection) -> None:
+        self._connection = connection
+
+    def note_first_slots(self, slots: Mapping[str, tuple[datetime | None, datetime]]) -> set[str]:
+        """Note the slots of first runs: app_name -> (what was noted before, the slot). Return what is noted now."""
+        if not self._connection.has_notes:
+            return set()
+        seen = {name: before and before.isoformat() for name, (before, _) in slots.items()}
+        parameters = {"app_names": list(slots), "slots": [slot for _, slot in slots.values()], "seen": json.dumps(seen)}
+        return {row[0] for row in self._connection.fetch(sql_notes.NOTE_FIRST_SLOTS, parameters)}
+
+    def forget(self, app_name: str) -> None:
+        """Forget what is noted about a job that has no state."""
+        if self._connection.has_notes:
+            self._connection.fetch(sql_notes.FORGET, {"app_name": app_name})
