@@ -1,13 +1,24 @@
-"""Before the jobs of a tick run: note when those run that never ran."""
+"""Before the jobs of a tick run: note when those run that never ran, and correct what a wrong clock has planned."""
 
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
+from crontabber.datetimeutil import host_time
 from crontabber.errors import StateDatabaseError
 from crontabber.rules.job import Job
+from crontabber.rules.job_state import JobState
 from crontabber.rules.schedule import first_slot, is_unseen
+from crontabber.rules.wrong_clock import corrected_next_run, is_ahead, last_date_by, ran_in_the_future
+
+CORRECTION = (
+    "%s last ran at %s, which is still to come: a clock was ahead. Its next run was planned for %s, and is now for %s"
+)
+CURSOR_AHEAD = (
+    "%s is done up to %s, which is still to come: a clock was ahead, and it runs for no date before that. To run those"
+    " after %s as they come: UPDATE crontabber SET last_success = '%s', next_run = now() WHERE app_name = '%s'"
+)
 
 
 def note_first_slots(store: Any, tick: Any, jobs: Sequence[Job]) -> None:
@@ -27,3 +38,43 @@ def note_first_slots(store: Any, tick: Any, jobs: Sequence[Job]) -> None:
         with suppress(StateDatabaseError):
             for name in plans.note_first_slots(changed):
                 tick.note(name, changed[name][1])
+
+
+def correct_plans(store: Any, tick: Any, jobs: Sequence[Job], retry_after: timedelta, logger: Any) -> None:
+    """Plan the jobs anew that a tick with a clock that was ahead has planned for the future. Report what is left."""
+    # If our own clock is behind, only the database's tells what the future is.
+    now = max(tick.started, getattr(store, "server_now", None) or tick.started)
+    corrected: dict[str, tuple[datetime, datetime]] = {}
+    for job in ran_in_the_future(jobs, tick.states, now):
+        state = tick.states[job.app_name]
+        next_run = corrected_next_run(job, state, now, store.zone, retry_after)
+        if next_run is not None:
+            corrected[job.app_name] = (state.next_run, next_run)  # type: ignore[assignment]
+            tick.states[job.app_name] = state._replace(next_run=next_run)
+            logger.warning(*_correction(job, state, next_run))
+        elif job.is_backfill and is_ahead(state.last_success, now):
+            logger.warning(*_cursor_ahead(job, state, now, store.zone))
+    if corrected:
+        _store(store, tick, corrected)
+
+
+def _store(store: Any, tick: Any, corrected: dict[str, tuple[datetime, datetime]]) -> None:
+    plans = getattr(store, "plans", None)
+    if plans is None:
+        for app_name in corrected:
+            store.store(tick.states[app_name])
+        return
+    # What cannot be stored now is corrected by the next tick.
+    with suppress(StateDatabaseError):
+        plans.change(corrected)
+
+
+def _correction(job: Job, state: JobState, next_run: datetime) -> tuple[str, ...]:
+    last_run, planned = max(filter(None, (state.last_run, state.last_success))), state.next_run or next_run
+    return CORRECTION, job.app_name, host_time(last_run), host_time(planned), host_time(next_run)
+
+
+def _cursor_ahead(job: Job, state: JobState, now: datetime, zone: tzinfo) -> tuple[str, ...]:
+    newest = last_date_by(job, state, now, zone)
+    literals = newest.astimezone(zone).isoformat(" "), job.app_name.replace("'", "''")
+    return CURSOR_AHEAD, job.app_name, host_time(state.last_success or newest), host_time(newest), *literals

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from crontabber.engine.job_run import JobRun, RunSettings
 from crontabber.engine.overrides import NO_OVERRIDES, Overrides
-from crontabber.engine.plans import note_first_slots
+from crontabber.engine.plans import correct_plans, note_first_slots
 from crontabber.errors import ClaimFailedError, ExitCode, ForgottenError, LostClaimError, OngoingJobError
 from crontabber.process.signals import INTERRUPTION
 from crontabber.rules.after_run import Occasion
@@ -108,6 +108,7 @@ class Runner:
     def run(self, jobs: Sequence[Job], force: bool = False) -> None:
         """Run those of `jobs` that are due, in the given order. Stop before the next one once a signal asks for it."""
         cut_off_forked_children()
+        correct_plans(self._store, self.tick, jobs, self._settings.retry_after, self._logger)
         if not force:
             note_first_slots(self._store, self.tick, jobs)
         run_one = self._settings.overrides.run_one or self.attend

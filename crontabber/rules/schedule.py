@@ -119,7 +119,7 @@ def next_run_after_success(
             due = state.next_run.astimezone(UTC) if state is not None and state.next_run is not None else None
             anchor = _phase_anchor(schedule.every, due, started, (tick_started or started).astimezone(UTC))
             return _minute(anchor + schedule.every)
-        return slot_after(schedule, _day_served(schedule, state, started, zone, forced), zone)
+        return slot_after(schedule, day_served(schedule, state, started, zone, forced), zone)
     except OverflowError:
         return NEVER
 
@@ -141,8 +141,24 @@ def slot_to_remember(
     """
     if schedule.at is None or schedule.every == DAY:
         return None
-    day = _day_served(schedule, state, started.astimezone(UTC), zone, forced)
+    day = day_served(schedule, state, started.astimezone(UTC), zone, forced)
     return None if day == day_of(schedule.at, started, zone) else moment_on(day, schedule.at, zone)
+
+
+def day_served(
+    schedule: Schedule, state: JobState | None, started: datetime, zone: tzinfo, forced: bool = False
+) -> date:
+    """Return the date whose slot a run stands for: of the schedule's dates, the latest whose slot has come."""
+    assert schedule.at is not None
+    latest = last_day(started, schedule.at, zone)
+    if schedule.every == DAY:
+        return latest
+    anchor = _slot_anchor(state, started, forced)
+    anchor_day = day_of(schedule.at, anchor, zone)
+    if anchor <= started:
+        # A forced run before its time of day stands for its own date. An anchor in the future is only a plan.
+        latest = max(latest, anchor_day)
+    return anchor_day + (latest - anchor_day) // schedule.every * schedule.every
 
 
 def day_of(at: time, moment: datetime, zone: tzinfo) -> date:
@@ -182,20 +198,6 @@ def _phase_anchor(every: timedelta, due: datetime | None, started: datetime, tic
         return tick_started
     # The jobs before it took long.
     return started
-
-
-def _day_served(schedule: Schedule, state: JobState | None, started: datetime, zone: tzinfo, forced: bool) -> date:
-    """Return the date whose slot a run stands for: of the schedule's dates, the latest whose slot has come."""
-    assert schedule.at is not None
-    latest = last_day(started, schedule.at, zone)
-    if schedule.every == DAY:
-        return latest
-    anchor = _slot_anchor(state, started, forced)
-    anchor_day = day_of(schedule.at, anchor, zone)
-    if anchor <= started:
-        # A forced run before its time of day stands for its own date. An anchor in the future is only a plan.
-        latest = max(latest, anchor_day)
-    return anchor_day + (latest - anchor_day) // schedule.every * schedule.every
 
 
 def _slot_anchor(state: JobState | None, started: datetime, forced: bool) -> datetime:

@@ -1,10 +1,10 @@
-"""Plan the first runs of jobs."""
+"""Plan the next runs of jobs that nobody runs."""
 
 import json
 from collections.abc import Mapping
 from datetime import datetime
 
-from crontabber.store import sql_notes
+from crontabber.store import sql, sql_notes
 from crontabber.store.state_connection import StateConnection
 
 
@@ -26,3 +26,9 @@ class Plans:
         """Forget what is noted about a job that has no state."""
         if self._connection.has_notes:
             self._connection.fetch(sql_notes.FORGET, {"app_name": app_name})
+
+    def change(self, next_runs: Mapping[str, tuple[datetime, datetime]]) -> None:
+        """Change next runs: app_name -> (as it was seen, as it should be)."""
+        seen, planned = zip(*next_runs.values(), strict=True)
+        parameters = {"app_names": list(next_runs), "seen": list(seen), "planned": list(planned)}
+        self._connection.fetch(sql.CHANGE_PLANS, parameters)

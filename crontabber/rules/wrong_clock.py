@@ -1,0 +1,56 @@
+"""What to do about the state that a tick left behind whose clock was ahead. Pure."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta, tzinfo
+
+from crontabber.rules.backfill import next_date
+from crontabber.rules.job import Job
+from crontabber.rules.job_state import JobState
+from crontabber.rules.local_time import UTC, moment_on
+from crontabber.rules.schedule import day_served, next_run_after_failure, next_run_after_success
+
+# Clocks may differ by this much before it is worth a word.
+CLOCK_TOLERANCE = timedelta(minutes=1)
+
+
+def is_ahead(moment: datetime | None, now: datetime) -> bool:
+    return moment is not None and moment > now + CLOCK_TOLERANCE
+
+
+def ran_in_the_future(jobs: Iterable[Job], states: Mapping[str, JobState], now: datetime) -> list[Job]:
+    """Return the jobs whose last run or last success is still to come."""
+    limit = now + CLOCK_TOLERANCE  # Once: every tick asks for every job.
+    return [
+        job
+        for job in jobs
+        if (state := states.get(job.app_name)) is not None
+        and ((state.last_run or limit) > limit or (state.last_success or limit) > limit)
+    ]
+
+
+def corrected_next_run(
+    job: Job, state: JobState, now: datetime, zone: tzinfo, retry_after: timedelta
+) -> datetime | None:
+    """Return when a job that ran in the future runs next, as if that had been now. None if it is planned no later.
+
+    A date in the future is the cursor of a backfill job: the next run follows it, and only a person can move it back.
+    """
+    if state.next_run is None or state.ongoing is not None:
+        return None
+    if state.error_count:
+        next_run = next_run_after_failure(now, retry_after)
+    elif job.is_backfill:
+        next_run = next_date(job.schedule, state, zone) or now
+    else:
+        next_run = next_run_after_success(job.schedule, state, now, zone)
+    return next_run if is_ahead(state.next_run, next_run) else None
+
+
+def last_date_by(job: Job, state: JobState, now: datetime, zone: tzinfo) -> datetime:
+    """Return the newest date of a backfill job whose cursor is ahead that is not in the future."""
+    assert state.last_success is not None
+    if job.schedule.at is None:
+        intervals = -(-(state.last_success - now) // job.schedule.every)
+        return state.last_success.astimezone(UTC) - intervals * job.schedule.every
+    plan = JobState("", next_run=state.last_success)
+    return moment_on(day_served(job.schedule, plan, now, zone), job.schedule.at, zone)
