@@ -1,5 +1,7 @@
 """Which dates jobs with a time of day get, by real processes: late first runs, other times, other zones."""
 
+import os
+import random
 from datetime import date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
@@ -11,6 +13,9 @@ DAY = timedelta(days=1)
 TOKYO = ZoneInfo("Asia/Tokyo")
 NOTES = "SELECT app_name, first_slot, last_date, last_date_for FROM crontabber_job ORDER BY 1"
 ONE_TRANSACTION = """
+import random
+from pathlib import Path
+
 from crontabber.mixins import as_backfill_cron_app, as_single_postgres_transaction, using_postgres
 from tests import jobs
 
@@ -32,6 +37,15 @@ class Dates(jobs.Noting):
 
     def run(self, connection, date):
         connection.cursor().execute("INSERT INTO effects VALUES (%s)", (f"{date:%d %H:%M}",))
+
+
+class Moody(Dates):
+    app_name = "moody"
+
+    def run(self, connection, date):
+        connection.cursor().execute("INSERT INTO effects VALUES (%s)", (f"{date:%Y-%m-%d}",))
+        if Path("failing").exists() and random.random() < 0.4:
+            raise RuntimeError("as asked")
 
 
 class Guest(Dates):
@@ -174,6 +188,40 @@ class TestChanges(DatesTestCase):
 
         self.assertNotIn("stored after its transaction", tick.stderr)
         self.assertEqual(self.row("guest", "last_success"), datetime(2030, 3, 10, 12, tzinfo=UTC))
+
+
+class TestHistory(DatesTestCase):
+    """The random histories of test_schedule_histories.py, with real processes and a real database."""
+
+    ticks = 5
+
+    def test_each_date_takes_effect_exactly_once(self):
+        seed = int(os.environ.get("CRONTABBER_TEST_SEED", random.randrange(2**32)))
+        print(f"CRONTABBER_TEST_SEED={seed}")
+        chance = random.Random(seed)
+        self.sql("CREATE TABLE effects (day text)")
+        self.write_module("single", ONE_TRANSACTION)
+        now = datetime(2030, 3, 1, 12, 0, 5, tzinfo=UTC)
+        self.failing()
+
+        for _ in range(self.ticks):
+            zone = chance.choice(["UTC", "Asia/Tokyo", "America/Los_Angeles", "Pacific/Kiritimati", "Europe/Berlin"])
+            at = chance.choice(["00:00", "02:30", "12:00", "21:00", "23:58"])
+            self.server_zone(zone)
+            self.ini(f"single.Moody|1d|{at}")
+            for _ in range(chance.randint(1, 3)):
+                self.tick(now)
+                now += chance.choice([timedelta(minutes=6), timedelta(hours=7), DAY, 3 * DAY])
+        (self.folder / "failing").unlink()
+        # A run that is planned for the old time comes at the old time: wait for it.
+        for _ in range(2):
+            now += 3 * DAY
+            self.tick(now)
+
+        days = [date.fromisoformat(day) for (day,) in self.sql("SELECT day FROM effects")]
+        self.assertEqual(days, [days[0] + n * DAY for n in range(len(days))])
+        following = datetime.combine(days[-1] + DAY, datetime.strptime(at, "%H:%M").time(), ZoneInfo(zone))
+        self.assertGreater(following, now)
 
 
 class TestWithoutTheTable(DatesTestCase):

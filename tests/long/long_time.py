@@ -1,12 +1,16 @@
 """Long stretches of time: two days of late ticks by real processes, two years of jobs at every half hour of the day, and
-10,000 random histories."""
+random histories."""
 
 from tests import test_schedule_calendar, test_schedule_histories
-from tests.integration import test_time
+from tests.integration import test_dates, test_time
 
 
 class TestJitter(test_time.TestJitter):
     hours = 48
+
+
+class TestHistory(test_dates.TestHistory):
+    ticks = 100
 
 
 class TestTwoYears(test_schedule_calendar.TestTwoYears):
