@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg2.extensions import make_dsn
 
-from tests.integration.counting_proxy import counted
+from tests.integration.faulty_proxy import FaultyProxy
 from tests.measured import measured
 from tests.support import ROOT, connect, connection_options
 
@@ -112,12 +112,12 @@ class Bench:
     def count(self, case: Case, figures: Figures) -> None:
         """Run one extra round through a proxy that records the traffic."""
         self._make_due(case)
-        with counted(connection_options()) as (options, traffic):
-            self._write_ini(case, options)
-            self._run(case, case.schema, make_dsn(**options))
+        with FaultyProxy(connection_options()) as proxy:
+            self._write_ini(case, proxy.options)
+            self._run(case, case.schema, make_dsn(**proxy.options))
         self._write_ini(case, connection_options())
-        figures.statements, figures.connections = len(traffic.statements), traffic.connections
-        figures.transactions = transactions(traffic.statements)
+        figures.statements, figures.connections = len(proxy.statements), proxy.connections
+        figures.transactions = transactions(proxy.statements)
 
     def _make_due(self, case: Case) -> None:
         if case.mode == "due":

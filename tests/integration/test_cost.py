@@ -1,6 +1,6 @@
 """Crontabber sends the server as few statements as it can, however many jobs there are."""
 
-from tests.integration.counting_proxy import counted
+from tests.integration.faulty_proxy import FaultyProxy
 from tests.support import DatabaseTestCase, connection_options
 
 JOBS = """
@@ -34,10 +34,10 @@ class TestCost(DatabaseTestCase):
 
     def traffic(self, *arguments):
         """Run one process; return how many connections and statements it needed."""
-        with counted(connection_options()) as (options, traffic):
-            self.ini(self.jobs, connection=options)
+        with FaultyProxy(connection_options()) as proxy:
+            self.ini(self.jobs, connection=proxy.options)
             self.assertEqual(self.crontabber(*arguments, **OPTIONS).returncode, 0)
-        return traffic.connections, len(traffic.statements)
+        return proxy.connections, len(proxy.statements)
 
     def test_an_idle_tick_sends_two_statements(self):
         self.assertEqual(self.traffic(), (1, 2))

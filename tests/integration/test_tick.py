@@ -5,7 +5,7 @@ import re
 import signal
 from datetime import datetime, timedelta, timezone
 
-from tests.integration.counting_proxy import counted
+from tests.integration.faulty_proxy import FaultyProxy
 from tests.support import DatabaseTestCase, connection_options
 
 JOBS = """
@@ -258,11 +258,11 @@ class TestStatements(TickTestCase):
     """Counted on their way to the server."""
 
     def traffic(self, jobs):
-        with counted(connection_options()) as (options, traffic):
-            self.ini(jobs, connection=options)
+        with FaultyProxy(connection_options()) as proxy:
+            self.ini(jobs, connection=proxy.options)
             tick = self.crontabber()
             self.assertEqual((tick.returncode, tick.stderr.count("ERROR")), (0, 0), tick.stderr)
-        return traffic
+        return proxy
 
     def test_an_idle_tick_takes_one_connection_and_at_most_4_statements(self):
         jobs = "nightly.First|1d\nnightly.Second|1d\nnightly.Third|1d"
