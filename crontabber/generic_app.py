@@ -20,7 +20,7 @@ from crontabber.output.secrets import SecretMask, mask_of
 from crontabber.process import streams
 from crontabber.process.collector import gc_paused, unfreeze
 from crontabber.process.signals import INTERRUPTION
-from crontabber.store.connections import cancel_running_statements
+from crontabber.store.patrol import patrol
 
 __all__ = [
     "App",
@@ -84,7 +84,7 @@ def main(
     configure = partial(configuration, app_class, values_source_list, config_path, config_manager_cls)
     silent = app_class.is_silent(sys.argv[1:])
     with streams.silenced(stderr=True) if silent else nullcontext():
-        with INTERRUPTION.handled(cancel_running_statements):
+        with INTERRUPTION.handled(patrol):
             exit_code = _Shell(app_class, configure, sys.argv[1:], silent).exit_code()
         return exit_code if INTERRUPTION.signum is None else 128 + INTERRUPTION.signum
 

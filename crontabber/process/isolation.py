@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-from crontabber.process.signals import INTERRUPTION, in_main_thread
+from crontabber.process.signals import in_main_thread
 
 HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
 
@@ -96,11 +96,9 @@ def _handlers() -> Iterator[None]:
     try:
         yield
     finally:
-        # After a request to end, the handlers are gone for good: a second signal ends the process.
-        if INTERRUPTION.signum is None:
-            for signum, handler in handlers.items():
-                if handler is not None:  # Python cannot restore a handler that was not set from Python.
-                    signal.signal(signum, handler)
+        for signum, handler in handlers.items():
+            if handler is not None:  # Python cannot restore a handler that was not set from Python.
+                signal.signal(signum, handler)
 
 
 @contextmanager

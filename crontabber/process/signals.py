@@ -4,17 +4,17 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 from crontabber.errors import Interrupted
+from crontabber.process.lookout import Patrol, lookout
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
-# Seconds between attempts to cancel waiting statements after a request to end. Storing a result takes less, unless
-# somebody holds a lock.
-CANCEL_EVERY = 0.4
+# A signal that follows another one so soon is the same request: `timeout` sends two.
+SAME_REQUEST_SECONDS = 2.0
 
 
 class Interruption:
@@ -25,29 +25,49 @@ class Interruption:
         self.restart = False
         self._deferred = False
         self._before: dict[int, Any] = {}
+        self._is_looked_out = False
+        # When the first request to end arrived, and when its handler ran: the main thread may be waiting in between.
+        self._heard_at: float | None = None
+        self._handled_at = 0.0
         os.register_at_fork(after_in_child=self._reset_in_child)
 
     @contextmanager
-    def handled(self, cancel_statements: Callable[[], None]) -> Iterator[None]:
+    def handled(self, patrol: Patrol) -> Iterator[None]:
         """Handle the three signals, deferred until `allowed`. Does nothing outside of the main thread.
 
-        `cancel_statements` cancels database calls that are waiting. A signal that is ignored (nohup) stays ignored.
+        `patrol` is called as in `patrolled`. A signal that is ignored (nohup) stays ignored.
         """
         if not in_main_thread():
             yield
             return
-        self.signum, self._deferred = None, True
+        self.signum, self._heard_at, self._handled_at, self._deferred = None, None, 0.0, True
         handlers = {signal.SIGINT: self._interrupt, signal.SIGTERM: self._interrupt, signal.SIGHUP: self._restart}
         self._before = {signum: signal.getsignal(signum) for signum in handlers}
         for signum, handler in handlers.items():
             if self._before[signum] is not signal.SIG_IGN:
                 signal.signal(signum, handler)
         try:
-            with _watcher(cancel_statements):
+            with self.patrolled(patrol, with_signals=True):
                 yield
         finally:
             self._restore_handlers()
             self._deferred = False
+
+    @contextmanager
+    def patrolled(self, patrol: Patrol, with_signals: bool = False) -> Iterator[None]:
+        """Call `patrol` every few seconds from another thread, unless this is done already.
+
+        Its argument says whether a signal has asked for the end, so that whatever the main thread waits for is urgent.
+        """
+        if self._is_looked_out:
+            yield
+            return
+        self._is_looked_out = True
+        try:
+            with lookout(patrol, self._hears, with_signals):
+                yield
+        finally:
+            self._is_looked_out = False
 
     def note(self, error: KeyboardInterrupt) -> None:
         """Remember an interruption that arrived as an exception: a job may have installed Python's own handler.
@@ -56,6 +76,7 @@ class Interruption:
         """
         if self._before:
             self.signum = self.signum or getattr(error, "signum", signal.SIGINT)
+            self._handled_at = self._handled_at or time.monotonic()
 
     @contextmanager
     def deferred(self) -> Iterator[None]:
@@ -87,13 +108,26 @@ class Interruption:
         if self.signum is not None:
             raise Interrupted(self.signum)
 
+    def _hears(self, signum: int) -> bool:
+        """Hear of a signal when it arrives, in the thread of the lookout. True if it asks for the end."""
+        if signum in END_SIGNALS and signal.getsignal(signum) == self._interrupt:
+            self._end_if_asked_again(signum, self._heard_at)
+            self._heard_at = self._heard_at or time.monotonic()
+        return signum in END_SIGNALS
+
     def _interrupt(self, signum: int, frame: FrameType | None) -> None:
-        # A second signal ends the process at once. The next tick notices, and reports it.
-        for again in END_SIGNALS:
-            signal.signal(again, signal.SIG_DFL)
-        self.signum = signum
+        if self.signum is not None:
+            # The job may have closed the lookout's descriptor, or put its own in the place.
+            self._end_if_asked_again(signum, None if self._heard_at else self._handled_at)
+            return
+        self.signum, self._handled_at = signum, time.monotonic()
         if not self._deferred:
             raise Interrupted(signum)
+
+    def _end_if_asked_again(self, signum: int, first: float | None) -> None:
+        """End the process at once, whatever it is doing. The next tick notices, and reports it."""
+        if first is not None and time.monotonic() - first > SAME_REQUEST_SECONDS:
+            os._exit(128 + signum)
 
     def _restart(self, signum: int, frame: FrameType | None) -> None:
         self.restart = True
@@ -104,7 +138,8 @@ class Interruption:
         self._before = {}
 
     def _reset_in_child(self) -> None:
-        """Let a signal end a child that a job forked, as it would any process, without waking the parent's watcher."""
+        """Let a signal end a child that a job forked, as it would any process, without waking the parent's lookout."""
+        self._is_looked_out = False
         if self._before:
             signal.set_wakeup_fd(-1)
             self._restore_handlers()
@@ -113,39 +148,6 @@ class Interruption:
 def in_main_thread() -> bool:
     """True in the only thread where Python lets us set signal handlers, and where it runs them."""
     return threading.current_thread() is threading.main_thread()
-
-
-@contextmanager
-def _watcher(cancel_statements: Callable[[], None]) -> Iterator[None]:
-    """Run a thread that cancels the database's statements when a signal requests the end.
-
-    Python runs handlers in the main thread, which may be waiting inside libpq. The watcher learns of the signal through
-    the wake-up descriptor.
-    """
-    reader, writer = os.pipe()
-    os.set_blocking(writer, False)
-    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    over = threading.Event()
-
-    def watch() -> None:
-        # A job may have closed all descriptors it found.
-        with suppress(OSError):
-            while received := os.read(reader, 1):
-                if received[0] in END_SIGNALS:
-                    cancel_statements()
-                    # The statements that follow may wait, too.
-                    while not over.wait(CANCEL_EVERY):
-                        cancel_statements()
-            os.close(reader)
-
-    threading.Thread(target=watch, name="crontabber-signals", daemon=True).start()
-    try:
-        yield
-    finally:
-        over.set()
-        signal.set_wakeup_fd(before)
-        with suppress(OSError):
-            os.close(writer)
 
 
 # Signals are sent to the process, so there is one of these per process.

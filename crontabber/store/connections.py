@@ -2,28 +2,70 @@
 
 import gc
 import os
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import TRANSACTION_STATUS_ACTIVE
 
-# An SSLRequest, which every server answers with one byte.
-_KNOCK = bytes.fromhex("0000000804d2162f")
-_KNOCK_TIMEOUT_SECONDS = 0.5
+from crontabber.store.sessions import is_busy
+
+# A statement that goes on for so long although the server was asked to cancel it has lost its server.
+CANCEL_SECONDS = 5.0
 
 
-def cancel_running_statements() -> None:
-    """Cancel the statement that each connection is executing; leave idle ones alone. Raise nothing.
+class Canceller:
+    """Cancels the statement that each connection is executing, and leaves idle connections alone. Raises nothing.
 
-    Call it from another thread than the one that waits inside libpq.
+    Call it again and again, from another thread than the one that waits inside libpq: a connection that is still
+    executing after `patience` seconds is shut down.
     """
-    for connection in _all():
-        with suppress(psycopg2.Error, OSError):
-            if connection.get_transaction_status() == TRANSACTION_STATUS_ACTIVE:
-                _cancel(connection)
+
+    def __init__(self, patience: float = CANCEL_SECONDS) -> None:
+        self._patience = patience
+        self._since: dict[int, float] = {}
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        executing = {id(connection): connection for connection in _all() if _is_executing(connection)}
+        self._since = {key: self._since.get(key, now) for key in executing}
+        for key, connection in executing.items():
+            if now - self._since[key] >= self._patience:
+                shut_down(connection)
+            else:
+                with suppress(psycopg2.Error):
+                    cancel(connection)
+
+
+def cancel(connection: Any) -> None:
+    """Ask the server to cancel the statement, and do not wait: the request takes a new connection, which may hang.
+
+    `connection.cancel` would block all threads until the server has answered.
+    """
+    import ctypes
+
+    before = _requests.get(id(connection))
+    if before is not None and before.is_alive():
+        return
+    # psycopg2's own module is linked to libpq. PyDLL keeps other threads from closing the connection meanwhile.
+    path = psycopg2._psycopg.__file__
+    get_cancel = ctypes.PyDLL(path).PQgetCancel
+    get_cancel.argtypes, get_cancel.restype = [ctypes.c_void_p], ctypes.c_void_p
+    request = ctypes.c_void_p(get_cancel(connection.pgconn_ptr))
+    thread = threading.Thread(target=_send, args=(ctypes.CDLL(path), request), name="crontabber-cancel", daemon=True)
+    _requests[id(connection)] = thread
+    thread.start()
+
+
+def shut_down(connection: Any) -> None:
+    """End the connection under the hands of whoever waits for it: that raises OperationalError there."""
+    import socket
+
+    with suppress(psycopg2.Error, OSError), socket.socket(fileno=os.dup(connection.fileno())) as to_server:
+        to_server.shutdown(socket.SHUT_RDWR)
 
 
 @cache
@@ -54,32 +96,15 @@ def _all() -> Iterator[Any]:
             yield thing
 
 
-def _cancel(connection: Any) -> None:
-    """Ask the server to cancel the statement. If it does not answer, shut down the connection instead.
-
-    `connection.cancel` blocks all threads until the server answers, so do not call it for one that is silent.
-    """
-    import socket
-
-    with socket.socket(fileno=os.dup(connection.fileno())) as to_server:
-        address = to_server.getpeername()
-        if to_server.family == socket.AF_UNIX:
-            # The peer's name may be relative to the server's own folder.
-            address = os.path.join(connection.info.host, f".s.PGSQL.{connection.info.port}")
-        if _answers(address, to_server.family):
-            connection.cancel()
-        else:
-            to_server.shutdown(socket.SHUT_RDWR)
+def _is_executing(connection: Any) -> bool:
+    with suppress(psycopg2.Error):  # It may have been closed just now.
+        return is_busy(connection)
+    return False
 
 
-def _answers(address: Any, family: int) -> bool:
-    import socket
+_requests: dict[int, threading.Thread] = {}
 
-    try:
-        with socket.socket(family, socket.SOCK_STREAM) as knock:
-            knock.settimeout(_KNOCK_TIMEOUT_SECONDS)
-            knock.connect(address)
-            knock.sendall(_KNOCK)
-            return bool(knock.recv(1))
-    except OSError:
-        return False
+
+def _send(libpq: Any, request: Any) -> None:
+    libpq.PQcancel(request, bytes(256), 256)
+    libpq.PQfreeCancel(request)

@@ -187,6 +187,21 @@ class Stubborn(BaseCronApp):
                 note("no", "refused")
 
 
+class Tidy(BaseCronApp):
+    """Take a moment to end."""
+
+    app_name = "tidy"
+
+    def run(self):
+        try:
+            note(os.getpid(), "running")
+            time.sleep(60)
+        finally:
+            note("", "tidying")
+            time.sleep(0.5)
+            note("tidied")
+
+
 class LeavesAChild(BaseCronApp):
     """Fork a child on the first run; it runs until the test lets it end."""
 

@@ -35,7 +35,7 @@ class FaultyProxy:
     def __init__(self, server: Mapping[str, str]) -> None:
         self._server = server
         self._listener = self._listen()
-        self._links: list[_Link] = []
+        self.links: list[_Link] = []
         self._open = threading.Event()
         self._open.set()
         self._delivery = threading.Event()
@@ -78,12 +78,12 @@ class FaultyProxy:
 
     def cut(self) -> None:
         """End every connection, on both sides."""
-        for link in self._links:
+        for link in self.links:
             link.cut()
 
     def abandon(self) -> None:
         """Acknowledge what the present clients send, and answer nothing; new connections work."""
-        for link in self._links:
+        for link in self.links:
             link.is_abandoned = True
 
     def deliver(self) -> None:
@@ -102,9 +102,9 @@ class FaultyProxy:
             except OSError:
                 return
             self.connections += 1
-            self._links.append(_Link(client, _connected(self._server)))
+            self.links.append(_Link(client, _connected(self._server)))
             for pump in (self._pump_statements, self._pump_answers):
-                threading.Thread(target=pump, args=(self._links[-1],), daemon=True).start()
+                threading.Thread(target=pump, args=(self.links[-1],), daemon=True).start()
 
     def _pump_statements(self, link: "_Link") -> None:
         for message in messages(link.client):

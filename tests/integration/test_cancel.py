@@ -5,7 +5,7 @@ import psycopg2
 from psycopg2.extensions import TRANSACTION_STATUS_INTRANS
 
 from crontabber.connection_factory import ConnectionFactory
-from crontabber.store.connections import cancel_running_statements
+from crontabber.store.connections import Canceller
 from tests.support import DatabaseTestCase, connect, connection_options, wait_until
 
 # A minute is longer than any of this takes: a test that waits that long would wait forever.
@@ -32,8 +32,8 @@ class TestCancel(DatabaseTestCase):
         self.wait_until_active(connection.info.backend_pid)
         self.addCleanup(thread.join, 60)
 
-        def error():
-            thread.join(10)
+        def error(seconds=10):
+            thread.join(seconds)
             return errors[0] if errors else None
 
         return error
@@ -56,7 +56,7 @@ class TestCancel(DatabaseTestCase):
         self.addCleanup(theirs.close)
         errors = [self.in_background(ours), self.in_background(theirs)]
 
-        cancel_running_statements()
+        Canceller()()
 
         self.assertEqual([type(error()) for error in errors], [psycopg2.errors.QueryCanceled] * 2)
         self.assertEqual((ours.closed, theirs.closed), (0, 0))
@@ -66,16 +66,19 @@ class TestCancel(DatabaseTestCase):
         closed.close()
         idle.cursor().execute("CREATE TABLE kept ()")
 
-        cancel_running_statements()
+        Canceller()()
 
         self.assertEqual(idle.info.transaction_status, TRANSACTION_STATUS_INTRANS)
         idle.commit()
         self.assertEqual(self.sql("SELECT count(*) FROM kept"), [(0,)])
 
-    def test_a_server_that_does_not_answer_does_not_delay_it(self):
+    def test_a_connection_is_shut_down_if_no_cancel_is_served(self):
         error = self.in_background(self.connection_to_silent_server())
 
-        cancel_running_statements()
+        cancel = Canceller(patience=0.1)
+        cancel()
+        self.assertIsNone(error(seconds=0.2))
+        cancel()
 
         self.assertIsInstance(error(), psycopg2.OperationalError)
         self.assertNotIsInstance(error(), psycopg2.errors.QueryCanceled)

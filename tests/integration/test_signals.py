@@ -117,21 +117,34 @@ class TestWhileAJobRuns(SignalTestCase):
         self.assertEqual(self.row("translator", "next_run", "error_count", "last_error->>'type'"),
                          (None, 0, "<class 'OSError'>"))
 
-    def test_a_second_signal_ends_it_and_the_next_tick_finds_it_dead(self):
+    def test_a_later_signal_ends_it_and_the_next_tick_finds_it_dead(self):
         self.configure("Stubborn|1h")
         process = self.start()
         self.wait_for("running")
         process.send_signal(signal.SIGTERM)
         self.wait_for("refused")
+        self.pause(2.1)
 
         end = self.end_by_signal(process)
 
-        self.assertEqual(end.returncode, -signal.SIGTERM)
+        self.assertEqual(end.returncode, 143)
         self.write_module("stubborn_no_more", f"from {JOBS} import Stubborn\nStubborn.run = lambda self: None\n")
         self.ini("stubborn_no_more.Stubborn|1h")
         tick = self.crontabber()
         self.assertEqual(tick.returncode, 0)
         self.assertIn(f"process {process.pid} on", tick.stderr)
+
+    def test_a_second_signal_within_two_seconds_is_the_same_request(self):
+        self.configure("Tidy|1h")
+        process = self.start()
+        self.wait_for("running")
+        process.terminate()
+        self.wait_for("tidying")
+
+        end = self.end_by_signal(process)
+
+        self.assertEqual((end.returncode, self.ran()), (143, ["tidied"]), end.stderr)
+        self.assert_recorded("tidy", signal.SIGTERM)
 
     def test_a_result_that_waits_too_long_for_a_lock_is_logged(self):
         self.configure("HastyPatient|1h")

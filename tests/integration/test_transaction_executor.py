@@ -17,7 +17,7 @@ from crontabber.dbapi2_util import (
     execute_query_iter,
     single_value_sql,
 )
-from crontabber.store.connections import cancel_running_statements
+from crontabber.store.connections import Canceller
 from crontabber.transaction_executor import (
     TransactionExecutor,
     TransactionExecutorWithInfiniteBackoff,
@@ -110,7 +110,7 @@ class TestTransactions(ExecutorTestCase):
             while not self.sql(waits, (connection.info.backend_pid,))[0][1]:
                 pass
             os.kill(os.getpid(), signal.SIGINT)
-            cancel_running_statements()
+            Canceller()()
 
         thread = threading.Thread(target=interrupt)
         thread.start()

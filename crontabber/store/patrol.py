@@ -1,0 +1,23 @@
+"""What happens beside the main thread, which may be waiting inside libpq or running a job for hours.
+
+After a signal, every statement is cancelled. Otherwise whoever is on duty looks after something of its own: a statement
+of the state that gets no answer, the lock of a job that runs.
+"""
+
+from typing import Any
+
+from crontabber.store.connections import Canceller
+
+# Their method `look()` is called in the thread of the lookout, so it may neither wait nor raise. Adding, discarding and
+# listing take a single step each: no lock is needed.
+ON_DUTY: set[Any] = set()
+
+_cancel_statements = Canceller()
+
+
+def patrol(is_urgent: bool) -> None:
+    """Do one round. It is urgent if a signal has asked for the end."""
+    if is_urgent:
+        _cancel_statements()
+    for post in list(ON_DUTY):
+        post.look()
