@@ -11,13 +11,12 @@ import psycopg2
 from configman import Namespace, RequiredConfig
 from psycopg2.extensions import QueryCanceledError, make_dsn, parse_dsn
 
-from crontabber.store import sessions
+from crontabber.store import keepalives, sessions
+from crontabber.store.state_connection import NAME as OF_THE_STATE
 
 OPTIONS = ("host", "port", "dbname", "user", "password")
 
 CONNECT_TIMEOUT_SECONDS = 10
-# Notice within two minutes that the other end has vanished; most systems take two hours.
-KEEPALIVES = {"keepalives_idle": 60, "keepalives_interval": 10, "keepalives_count": 6}
 
 # How libpq reports a broken connection when psycopg2 raises a plain DatabaseError; errors of a server have a code.
 LOST_CONNECTION_TEXTS = (
@@ -137,6 +136,8 @@ class ConnectionFactory(RequiredConfig):
         if connection is None:
             self._close_idle_ones_of_ended_threads()
             connection = self._sessions[key] = psycopg2.connect(self.dsn)
+            if name != OF_THE_STATE:  # That sends the same with its first statement.
+                keepalives.set_on_server(connection)
         return connection
 
     def close_connection(self, connection: Any, force: bool = False) -> None:
@@ -239,4 +240,4 @@ def _dsn(options: Any) -> Dsn:
     parts: dict[str, Any] = {name: value for name in OPTIONS if (value := options.get(name)) not in (None, "")}
     if "PGCONNECT_TIMEOUT" not in os.environ:
         parts["connect_timeout"] = CONNECT_TIMEOUT_SECONDS
-    return Dsn(make_dsn(None, fallback_application_name="crontabber", **parts, **KEEPALIVES))
+    return Dsn(make_dsn(None, fallback_application_name="crontabber", **parts, **keepalives.of_libpq()))

@@ -3,16 +3,15 @@
 from crontabber.store import sql_notes as notes
 from crontabber.store.sql_notes import in_schema
 
+from crontabber.store.keepalives import OF_SERVER
+
 # The bytes "cron". With 0 it is the lock of the schema; 1.0 locked jobs with it and hashtext(app_name).
 LOCK_CLASS = 0x63726F6E
 # 64 bits of the schema's name and the job's: no two jobs share a lock.
 _LOCK_KEY = "('x' || left(md5(%(lock)s), 16))::bit(64)::bigint"
 
-# Settings of each session. With the keepalives, the server notices within about two minutes that the host of a claim's
-# owner has lost power (on a Unix socket they mean nothing). While a job runs, the session is idle.
-SESSION = """set_config('tcp_keepalives_idle', '60', false),
-       set_config('tcp_keepalives_interval', '10', false),
-       set_config('tcp_keepalives_count', '6', false),
+# Settings of each session. While a job runs, the session is idle.
+SESSION = f"""{OF_SERVER},
        CASE WHEN current_setting('server_version_num')::int >= 140000
             THEN set_config('idle_session_timeout', '0', false) END"""
 

@@ -195,3 +195,23 @@ class OwnServerTestCase(FaultTestCase):
             mark.unlink(missing_ok=True)
         self.start_server()
         self.connection = self.connect()
+
+
+class TcpServerTestCase(OwnServerTestCase):
+    """Its own server listens on TCP, too, at an address of this machine that nobody else uses."""
+
+    address = f"127.{random.randrange(1, 255)}.{random.randrange(256)}.{random.randrange(1, 255)}"
+
+    @classmethod
+    def setUpClass(cls) -> None:
+        super().setUpClass()
+        connection = psycopg2.connect(cls.server.dsn)
+        connection.autocommit = True
+        connection.cursor().execute(f"ALTER SYSTEM SET listen_addresses = '{cls.address}'")
+        connection.close()
+        with (cls.root / "data" / "pg_hba.conf").open("a") as rules:
+            rules.write("host all all all trust\n")
+        cls.server.stop(force=True)
+
+    def tcp_options(self) -> dict[str, str]:
+        return {**self.server.connection_options(), "host": self.address}
