@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from datetime import date as Date
 from datetime import datetime, timedelta
-from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 import psycopg2
@@ -19,6 +18,7 @@ from crontabber.rules.job_state import Failure, JobState, claim_time
 from crontabber.store import sql
 from crontabber.store.chain import Chain
 from crontabber.store.driver_errors import is_lost_race, is_of_the_connection, may_work_later
+from crontabber.store.insistence import Insistence
 from crontabber.store.owners import (
     Verdict,
     is_of_version_1_0,
@@ -31,10 +31,6 @@ from crontabber.store.owners import (
 from crontabber.store.rows import before_claim, claim_parameters, settle_parameters, state_from_row
 from crontabber.store.state_connection import Row, StateConnection
 from crontabber.store.within import Refusal, execute_within
-
-# How long we try to store a result while the server is away, and the seconds between attempts; the last one repeats.
-PATIENCE_SECONDS = 60
-RETRY_DELAYS = (0, 0.5, 1, 2, 4, 8)
 
 
 class RowLevelLockError(psycopg2.OperationalError):
@@ -70,6 +66,9 @@ class Claims:
         self._max_ongoing_age = max_ongoing_age
         self._process = this_process()
         self._chain = Chain()
+        self._watches: dict[str, LockWatch] = {}
+        self._second_look = SecondLook(connection)
+        self._insistence = Insistence(connection, self._fetch, logger, session_locks)
 
     def take(self, app_name: str, depends_on: Sequence[str], seen: JobState | None, now: datetime) -> Claim:
         """Claim a job whose row was `seen` (None: it had none).
@@ -200,25 +199,8 @@ class Claims:
         return self._connection.has_same_target(connection)
 
     def _retry(self, claim: Claim, statement: str, parameters: dict[str, Any]) -> list[Row]:
-        """Return the rows of a statement about a claim. Send it again, for a minute, while the server is away."""
-        give_up_at = time.monotonic() + PATIENCE_SECONDS
-        delays = chain(RETRY_DELAYS, repeat(RETRY_DELAYS[-1]))
-        say = self._logger.warning
-        while True:
-            try:
-                if self._session_locks and not self._connection.is_open:
-                    self._connection.fetch(sql.LOCK_AGAIN, self._key(claim))
-                return self._fetch(statement, parameters)
-            except StateDatabaseError as error:
-                left = give_up_at - time.monotonic()
-                if not may_work_later(error.__cause__) or left <= 0:
-                    raise
-                if is_of_the_connection(error.__cause__):
-                    self._connection.drop()
-                say("%s: could not store its result, retrying: %s", claim.app_name, error)
-                say = self._logger.debug
-            # A signal that arrives meanwhile has to wait: a result is worth a minute.
-            time.sleep(min(next(delays), left))
+        """Return the rows of a statement about a claim; insist on an answer."""
+        return self._insistence.rows(statement, parameters, self._key(claim))
 
     def _last_success(self, claim: Claim) -> tuple[datetime | None, bool]:
         """Return the job's last_success as it is now, and whether its row is still ours."""

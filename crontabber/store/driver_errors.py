@@ -40,6 +40,11 @@ def is_stale_plan(error: BaseException | None) -> bool:
     return isinstance(error, psycopg2.errors.FeatureNotSupported) and "cached plan" in str(error)
 
 
+def is_cancelled(error: BaseException | None) -> bool:
+    """True if the server has cancelled the statement, because it was asked to or because of statement_timeout."""
+    return isinstance(error, psycopg2.errors.QueryCanceled)
+
+
 def may_work_later(error: BaseException | None) -> bool:
     """True if a retry may help: on a new connection, or on this one once a lock is free or the server has room."""
     return is_of_the_connection(error) or isinstance(error, psycopg2.OperationalError)

@@ -1,13 +1,16 @@
 """The state's own connection: one per process, in autocommit, so that no transaction is open while a job runs."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg2
 import psycopg2.extensions
 
+from crontabber.store import connections
 from crontabber.store.driver_errors import explained
+from crontabber.store.patrol import ON_DUTY
 from crontabber.store.prepared import PreparedStatements
 
 Row = Sequence[Any]
@@ -27,6 +30,8 @@ class StateConnection:
         # False where our role may not use the table crontabber_job.
         self.has_notes = True
         self._connection: Any = None
+        self._patience = PATIENCE_SECONDS
+        self._waiting_since = 0.0
         self._prepared = PreparedStatements()
         self._target: tuple[Any, ...] = ()
         self._codec = "utf-8"
@@ -56,6 +61,40 @@ class StateConnection:
     def fetch(self, statement: str, parameters: Parameters = None) -> list[Row]:
         """Return the rows of one statement, which is a transaction of its own."""
         return self._execute(statement, parameters)[1]
+    @property
+    def has_hung_up(self) -> bool:
+        """True if there is no connection, or its server is gone. Other threads may ask."""
+        connection = self._connection
+        return connection is None or has_hung_up(connection)
+
+    @property
+    def dsn(self) -> str | None:
+        """How another connection to the same database is made; None if only the user's own class knows."""
+        return getattr(self._factory, "dsn", None)
+
+    @contextmanager
+    def deadline(self, seconds: float) -> Iterator[None]:
+        """Let each statement within the block take only so long."""
+        before, self._patience = self._patience, seconds
+        try:
+            yield
+        finally:
+            self._patience = before
+
+    def look(self) -> None:
+        """End a statement that takes too long: with a cancel, or if nothing answers that, with the connection.
+
+        Called by the patrol, in its own thread.
+        """
+        connection, waited = self._connection, time.monotonic() - self._waiting_since
+        if connection is None or waited < self._patience:
+            return
+        with suppress(psycopg2.Error):  # It may have been closed just now.
+            if waited < self._patience + connections.CANCEL_SECONDS:
+                connections.cancel(connection)
+            else:
+                connections.shut_down(connection)
+
 
     def fetch_often(self, statement: str, parameters: Mapping[str, Any]) -> list[Row]:
         """Do the same for a statement that is sent again and again; not behind a proxy that pools transactions."""
@@ -89,6 +128,8 @@ class StateConnection:
         try:
             with connection.cursor() as cursor:
                 cursor.execute(self.adapted(statement), parameters)
+        self._waiting_since = time.monotonic()
+        ON_DUTY.add(self)
                 if cursor.description is None:
                     return [], []
                 return [column.name for column in cursor.description], cursor.fetchall()
@@ -99,6 +140,8 @@ class StateConnection:
 
     def parameter(self, name: str) -> str | None:
         """Return a parameter that the server reports unasked, such as TimeZone; without a query."""
+        finally:
+            ON_DUTY.discard(self)
         return self.raw.get_parameter_status(name)
 
     def sendable(self, text: str) -> str:

@@ -11,7 +11,7 @@ from psycopg2 import IntegrityError
 
 from crontabber.base import BaseCronApp
 from crontabber.mixins import as_backfill_cron_app, as_single_postgres_transaction, using_postgres, with_subprocess
-from crontabber.store import claims
+from crontabber.store import insistence
 from tests.jobs import Noting, note
 
 NAPS = 20
@@ -287,7 +287,7 @@ class Hasty:
     """Make its process wait only one second for its server, not a minute."""
 
     def run(self):
-        claims.PATIENCE_SECONDS = 1
+        insistence.PATIENCE_SECONDS = 1
         super().run()
 
 

@@ -1,11 +1,142 @@
 """Connections that are cut, go silent or are only acknowledged: no result is lost, and nothing waits for ever."""
 
+import sys
 
 from crontabber.connection_factory import ConnectionFactory
 from crontabber.store import schema
 from crontabber.store.keepalives import PROBES, USER_TIMEOUT
 from crontabber.store.state_connection import StateConnection
-from tests.integration.faults import TcpServerTestCase
+from tests.integration.faults import FaultTestCase, TcpServerTestCase
+from tests.integration.faulty_proxy import FaultyProxy
+from tests.support import connection_options, wait_until
+
+# A tick that waits less than ten seconds, five and fifteen, so that a test takes less than a minute.
+HASTY = """
+from crontabber.process import lookout
+from crontabber.store import connections, insistence
+lookout.ROUND_SECONDS = connections.CANCEL_SECONDS = insistence.ATTEMPT_SECONDS = 0.3
+insistence.PATIENCE_SECONDS = {patience}
+import socket
+socket.gethostname = lambda: {host!r}
+from crontabber.app import main
+exit(main())
+"""
+
+
+class HastyTestCase:
+    def start_in_haste(self, host="here", patience=2, second_look=2):
+        source = HASTY.format(host=host, patience=patience, second_look=second_look)
+        return self.start_program([sys.executable, "-c", source, f"--admin.conf={self.folder / 'crontabber.ini'}"])
+
+
+class ProxyTestCase(HastyTestCase, FaultTestCase):
+    def setUp(self):
+        super().setUp()
+        self.proxy = FaultyProxy(connection_options()).__enter__()
+        self.addCleanup(self.proxy.__exit__)
+
+    def configure(self, *entries, **options):
+        super().configure(*entries, **{"connection": self.proxy.options, **options})
+
+    def fault_at(self, word, fault, times=1):
+        """Let the next `times` statements with this word meet the fault."""
+        met = []
+
+        def fault_of(statement):
+            if word in statement and len(met) < times:
+                met.append(statement)
+                return fault
+            return None
+
+        self.proxy.on_statement = fault_of
+
+
+class TestSettling(ProxyTestCase):
+    def run_until_it_settles(self, **haste):
+        self.configure("Patient|1h")
+        process = self.start_in_haste(**haste)
+        self.wait_for("running")
+        return process
+
+    def test_a_result_is_stored_on_a_new_connection_if_the_old_one_is_silent(self):
+        process = self.run_until_it_settles()
+        self.proxy.abandon()
+
+        self.give("enough")
+        end = self.end_of(process)
+
+        self.assertEqual((end.returncode, end.stderr.count("could not store its result, retrying")), (0, 1), end.stderr)
+        self.assertEqual(self.row("patient", "error_count", "next_run IS NOT NULL"), (0, True))
+        self.assertEqual(self.sql("SELECT count(*) FROM crontabber_log"), [(1,)])
+        self.assert_at_rest()
+
+    def test_behind_a_proxy_that_only_acknowledges_the_result_is_logged(self):
+        process = self.run_until_it_settles()
+        self.proxy.swallow()
+
+        self.give("enough")
+        end = self.end_of(process)
+
+        self.assertEqual(end.returncode, 1)
+        self.assertIn("patient: could not store its result, which was: success", end.stderr)
+
+    def test_a_result_waits_for_a_lock_as_long_as_it_is_held(self):
+        process = self.run_until_it_settles(patience=0.5)
+        with self.holding("SELECT FROM crontabber FOR UPDATE"):
+            self.give("enough")
+            self.wait_for_a_blocked_process()
+            self.pause(2)
+
+        end = self.end_of(process)
+
+        self.assertEqual(end.returncode, 0, end.stderr)
+        self.assertIn("could not store its result, retrying: state database: canceling statement", end.stderr)
+        self.assertEqual(self.row("patient", "error_count"), 0)
+        self.assert_at_rest()
+
+
+class TestSignals(ProxyTestCase):
+    def setUp(self):
+        super().setUp()
+        self.write_module("sleeper", """
+            from crontabber.base import BaseCronApp
+            from crontabber.mixins import using_postgres, with_postgres_connection_as_argument
+            from tests.jobs import note
+
+            @using_postgres()
+            @with_postgres_connection_as_argument()
+            class Sleeper(BaseCronApp):
+                app_name = "sleeper"
+
+                def run(self, connection):
+                    cursor = connection.cursor()
+                    note("", "running")
+                    cursor.execute("SELECT pg_sleep(60)")
+        """)  # fmt: skip
+        self.ini("sleeper.Sleeper|1h", connection=self.proxy.options)
+        self.process = self.start()
+        self.wait_for("running")
+        wait_until(lambda: "SELECT pg_sleep(60)" in self.proxy.statements, "the job does not sleep")
+
+    def test_a_signal_ends_a_statement_whose_answer_never_comes(self):
+        for link in self.proxy.links[1:]:
+            link.is_abandoned = True
+
+        self.process.terminate()
+        end = self.end_of(self.process)
+
+        self.assertEqual(end.returncode, 143, end.stderr)
+        self.assertEqual(self.row("sleeper", "last_error->>'value'", "ongoing"), ("stopped by SIGTERM", None))
+
+    def test_a_second_signal_ends_a_process_that_waits_in_vain(self):
+        self.proxy.swallow()
+        self.process.terminate()
+        self.pause(2.5)
+
+        end = self.end_by_signal(self.process)
+
+        self.assertEqual(end.returncode, 143)
+        self.assertIsNotNone(self.row("sleeper", "ongoing"))
 
 
 class TestKeepalives(TcpServerTestCase):
