@@ -86,6 +86,10 @@ class OngoingJobError(CrontabberError):
     """Another process is running the job."""
 
 
+class OwnerInDoubtError(CrontabberError):
+    """The owner of a job may be dead; only a second look, a while later, can tell."""
+
+
 class ClaimFailedError(CrontabberError):
     """A job could not be claimed, but only for now: the next tick can try again."""
 

@@ -7,7 +7,14 @@ from typing import Any, NamedTuple
 from crontabber.engine.job_run import JobRun, RunSettings
 from crontabber.engine.overrides import NO_OVERRIDES, Overrides
 from crontabber.engine.plans import correct_plans, note_first_slots
-from crontabber.errors import ClaimFailedError, ExitCode, ForgottenError, LostClaimError, OngoingJobError
+from crontabber.errors import (
+    ClaimFailedError,
+    ExitCode,
+    ForgottenError,
+    LostClaimError,
+    OngoingJobError,
+    OwnerInDoubtError,
+)
 from crontabber.process.signals import INTERRUPTION
 from crontabber.rules.after_run import Occasion
 from crontabber.rules.dependencies import why_blocked
@@ -15,8 +22,10 @@ from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
 from crontabber.rules.local_time import UTC
 from crontabber.rules.schedule import is_due
+from crontabber.store import second_look
 from crontabber.store.claims import Claim, RowLevelLockError
 from crontabber.store.connections import cut_off_forked_children
+from crontabber.store.patrol import patrol
 
 
 class Tick:
@@ -104,6 +113,8 @@ class Runner:
         self._clock = settings.clock
         started, states = self._clock(), store.states()
         self.tick = Tick(started, states, getattr(store, "first_slots", {}))
+        # Jobs whose owner on another host needs a second look, and those that depend on them.
+        self._postponed: dict[str, Job] = {}
 
     def run(self, jobs: Sequence[Job], force: bool = False) -> None:
         """Run those of `jobs` that are due, in the given order. Stop before the next one once a signal asks for it."""
@@ -111,15 +122,26 @@ class Runner:
         correct_plans(self._store, self.tick, jobs, self._settings.retry_after, self._logger)
         if not force:
             note_first_slots(self._store, self.tick, jobs)
+        with INTERRUPTION.deferred(), INTERRUPTION.patrolled(patrol):
+            self._attend_each(jobs, force)
+            postponed, self._postponed = self._postponed, {}
+            if postponed:
+                INTERRUPTION.sleep(second_look.SECOND_LOOK_SECONDS)
+                self._look_again(list(postponed))
+                self._attend_each(list(postponed.values()), force)
+
+    def _attend_each(self, jobs: Sequence[Job], force: bool) -> None:
         run_one = self._settings.overrides.run_one or self.attend
-        with INTERRUPTION.deferred():
-            for job in jobs:
-                if INTERRUPTION.signum or INTERRUPTION.restart:
-                    break
-                run_one(job, force)
+        for job in jobs:
+            if INTERRUPTION.signum or INTERRUPTION.restart:
+                break
+            run_one(job, force)
 
     def attend(self, job: Job, force: bool) -> None:
         """Run `job` if it is due and nothing holds it back, or with `force` anyway."""
+        if not self._postponed.keys().isdisjoint(job.depends_on):
+            self._postponed[job.app_name] = job
+            return
         tick = self.tick
         skip = self._why_skip(job, force)
         if skip is not None and skip.due and tick.met_other_processes:
@@ -154,6 +176,10 @@ class Runner:
             claim = self._store.claims.take(job.app_name, job.depends_on, seen, self._clock())
         except OngoingJobError as error:
             self._pass_over(job, error, force)
+            return None
+        except OwnerInDoubtError as error:
+            self._postponed[job.app_name] = job
+            self._logger.info("%s", error)
             return None
         except RowLevelLockError as error:
             self.tick.claim_lost = True

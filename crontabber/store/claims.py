@@ -5,7 +5,6 @@ the columns `ongoing` and `owner` of the job's row, which say which process runs
 taken in one statement and held until it is settled.
 """
 
-import time
 from collections.abc import Sequence
 from datetime import date as Date
 from datetime import datetime, timedelta
@@ -29,7 +28,9 @@ from crontabber.store.owners import (
     this_process,
 )
 from crontabber.store.rows import before_claim, claim_parameters, settle_parameters, state_from_row
+from crontabber.store.second_look import SecondLook
 from crontabber.store.state_connection import Row, StateConnection
+from crontabber.store.watch import LockWatch
 from crontabber.store.within import Refusal, execute_within
 
 
@@ -74,7 +75,8 @@ class Claims:
         """Claim a job whose row was `seen` (None: it had none).
 
         OngoingJobError if another process runs it, RowLevelLockError if one has claimed it since it was seen,
-        ClaimFailedError if a later attempt may succeed, StateDatabaseError if the server cannot be reached.
+        OwnerInDoubtError if its owner needs a second look, ClaimFailedError if a later attempt may succeed,
+        StateDatabaseError if the server cannot be reached.
         """
         verdict = judge(seen, now, self._max_ongoing_age, self._session_locks, is_running_here)
         if verdict is Verdict.ALIVE:
@@ -82,6 +84,8 @@ class Claims:
         died = obituary(seen, self._session_locks) if seen and verdict is Verdict.DEAD else None
         if died and seen and is_of_version_1_0(seen) and not self._old_lock_is_free(app_name):
             raise ongoing_error(app_name, seen)
+        if died and seen and self._session_locks:
+            self._second_look.require(seen, self._lock(app_name))
         statement = sql.CLAIM_NEW if seen is None else sql.CLAIM_FROM_THE_DEAD if died else sql.CLAIM
         key = {"app_name": app_name, "lock": self._lock(app_name), "session_locks": self._session_locks}
         parameters = claim_parameters(key, self._owner_at(now), now, depends_on, seen, died)
@@ -95,6 +99,8 @@ class Claims:
         if died:
             self._logger.warning("%s: %s. Running it now.", app_name, died)
         self._chain.start(app_name, state.last_success)
+        if self._session_locks and self._connection.dsn:
+            self._watches[app_name] = LockWatch(self._connection, self._lock(app_name))
         return Claim(app_name, self._owner_at(now), now, before_claim(state, seen), died)
 
     def _attempt(self, app_name: str, statement: str, parameters: dict[str, Any]) -> Row:
@@ -123,11 +129,14 @@ class Claims:
         failure = failure and Failure(*map(self._connection.sendable, failure))
         key = self._key(claim) | {"session_locks": self._session_locks}
         parameters = settle_parameters(key, state, duration, success, failure)
-        if self._retry(claim, statement, parameters):
-            return
-        if not self.was_settled(claim, state):
-            raise self._chain.why_refused(claim.app_name, *self._last_success(claim))
-        self.give_up(claim)
+        try:
+            if self._retry(claim, statement, parameters):
+                return
+            if not self.was_settled(claim, state):
+                raise self._chain.why_refused(claim.app_name, *self._last_success(claim))
+            self.give_up(claim)
+        finally:
+            self._end_watch(claim.app_name)
 
     def settle_date(self, claim: Claim, date: datetime, duration: timedelta, last_date: Date | None = None) -> None:
         """Store that one date of a backfill job has succeeded, and keep the claim. Errors as in `settle`.
@@ -229,3 +238,9 @@ class Claims:
             self._connection.fetch(sql.UNLOCK, {"lock": self._lock(app_name)})
         except StateDatabaseError:
             self._connection.drop()
+        self._end_watch(app_name)
+
+    def _end_watch(self, app_name: str) -> None:
+        watch = self._watches.pop(app_name, None)
+        if watch is not None:
+            watch.end()

@@ -41,6 +41,11 @@ def judge(
     return Verdict.ALIVE if is_running(seen, now) else Verdict.DEAD
 
 
+def is_elsewhere(seen: JobState) -> bool:
+    """True if the owner in this row is on another host, where nobody can look for its process."""
+    return bool(seen.process) and seen.process.rpartition(":")[0] != socket.gethostname()  # type: ignore[union-attr]
+
+
 def is_of_version_1_0(seen: JobState) -> bool:
     """True if the owner in this row does not name its claim."""
     return bool(seen.owner) and "@" not in seen.owner  # type: ignore[operator]

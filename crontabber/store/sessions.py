@@ -1,5 +1,6 @@
 """What psycopg2 knows of a session, and what a block that used it must put back."""
 
+import os
 from contextlib import suppress
 from typing import Any
 
@@ -37,6 +38,23 @@ def is_lost(session: Any) -> bool:
     if session.closed or status(session) == TRANSACTION_STATUS_UNKNOWN:
         return True
     return status(session) == TRANSACTION_STATUS_IDLE and _has_unread_input(session) and not _answers(session)
+
+
+def has_hung_up(session: Any) -> bool:
+    """True if the other end has closed the connection, or is gone. Reads nothing: another thread may be using it."""
+    import select
+
+    signs = select.POLLHUP | select.POLLERR | select.POLLNVAL | getattr(select, "POLLRDHUP", 0)
+    try:
+        descriptor = os.dup(session.fileno())
+    except (psycopg2.Error, OSError):
+        return True
+    try:
+        socket = select.poll()
+        socket.register(descriptor, signs)
+        return bool(socket.poll(0))
+    finally:
+        os.close(descriptor)
 
 
 def rolled_back(session: Any) -> bool:

@@ -115,6 +115,7 @@ claimed AS (
 """
 # On a new connection, after the one that held the lock was lost.
 LOCK_AGAIN = f"SELECT pg_try_advisory_lock({_LOCK_KEY}), {SESSION}"
+LOCK_IS_FREE = f"SELECT pg_try_advisory_lock({_LOCK_KEY}) AND pg_advisory_unlock({_LOCK_KEY})"
 UNLOCK = f"SELECT pg_advisory_unlock({_LOCK_KEY})"
 # Is the lock free that an owner of version 1.0 would hold?
 _OLD_KEY = f"{LOCK_CLASS}, hashtext(%(app_name)s)"

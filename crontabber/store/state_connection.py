@@ -12,11 +12,14 @@ from crontabber.store import connections
 from crontabber.store.driver_errors import explained
 from crontabber.store.patrol import ON_DUTY
 from crontabber.store.prepared import PreparedStatements
+from crontabber.store.sessions import has_hung_up
 
 Row = Sequence[Any]
 Parameters = Mapping[str, Any] | Sequence[Any] | None
 
 NAME = "the state of crontabber"
+# How long a statement may take; the next round of the patrol cancels it.
+PATIENCE_SECONDS = 60.0
 
 
 class StateConnection:
@@ -25,13 +28,13 @@ class StateConnection:
 
     def __init__(self, factory: Any) -> None:
         self._factory = factory
+        self._patience = PATIENCE_SECONDS
+        self._waiting_since = 0.0
         # False for a table that the original created and that our role may not alter.
         self.has_owner = True
         # False where our role may not use the table crontabber_job.
         self.has_notes = True
         self._connection: Any = None
-        self._patience = PATIENCE_SECONDS
-        self._waiting_since = 0.0
         self._prepared = PreparedStatements()
         self._target: tuple[Any, ...] = ()
         self._codec = "utf-8"
@@ -58,9 +61,6 @@ class StateConnection:
         """False before the first statement, and after one has found the connection lost."""
         return self._connection is not None
 
-    def fetch(self, statement: str, parameters: Parameters = None) -> list[Row]:
-        """Return the rows of one statement, which is a transaction of its own."""
-        return self._execute(statement, parameters)[1]
     @property
     def has_hung_up(self) -> bool:
         """True if there is no connection, or its server is gone. Other threads may ask."""
@@ -95,6 +95,9 @@ class StateConnection:
             else:
                 connections.shut_down(connection)
 
+    def fetch(self, statement: str, parameters: Parameters = None) -> list[Row]:
+        """Return the rows of one statement, which is a transaction of its own."""
+        return self._execute(statement, parameters)[1]
 
     def fetch_often(self, statement: str, parameters: Mapping[str, Any]) -> list[Row]:
         """Do the same for a statement that is sent again and again; not behind a proxy that pools transactions."""
@@ -125,11 +128,11 @@ class StateConnection:
 
     def _execute(self, statement: str, parameters: Parameters) -> tuple[list[str], list[Row]]:
         connection = self.raw
+        self._waiting_since = time.monotonic()
+        ON_DUTY.add(self)
         try:
             with connection.cursor() as cursor:
                 cursor.execute(self.adapted(statement), parameters)
-        self._waiting_since = time.monotonic()
-        ON_DUTY.add(self)
                 if cursor.description is None:
                     return [], []
                 return [column.name for column in cursor.description], cursor.fetchall()
@@ -137,11 +140,11 @@ class StateConnection:
             if connection.closed:
                 self._connection = None
             raise explained(error) from error
+        finally:
+            ON_DUTY.discard(self)
 
     def parameter(self, name: str) -> str | None:
         """Return a parameter that the server reports unasked, such as TimeZone; without a query."""
-        finally:
-            ON_DUTY.discard(self)
         return self.raw.get_parameter_status(name)
 
     def sendable(self, text: str) -> str:

@@ -1,21 +1,23 @@
 """Connections that are cut, go silent or are only acknowledged: no result is lost, and nothing waits for ever."""
 
+import os
 import sys
 
 from crontabber.connection_factory import ConnectionFactory
 from crontabber.store import schema
 from crontabber.store.keepalives import PROBES, USER_TIMEOUT
 from crontabber.store.state_connection import StateConnection
-from tests.integration.faults import FaultTestCase, TcpServerTestCase
+from tests.integration.faults import OUR_LOCKS, FaultTestCase, OwnServerTestCase, TcpServerTestCase
 from tests.integration.faulty_proxy import FaultyProxy
-from tests.support import connection_options, wait_until
+from tests.support import PATIENCE_SECONDS, connection_options, wait_until
 
 # A tick that waits less than ten seconds, five and fifteen, so that a test takes less than a minute.
 HASTY = """
 from crontabber.process import lookout
-from crontabber.store import connections, insistence
+from crontabber.store import connections, insistence, second_look
 lookout.ROUND_SECONDS = connections.CANCEL_SECONDS = insistence.ATTEMPT_SECONDS = 0.3
 insistence.PATIENCE_SECONDS = {patience}
+second_look.SECOND_LOOK_SECONDS = {second_look}
 import socket
 socket.gethostname = lambda: {host!r}
 from crontabber.app import main
@@ -137,6 +139,81 @@ class TestSignals(ProxyTestCase):
 
         self.assertEqual(end.returncode, 143)
         self.assertIsNotNone(self.row("sleeper", "ongoing"))
+
+
+class TestRestart(HastyTestCase, OwnServerTestCase):
+    seconds_before = 1.0
+
+    def test_a_restart_of_the_server_does_not_hand_a_running_job_to_another_host(self):
+        self.configure("Patient|1h", "ChildOfPatient|1h", "Other|1h")
+        owner = self.start_in_haste("one-host")
+        self.wait_for("running")
+        self.due("other")
+        self.pause(self.seconds_before)
+        self.restart_server()
+
+        tick = self.end_of(self.start_in_haste("another-host"))
+
+        self.assertEqual((tick.returncode, self.ran()), (3, ["other", "other"]), tick.stderr)
+        self.assertEqual(len(self.sql(OUR_LOCKS)), 1)
+        self.give("enough")
+        end = self.end_of(owner)
+        self.assertEqual((end.returncode, self.ran()), (0, ["patient", "child-of-patient"]), end.stderr)
+        self.assertEqual(self.sql("SELECT DISTINCT exc_type FROM crontabber_log"), [(None,)])
+        self.assert_at_rest()
+
+    def test_a_short_job_costs_no_thread_of_its_own(self):
+        self.configure("Patient|1h")
+        owner = self.start()
+        self.wait_for("running")
+
+        self.assertEqual(len(os.listdir(f"/proc/{owner.pid}/task")), 2)
+        self.give("enough")
+        self.end_of(owner)
+
+
+class TestSecondLook(HastyTestCase, FaultTestCase):
+    def abandon(self, entry="Patient|1h"):
+        self.configure(entry, "ChildOfPatient|1h", "Other|1h")
+        owner = self.start_elsewhere()
+        self.wait_for("running")
+        self.kill(owner)
+        self.sql("UPDATE crontabber SET next_run = now() - interval '1 minute' WHERE app_name = 'other'")
+        self.give("enough")
+        self.ran()
+
+    def test_a_dead_owner_elsewhere_comes_last_and_is_looked_at_twice(self):
+        self.abandon()
+
+        tick = self.end_of(self.start_in_haste(second_look=1))
+
+        self.assertEqual((tick.returncode, self.ran()), (0, ["other", "patient", "child-of-patient"]), tick.stderr)
+        self.assertIn("ended without a result", tick.stderr)
+        self.assertEqual(self.errors_logged("patient"), ["<class 'crontabber.errors.OwnerDiedError'>"])
+        self.assert_at_rest()
+
+    def test_an_owner_who_takes_the_lock_again_keeps_the_job(self):
+        self.abandon()
+        process = self.start_in_haste(second_look=2)
+        wait_until(lambda: "other" in self.ran(), "the first look did not come")
+        owner = self.connect()
+        self.addCleanup(owner.close)
+        owner.cursor().execute("SELECT pg_advisory_lock(('x' || left(md5('public.patient'), 16))::bit(64)::bigint)")
+
+        tick = self.end_of(process)
+
+        self.assertEqual((tick.returncode, self.ran()), (3, []), tick.stderr)
+        self.assertEqual(self.errors_logged("patient"), [])
+
+    def test_a_signal_ends_the_wait_for_the_second_look(self):
+        self.abandon()
+        process = self.start_in_haste(second_look=PATIENCE_SECONDS)
+        wait_until(lambda: "other" in self.ran(), "the first look did not come")
+
+        end = self.end_by_signal(process)
+
+        self.assertEqual(end.returncode, 143, end.stderr)
+        self.assertIsNotNone(self.row("patient", "ongoing"))
 
 
 class TestKeepalives(TcpServerTestCase):
