@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from crontabber.engine.failure import as_log_text, failure_of, is_success
@@ -13,7 +13,7 @@ from crontabber.errors import CommitLostError, Interrupted, LostClaimError, Stat
 from crontabber.process.forking import child_ends_here, end_if_forked
 from crontabber.process.isolation import process_state_restored
 from crontabber.process.signals import INTERRUPTION
-from crontabber.rules.after_run import Occasion, state_after
+from crontabber.rules.after_run import Occasion, moment_of, state_after
 from crontabber.rules.backfill import calendar_date, count_backfill_dates
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import Failure, JobState, Outcome
@@ -118,7 +118,7 @@ class JobRun:
         """Run the job up to its next success; False if it has ended. The only place that catches what jobs raise."""
         try:
             with child_ends_here(), INTERRUPTION.allowed():
-                self._last_success = _moment_of(next(successes), self._store.zone)
+                self._last_success = moment_of(next(successes), self._store.zone)
         except StopIteration:
             return False
         except LostClaimError:
@@ -221,6 +221,17 @@ class JobRun:
         return outcome, self._store.state(self._job.app_name) or JobState(self._job.app_name)
 
     def _settle_claim(self, outcome: Outcome) -> tuple[Outcome, JobState]:
+        try:
+            return self._settle_once(outcome)
+        except LostClaimError:
+            # A commit of the job that was given up for lost may have arrived by now, and changed the row.
+            if self._was_stored_all_the_same():
+                self._store.claims.date_committed(self._claim, self._stored_date)
+            elif self._state_committed_by_job() is None:
+                raise
+            return self._settle_once(outcome)
+
+    def _settle_once(self, outcome: Outcome) -> tuple[Outcome, JobState]:
         already_committed = self._state_committed_by_job()
         if already_committed is not None:
             self._store.claims.give_up(self._claim)
@@ -237,12 +248,3 @@ class JobRun:
     def _state_committed_by_job(self) -> JobState | None:
         state = self._stored_state
         return state if state is not None and self._store.claims.was_settled(self._claim, state) else None
-
-
-def _moment_of(success: Any, zone: tzinfo) -> datetime | None:
-    """Return what a job's own `main` yielded, a datetime, a date or None, as a datetime. TypeError for the rest."""
-    if success is None or isinstance(success, datetime):
-        return success
-    if isinstance(success, date):
-        return datetime.combine(success, time(), zone)
-    raise TypeError(f"main() yielded {success!r}: expected the datetime of a success")

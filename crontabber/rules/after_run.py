@@ -1,7 +1,7 @@
 """The state of a job after a run, with its next run. Pure."""
 
-from datetime import datetime, timedelta, tzinfo
-from typing import NamedTuple
+from datetime import date, datetime, time, timedelta, tzinfo
+from typing import Any, NamedTuple
 
 from crontabber.rules.backfill import date_after, next_date
 from crontabber.rules.job import Job
@@ -56,3 +56,12 @@ def _next_run_of_backfill(job: Job, occasion: Occasion, outcome: Outcome, zone: 
         # A class of the user's own has run for no date.
         return next_run_after_success(job.schedule, before, outcome.started, zone, tick_started=occasion.tick_started)
     return following
+
+
+def moment_of(success: Any, zone: tzinfo) -> datetime | None:
+    """Return what a job's own `main` yielded, a datetime, a date or None, as a datetime. TypeError for the rest."""
+    if success is None or isinstance(success, datetime):
+        return success
+    if isinstance(success, date):
+        return datetime.combine(success, time(), zone)
+    raise TypeError(f"main() yielded {success!r}: expected the datetime of a success")

@@ -8,7 +8,7 @@ from crontabber.store import schema
 from crontabber.store.keepalives import PROBES, USER_TIMEOUT
 from crontabber.store.state_connection import StateConnection
 from tests.integration.faults import OUR_LOCKS, FaultTestCase, OwnServerTestCase, TcpServerTestCase
-from tests.integration.faulty_proxy import FaultyProxy
+from tests.integration.faulty_proxy import Fault, FaultyProxy
 from tests.support import PATIENCE_SECONDS, connection_options, wait_until
 
 # A tick that waits less than ten seconds, five and fifteen, so that a test takes less than a minute.
@@ -94,6 +94,51 @@ class TestSettling(ProxyTestCase):
         self.assertEqual(end.returncode, 0, end.stderr)
         self.assertIn("could not store its result, retrying: state database: canceling statement", end.stderr)
         self.assertEqual(self.row("patient", "error_count"), 0)
+        self.assert_at_rest()
+
+
+class TestLateCommits(ProxyTestCase):
+    def setUp(self):
+        super().setUp()
+        self.sql("CREATE TABLE effects (date timestamptz)")
+        self.configure("Other|1h")
+        self.crontabber()  # creates the tables, with a commit of its own
+
+    def deliver_once_it_waits(self):
+        self.wait_for_a_blocked_process()
+        self.proxy.deliver()
+
+    def test_a_commit_that_arrives_late_is_a_success(self):
+        self.configure("InOneTransaction|1h")
+        self.give("enough")
+        self.fault_at("COMMIT", Fault.HOLD)
+        process = self.start()
+        self.deliver_once_it_waits()
+
+        end = self.end_of(process)
+
+        self.assertEqual((end.returncode, end.stderr.count("WARNING")), (0, 0), end.stderr)
+        self.assertEqual(self.row("in-one-transaction", "error_count", "next_run > now()"), (0, True))
+        self.assertEqual((self.errors_logged("in-one-transaction"), self.sql("SELECT count(*) FROM effects")), ([], [(1,)]))
+        self.assert_at_rest()
+
+    def test_a_late_date_is_kept_and_its_run_has_failed(self):
+        self.configure("Dates|1d")
+        self.assertEqual(self.crontabber().returncode, 0)
+        self.sql("UPDATE crontabber SET last_success = last_success - interval '3 days', next_run = now()")
+        self.sql("DELETE FROM effects")
+        seen = []
+        self.proxy.on_statement = lambda text: Fault.HOLD if text == "COMMIT" and not seen.append(1) and len(seen) == 2 else None
+        process = self.start()
+        self.deliver_once_it_waits()
+
+        end = self.end_of(process)
+
+        self.assertEqual((end.returncode, len(self.errors_logged("dates"))), (0, 1), end.stderr)
+        self.assertNotIn("last_success of", end.stderr)
+        self.assertEqual(self.crontabber().returncode, 0)
+        dates = self.sql("SELECT count(*), count(DISTINCT date) FROM effects")
+        self.assertEqual((dates, self.row("dates", "error_count")), ([(3, 3)], 0))
         self.assert_at_rest()
 
 
