@@ -231,9 +231,9 @@ class Deaf(BaseCronApp):
     app_name = "deaf"
 
     def run(self):
-        note(os.getpid(), "running")
         while True:
             try:
+                note(os.getpid(), "running")
                 wait_for("enough")
                 break
             except KeyboardInterrupt:
