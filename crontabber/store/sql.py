@@ -1,9 +1,8 @@
 """The SQL of the statements about the two tables of the original."""
 
 from crontabber.store import sql_notes as notes
-from crontabber.store.sql_notes import in_schema
-
 from crontabber.store.keepalives import OF_SERVER
+from crontabber.store.sql_notes import in_schema
 
 # The bytes "cron". With 0 it is the lock of the schema; 1.0 locked jobs with it and hashtext(app_name).
 LOCK_CLASS = 0x63726F6E
