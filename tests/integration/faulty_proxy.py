@@ -1,45 +1,48 @@
-"""A TCP proxy between crontabber and PostgreSQL with the faults of real networks.
+"""A TCP proxy between clients and PostgreSQL with the faults of real networks.
 
     with FaultyProxy(connection_options()) as proxy:
         self.ini(..., connection=proxy.options)
         proxy.pause()
 
-It speaks TCP to its clients also where the server is on a Unix socket. Everything it does is seen by all connections.
+Clients reach it by TCP also where the server is on a Unix socket.
 """
 
 import socket
-import struct
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from enum import Enum
 from typing import Any
 
-START_UP = 196608  # version 3.0 of the protocol
+# The first messages of a client that ask for encryption; the server answers them with a single byte.
+ENCRYPTION_REQUESTS = (80877103, 80877104)
 
 
 class Fault(Enum):
     """What happens to one statement."""
 
-    CUT = "it reaches nobody, both connections end"
-    LOSE_ANSWER = "the server executes it, and the client's connection ends before the answer"
+    CUT = "the connection ends, and the server never gets the statement"
     HOLD = "the client's connection ends, and the server gets the statement at `deliver`"
+    LOSE_ANSWER = "the server executes it, and the connection ends before the client gets the answer"
+    CUT_AFTERWARDS = "the connection ends as soon as the client has the answer"
 
 
 class FaultyProxy:
-    """`connections` and `statements` record the traffic, each statement when it arrives.
+    """Listens during its block. `connections` and `statements` record the traffic, each statement when it arrives.
 
-    `on_statement`, if set, is called with each one and returns the Fault that it meets, or None.
+    `on_statement`, if set, is called with each statement and returns the Fault that it meets, or None.
     """
 
     def __init__(self, server: Mapping[str, str]) -> None:
-        self._server = server
-        self._listener = self._listen()
+        """`server` has the options of a connection to the server."""
+        self._server = dict(server)
+        self._listener = socket.create_server(("127.0.0.1", 0))
         self.links: list[_Link] = []
-        self._open = threading.Event()
-        self._open.set()
+        self._flowing = threading.Event()
+        self._flowing.set()
         self._delivery = threading.Event()
-        self._is_discarding = False
+        self._is_refusing = False
+        self.is_swallowing = False
         self.connections = 0
         self.statements: list[str] = []
         self.on_statement: Callable[[str], Fault | None] | None = None
@@ -51,155 +54,186 @@ class FaultyProxy:
     def __exit__(self, *exc: Any) -> None:
         # Wake the thread that accepts; closing alone would not.
         self._listener.shutdown(socket.SHUT_RDWR)
-        self.cut()
+        self.refuse()
         self.resume()
         self.deliver()
 
     @property
     def options(self) -> dict[str, str]:
-        """The options that reach the server through this proxy."""
+        """The options of a connection through the proxy."""
         host, port = self._listener.getsockname()
         return {**self._server, "host": host, "port": str(port)}
 
     # -- faults
 
+    def switch_to(self, server: Mapping[str, str]) -> None:
+        """Connect new clients to another server."""
+        self._server = dict(server)
+
     def pause(self) -> None:
-        """Acknowledge everything, answer nothing, new connections included; pass it on at `resume`."""
-        self._open.clear()
+        """Accept everything, new connections included, and forward it at `resume`."""
+        self._flowing.clear()
 
     def swallow(self) -> None:
-        """Do the same for ever: what arrives until `resume` reaches nobody."""
-        self._is_discarding = True
+        """Accept everything that present and new clients send until `resume`, and forward none of it."""
+        self.is_swallowing = True
 
     def resume(self) -> None:
         """End `pause` and `swallow`."""
-        self._is_discarding = False
-        self._open.set()
-
-    def cut(self) -> None:
-        """End every connection, on both sides."""
-        for link in self.links:
-            link.cut()
+        self.is_swallowing = False
+        self._flowing.set()
 
     def abandon(self) -> None:
-        """Acknowledge what the present clients send, and answer nothing; new connections work."""
+        """Accept what present clients send, and never forward it; new connections work."""
         for link in self.links:
             link.is_abandoned = True
 
+    def refuse(self) -> None:
+        """End all connections, and new ones at once, until `admit`."""
+        self._is_refusing = True
+        self.cut()
+
+    def admit(self) -> None:
+        """Accept new connections again."""
+        self._is_refusing = False
+
+    def cut(self) -> None:
+        """End all connections at both ends."""
+        links, self.links = self.links, []
+        for link in links:
+            link.cut()
+
     def deliver(self) -> None:
-        """Let the server have what Fault.HOLD held back."""
+        """Let the server have what Fault.HOLD has held back."""
         self._delivery.set()
 
     # -- traffic
 
-    def _listen(self) -> socket.socket:
-        return socket.create_server(("127.0.0.1", 0))
-
     def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except OSError:
-                return
-            self.connections += 1
-            self.links.append(_Link(client, _connected(self._server)))
-            for pump in (self._pump_statements, self._pump_answers):
-                threading.Thread(target=pump, args=(self.links[-1],), daemon=True).start()
-
-    def _pump_statements(self, link: "_Link") -> None:
-        for message in messages(link.client):
-            statement = statement_in(message)
-            if statement is not None:
-                self.statements.append(statement)
-            fault = self.on_statement(statement) if self.on_statement and statement is not None else None
-            if fault is Fault.CUT:
-                break
-            if fault is Fault.HOLD:
-                link.hang_up()
-                self._delivery.wait()
-            link.is_muted = fault is Fault.LOSE_ANSWER
-            if not self._pass(link, link.server, message):
-                break
-        if not link.is_held:
-            link.cut()
-
-    def _pump_answers(self, link: "_Link") -> None:
         with suppress(OSError):
-            while data := link.server.recv(65536):
-                if link.is_muted or not self._pass(link, link.client, data):
-                    break
-        link.cut()
+            while True:
+                client, _ = self._listener.accept()
+                # Otherwise the kernel holds back each small message that follows another.
+                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.connections += 1
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
-    def _pass(self, link: "_Link", sink: socket.socket, data: bytes) -> bool:
-        """False if the connection has ended."""
-        self._open.wait()
-        if self._is_discarding or link.is_abandoned:
-            return True
-        try:
-            sink.sendall(data)
-        except OSError:
-            return False
-        return True
+    def _serve(self, client: socket.socket) -> None:
+        with client, suppress(OSError):
+            self._flowing.wait()
+            with _connected(self._server) as server:
+                link = _Link(self, client, server)
+                self.links.append(link)
+                if self._is_refusing:
+                    self.cut()
+                link.run()
+
+    def fault_of(self, statement: str) -> Fault | None:
+        """Record a statement, and return the fault that it meets."""
+        self.statements.append(statement)
+        fault = self.on_statement(statement) if self.on_statement else None
+        if fault is Fault.HOLD:
+            self._delivery.clear()
+        return fault
+
+    def wait_until_flowing(self) -> None:
+        self._flowing.wait()
+
+    def wait_for_delivery(self) -> None:
+        self._delivery.wait()
 
 
 class _Link:
     """A client's connection and the one to the server that belongs to it."""
 
-    def __init__(self, client: socket.socket, server: socket.socket) -> None:
-        self.client = client
-        self.server = server
-        self.is_muted = False
-        self.is_held = False
+    def __init__(self, proxy: FaultyProxy, client: socket.socket, server: socket.socket) -> None:
+        self._proxy = proxy
+        self._client = client
+        self._server = server
+        # Of the statement that the server is about to answer.
+        self._fault: Fault | None = None
         self.is_abandoned = False
 
     def cut(self) -> None:
-        for end in (self.client, self.server):
-            _close(end)
+        for end in (self._client, self._server):
+            _shut(end)
 
-    def hang_up(self) -> None:
-        """End the client's connection alone."""
-        self.is_held = True
-        _close(self.client)
+    def run(self) -> None:
+        """Forward messages until one of the ends is closed."""
+        answers = threading.Thread(target=self._until_closed, args=(self._forward_answers,), daemon=True)
+        self._until_closed(self._start, answers.start, self._forward_statements)
+        if answers.ident:
+            answers.join()
 
+    def _until_closed(self, *steps: Callable[[], None]) -> None:
+        with suppress(OSError, EOFError):
+            for step in steps:
+                step()
+        # The other thread is waiting for the answer to the statement that was held back.
+        if self._fault is not Fault.HOLD:
+            self.cut()
 
-def messages(client: socket.socket) -> Iterator[bytes]:
-    """Yield what a client sends, message by message: those before the start-up message have no type."""
-    buffer, has_types = b"", False
-    with suppress(OSError):
-        while data := client.recv(65536):
-            buffer += data
-            while end := _end_of_message(buffer, has_types):
-                message, buffer = buffer[:end], buffer[end:]
-                # A request for encryption comes before it.
-                has_types = has_types or message[4:8] == START_UP.to_bytes(4, "big")
-                yield message
+    def _start(self) -> None:
+        """Forward the client's first message, and the requests for encryption that may come before it."""
+        while True:
+            size = _read(self._client, 4)
+            body = _read(self._client, int.from_bytes(size, "big") - 4)
+            self._forward(self._server, size + body)
+            if int.from_bytes(body[:4], "big") not in ENCRYPTION_REQUESTS:
+                return
+            self._forward(self._client, _read(self._server, 1))
 
+    def _forward_statements(self) -> None:
+        while True:
+            message = _message(self._client)
+            if message[:1] in (b"Q", b"P"):
+                self._fault = self._proxy.fault_of(message[5:].rstrip(b"\0").decode(errors="replace").strip())
+            if self._fault is Fault.CUT:
+                return
+            if self._fault is Fault.HOLD:
+                _shut(self._client)
+                self._proxy.wait_for_delivery()
+            self._forward(self._server, message)
 
-def statement_in(message: bytes) -> str | None:
-    """Return the statement of a simple query or of a Parse, None for other messages."""
-    return message[5:].rstrip(b"\0").decode(errors="replace").strip() if message[:1] in (b"Q", b"P") else None
+    def _forward_answers(self) -> None:
+        while True:
+            message = _message(self._server)
+            if self._fault in (None, Fault.CUT_AFTERWARDS):
+                self._forward(self._client, message)
+            # A `Z` ends each answer.
+            if self._fault and message[:1] == b"Z":
+                self._fault = None
+                return
 
-
-def _end_of_message(buffer: bytes, has_type: bool) -> int:
-    """Return its length, 0 if it is not complete."""
-    offset = 1 if has_type else 0
-    if len(buffer) < offset + 4:
-        return 0
-    end = offset + int.from_bytes(buffer[offset : offset + 4], "big")
-    return end if len(buffer) >= end else 0
-
-
-def _close(end: socket.socket) -> None:
-    """With a reset, so that nobody waits for what is still on its way; another thread may be reading from it."""
-    with suppress(OSError):
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        end.shutdown(socket.SHUT_RDWR)
+    def _forward(self, end: socket.socket, message: bytes) -> None:
+        self._proxy.wait_until_flowing()
+        if not self._proxy.is_swallowing and not self.is_abandoned:
+            end.sendall(message)
 
 
 def _connected(options: Mapping[str, str]) -> socket.socket:
     host, port = options.get("host", "localhost"), options.get("port") or "5432"
-    if host.startswith("/"):
-        server = socket.socket(socket.AF_UNIX)
-        server.connect(f"{host}/.s.PGSQL.{port}")
-        return server
-    return socket.create_connection((host, int(port)))
+    if not host.startswith("/"):
+        return socket.create_connection((host, int(port)))
+    server = socket.socket(socket.AF_UNIX)
+    server.connect(f"{host}/.s.PGSQL.{port}")
+    return server
+
+
+def _message(source: socket.socket) -> bytes:
+    """Return one message: a type of one byte, the length of the rest, and a body."""
+    head = _read(source, 5)
+    return head + _read(source, int.from_bytes(head[1:], "big") - 4)
+
+
+def _read(source: socket.socket, size: int) -> bytes:
+    data = source.recv(size, socket.MSG_WAITALL) if size else b""
+    if len(data) < size:
+        raise EOFError
+    return data
+
+
+def _shut(end: socket.socket) -> None:
+    # It may be closed already.
+    with suppress(OSError):
+        end.shutdown(socket.SHUT_RDWR)
