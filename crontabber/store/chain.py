@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from crontabber.errors import LostClaimError
-from crontabber.store.owners import changed_error, forgotten_error, taken_over_error
+from crontabber.store.owners import changed_error, forgotten_error, taken_over_error, vanished_error
 
 
 class Chain:
@@ -32,13 +32,15 @@ class Chain:
         previous = self._stored.get(app_name, self._read.get(app_name))
         return {"chained": app_name in self._stored, "previous": previous}
 
-    def ends_with(self, date: datetime, last_success: datetime | None, is_ours: bool) -> bool:
+    def ends_with(self, date: datetime, last_success: datetime | None, is_ours: bool | None) -> bool:
         """True if `date` is what the row of our claim has."""
-        return is_ours and last_success == date
+        return bool(is_ours) and last_success == date
 
-    def why_refused(self, app_name: str, last_success: datetime | None, is_ours: bool) -> LostClaimError:
-        """Return why nothing could be stored, by the row as it is now."""
-        stored = self._stored.get(app_name)
-        if stored is not None and (last_success is None or last_success < stored):
-            return forgotten_error(app_name, last_success, stored)
+    def why_refused(self, app_name: str, last_success: datetime | None, is_ours: bool | None) -> LostClaimError:
+        """Return why nothing could be stored, by the row as it is now; `is_ours` is None if there is no row."""
+        known = self._stored.get(app_name, self._read[app_name] if is_ours else None)
+        if known is not None and (last_success is None or last_success < known):
+            return forgotten_error(app_name, last_success, known)
+        if is_ours is None:
+            return vanished_error(app_name)
         return changed_error(app_name) if is_ours else taken_over_error(app_name)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import psycopg2
 
-from crontabber.errors import ClaimFailedError, StateDatabaseError
+from crontabber.errors import ClaimFailedError, LostClaimError, StateDatabaseError
 from crontabber.rules.job_state import Failure, JobState, claim_time
 from crontabber.store import sql
 from crontabber.store.chain import Chain
@@ -130,10 +130,10 @@ class Claims:
         key = self._key(claim) | {"session_locks": self._session_locks}
         parameters = settle_parameters(key, state, duration, success, failure)
         try:
-            if self._retry(claim, statement, parameters):
+            if self._stored(claim, statement, parameters):
                 return
             if not self.was_settled(claim, state):
-                raise self._chain.why_refused(claim.app_name, *self._last_success(claim))
+                raise self._why_refused(claim)
             self.give_up(claim)
         finally:
             self._end_watch(claim.app_name)
@@ -146,8 +146,8 @@ class Claims:
         parameters = settle_parameters(self._key(claim), claim.state, duration, date, None, last_date)
         statement = sql.settle_date(note=last_date is not None and self._connection.has_notes)
         # If its answer was lost, it is stored already when it is sent again.
-        if not self._retry(claim, statement, parameters) and not self.is_stored(claim, date):
-            raise self._chain.why_refused(claim.app_name, *self._last_success(claim))
+        if not self._stored(claim, statement, parameters) and not self.is_stored(claim, date):
+            raise self._why_refused(claim)
         self.date_committed(claim, date)
 
     def date_committed(self, claim: Claim, date: datetime) -> None:
@@ -171,15 +171,17 @@ class Claims:
         LostClaimError if another process has taken over the job, so that the transaction is rolled back.
         """
         parameters = settle_parameters(self._key(claim), state or claim.state, duration, success, None, last_date)
-        statements = map(self._connection.adapted, self._statements_within(claim, state, last_date))
-        rows = execute_within(connection, list(statements), parameters)
+        statements = [self._connection.adapted(each) for each in self._statements_within(claim, state, last_date)]
+        rows = execute_within(connection, statements, parameters)
+        if not rows and not isinstance(rows, Refusal) and self._claim_again(claim):
+            rows = execute_within(connection, statements, parameters)
         if isinstance(rows, Refusal):
             # A transaction that has only read has no effects that a second run could double.
             say = self._logger.warning if rows.has_written else self._logger.debug
             say("%s: its success is stored after its transaction, not inside it: %s", claim.app_name, rows.reason)
             return False
         if not rows:
-            raise self._chain.why_refused(claim.app_name, *self._last_success(claim))
+            raise self._why_refused(claim)
         return True
 
     def _statements_within(self, claim: Claim, state: JobState | None, last_date: Date | None) -> list[str]:
@@ -211,10 +213,22 @@ class Claims:
         """Return the rows of a statement about a claim; insist on an answer."""
         return self._insistence.rows(statement, parameters, self._key(claim))
 
-    def _last_success(self, claim: Claim) -> tuple[datetime | None, bool]:
-        """Return the job's last_success as it is now, and whether its row is still ours."""
+    def _stored(self, claim: Claim, statement: str, parameters: dict[str, Any]) -> bool:
+        """Send a statement about a claim, if need be after claiming again. False if nothing could be stored."""
+        return bool(self._retry(claim, statement, parameters)
+                    or (self._claim_again(claim) and self._retry(claim, statement, parameters)))  # fmt: skip
+
+    def _claim_again(self, claim: Claim) -> bool:
+        """Take a claim again if the database has forgotten it, and nobody has run the job since. True if it is ours."""
+        return bool(self._retry(claim, sql.CLAIM_AGAIN, claim.key() | {"last_run": claim.state.last_run}))
+
+    def _why_refused(self, claim: Claim) -> LostClaimError:
+        return self._chain.why_refused(claim.app_name, *self._last_success(claim))
+
+    def _last_success(self, claim: Claim) -> tuple[datetime | None, bool | None]:
+        """Return the job's last_success, and whether its row is still ours (None: there is no row)."""
         rows = self._retry(claim, sql.LAST_SUCCESS, claim.key())
-        return (rows[0][0], bool(rows[0][1])) if rows else (None, False)
+        return (rows[0][0], bool(rows[0][1])) if rows else (None, None)
 
     def _key(self, claim: Claim) -> dict[str, Any]:
         """Return what all statements about a claim need."""

@@ -135,6 +135,12 @@ def forgotten_error(app_name: str, last_success: datetime | None, stored: dateti
     )
 
 
+def vanished_error(app_name: str) -> LostClaimError:
+    return LostClaimError(
+        f"{app_name!r} was reset while it ran here, or the state database has forgotten it: its result is not stored"
+    )
+
+
 def changed_error(app_name: str) -> LostClaimError:
     return LostClaimError(f"last_success of {app_name!r} was changed while it ran: its result is not stored")
 

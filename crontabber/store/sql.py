@@ -65,7 +65,7 @@ ON CONFLICT (app_name) DO UPDATE SET
 
 # ---- claims ---------------------------------------------------------------------------------------------------------
 
-# A claim need not wait for the disk: a server that crashes ends every session, and with it every claim.
+# A claim need not wait for the disk: one that the server forgets when it crashes is taken again (CLAIM_AGAIN).
 _LOCK = f"""
 lock AS (
     SELECT CASE WHEN %(session_locks)s THEN pg_try_advisory_lock({_LOCK_KEY}) ELSE true END
@@ -126,6 +126,15 @@ _UNLOCKED = f"""CASE WHEN %(session_locks)s THEN pg_advisory_unlock({_LOCK_KEY})
 
 # The fence: a process whose job was taken over stores nothing.
 _OURS = "app_name = %(app_name)s AND owner = %(owner)s AND ongoing = %(since)s"
+
+# After a crash or a failover, the database may have forgotten a claim. It is still ours, unless the row shows that
+# another process has claimed the job, or has run it, since.
+CLAIM_AGAIN = f"""
+UPDATE crontabber SET ongoing = %(since)s, owner = %(owner)s
+WHERE {_OURS} OR app_name = %(app_name)s AND ongoing IS NULL AND owner IS NULL
+      AND COALESCE(last_run, '-infinity') <= COALESCE(%(last_run)s::timestamptz, '-infinity')
+RETURNING app_name
+"""
 
 # A first run that did not start leaves no row behind.
 RELEASE = f"""

@@ -176,8 +176,8 @@ class TestDeadOwners(FaultTestCase):
         self.give("enough-too")
         late = self.end_of(owner)
         self.assertEqual(late.returncode, 2)
-        for app_name in ("patient", "patient-too"):
-            self.assertIn(f"WARNING - '{app_name}' was taken over by another process", late.stderr)
+        self.assertIn("WARNING - 'patient' was taken over by another process", late.stderr)
+        self.assertIn("WARNING - 'patient-too' was reset while it ran here, or", late.stderr)
         self.assert_at_rest()
 
     def test_an_owner_on_this_host_without_its_session_counts_as_alive(self):
