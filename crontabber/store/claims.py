@@ -226,7 +226,8 @@ class Claims:
         return self._chain.why_refused(claim.app_name, *self._last_success(claim))
 
     def _last_success(self, claim: Claim) -> tuple[datetime | None, bool | None]:
-        """Return the job's last_success, and whether its row is still ours (None: there is no row)."""
+        """Return the job's last_success, and whether its row is still ours (None: there is no row). Wait for a
+        transaction that is writing it: its COMMIT may be on its way."""
         rows = self._retry(claim, sql.LAST_SUCCESS, claim.key())
         return (rows[0][0], bool(rows[0][1])) if rows else (None, None)
 

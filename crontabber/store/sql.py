@@ -163,7 +163,7 @@ _DURABLE = """CASE WHEN current_setting('synchronous_commit') = 'off'
 _ON_TOP = f"{_within_the_calendar('last_success')} IS NOT DISTINCT FROM %(previous)s"
 LAST_SUCCESS = f"""
 SELECT {_within_the_calendar('last_success')}, ongoing = %(since)s AND owner = %(owner)s
-FROM crontabber WHERE app_name = %(app_name)s
+FROM crontabber WHERE app_name = %(app_name)s FOR SHARE
 """
 
 
