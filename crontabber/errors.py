@@ -102,6 +102,10 @@ class ForgottenError(LostClaimError):
     """The state database no longer knows a date that this run has stored: it has to run again."""
 
 
+class ChangedError(LostClaimError):
+    """Somebody has changed the row of the job while it ran: its result no longer fits."""
+
+
 class CommitLostError(CrontabberError):
     """A commit was acknowledged, but the database does not know of it: the job has to run again."""
 

@@ -8,6 +8,7 @@ from crontabber.engine.job_run import JobRun, RunSettings
 from crontabber.engine.overrides import NO_OVERRIDES, Overrides
 from crontabber.engine.plans import correct_plans, note_first_slots
 from crontabber.errors import (
+    ChangedError,
     ClaimFailedError,
     ExitCode,
     ForgottenError,
@@ -201,13 +202,15 @@ class Runner:
             occasion = Occasion(before, tick.started, force, claim.state.first_slot)
             state = JobRun(self._store, self._settings, job, claim, occasion).complete()
         except ForgottenError as error:
-            self._store.claims.release(claim)
             self._logger.error("%s", error)
+            self._store.claims.release(claim)
             return
         except LostClaimError as error:
             tick.claim_lost = True
-            self._store.claims.give_up(claim)
             self._logger.warning("%s", error)
+            # Nobody else would remove our mark from the row.
+            leave = self._store.claims.release if isinstance(error, ChangedError) else self._store.claims.give_up
+            leave(claim)
             return
         tick.states[job.app_name] = state
         if not state.last_error:

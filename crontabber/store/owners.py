@@ -9,7 +9,7 @@ from enum import Enum
 from typing import NamedTuple
 
 from crontabber.datetimeutil import host_time
-from crontabber.errors import ForgottenError, LostClaimError, OngoingJobError
+from crontabber.errors import ChangedError, ForgottenError, LostClaimError, OngoingJobError
 from crontabber.rules.job_state import JobState
 from crontabber.rules.text import one_line
 
@@ -141,8 +141,8 @@ def vanished_error(app_name: str) -> LostClaimError:
     )
 
 
-def changed_error(app_name: str) -> LostClaimError:
-    return LostClaimError(f"last_success of {app_name!r} was changed while it ran: its result is not stored")
+def changed_error(app_name: str) -> ChangedError:
+    return ChangedError(f"last_success of {app_name!r} was changed while it ran: its result is not stored")
 
 
 def _since(seen: JobState | None) -> str:

@@ -138,7 +138,9 @@ RETURNING app_name
 
 # A first run that did not start leaves no row behind.
 RELEASE = f"""
-WITH forgotten AS (DELETE FROM crontabber WHERE {_OURS} AND last_run IS NULL AND next_run IS NULL RETURNING app_name)
+WITH forgotten AS (
+    DELETE FROM crontabber WHERE {_OURS} AND COALESCE(last_run, next_run, last_success) IS NULL RETURNING app_name
+)
 UPDATE crontabber SET ongoing = NULL, owner = NULL WHERE {_OURS} AND NOT EXISTS (SELECT FROM forgotten)
 """
 

@@ -37,6 +37,14 @@ class Plain(Steps):
         self.step(date)
 
 
+class First(Plain):
+    """Stops before its first date."""
+
+    def step(self, date):
+        note(os.getpid(), "third")
+        wait_for("enough")
+
+
 @using_postgres()
 @as_single_postgres_transaction()
 @as_backfill_cron_app
@@ -157,6 +165,19 @@ class TestForgottenDates(ForgettingTestCase):
 
         self.assertIn("last_success of 'steps' was changed while it ran: its result is not stored", end.stderr)
         self.assertEqual(self.row("steps", "last_success"), dates[3])
+        self.assert_at_rest()
+
+    def test_what_a_person_writes_during_a_first_run_is_kept(self):
+        self.ini("steps.First|1d")
+        process = self.start()
+        self.wait_for("third")
+        self.sql("UPDATE crontabber SET last_success = '2026-01-01 00:00+00'")
+        self.give("enough")
+
+        end = self.end_of(process)
+
+        self.assertIn("last_success of 'steps' was changed while it ran: its result is not stored", end.stderr)
+        self.assertEqual(self.row("steps", "last_success = '2026-01-01 00:00+00'", "owner"), (True, None))
 
 
 class TestLostAnswers(ForgettingTestCase):
