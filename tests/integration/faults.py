@@ -25,7 +25,13 @@ from tests.support import PATIENCE_SECONDS, DatabaseTestCase, assert_within, ski
 
 JOBS = "tests.integration.fault_jobs"
 SEED = "CRONTABBER_TEST_SEED"
-ELSEWHERE = "import socket; socket.gethostname = lambda: %r; from crontabber.app import main; exit(main())"
+ELSEWHERE = """
+import socket
+from crontabber.store import second_look
+socket.gethostname, second_look.SECOND_LOOK_SECONDS = lambda: %r, %r
+from crontabber.app import main
+exit(main())
+"""
 
 OUR_LOCKS = """
 SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND objsubid = 1 AND granted
@@ -66,9 +72,12 @@ class FaultTestCase(DatabaseTestCase):
 
     # -- faults
 
-    def start_elsewhere(self, host: str = "elsewhere") -> Any:
-        """Start a crontabber that believes it is on another host: no process here can see whether it is alive."""
-        return self.start_program([sys.executable, "-c", ELSEWHERE % host, f"--admin.conf={self.folder / 'crontabber.ini'}"])
+    def start_elsewhere(self, host: str = "elsewhere", second_look: float = 0.1) -> Any:
+        """Start a crontabber that believes it is on another host: no process here can see whether it is alive.
+
+        It waits `second_look` seconds, not 15, before it believes that an owner on another host is dead.
+        """
+        return self.start_program([sys.executable, "-c", ELSEWHERE % (host, second_look), f"--admin.conf={self.folder / 'crontabber.ini'}"])
 
     def kill(self, process: Any) -> None:
         process.send_signal(signal.SIGKILL)

@@ -135,7 +135,7 @@ class TestDeadOwners(FaultTestCase):
                 self.kill(owner)
                 self.give("enough")
 
-                tick = self.crontabber()
+                tick = self.end_of(self.start_elsewhere("a-third-host") if host == "elsewhere" else self.start())
 
                 self.assertEqual((tick.returncode, self.ran()), (0, ["patient"]))
                 self.assertRegex(tick.stderr, rf"WARNING - patient: process {owner.pid} on {host}, which had been running it .*, ended without a result\.")
@@ -163,7 +163,8 @@ class TestDeadOwners(FaultTestCase):
         self.freeze(owner)
         self.assertEqual(self.terminate_holder_of_the_claim(), 1)
         self.give("enough")
-        tick = self.crontabber("--job=patient")
+        self.configure("Patient|1h")
+        tick = self.end_of(self.start_elsewhere("a-third-host"))
         self.assertEqual((tick.returncode, self.ran()), (0, ["patient"]), tick.stderr)
         stored = self.sql("SELECT * FROM crontabber"), self.sql("SELECT * FROM crontabber_log")
 

@@ -7,6 +7,7 @@ import time
 import unittest
 from typing import Any
 
+from crontabber.store.second_look import SECOND_LOOK_SECONDS
 from tests.integration import test_bad_networks
 from tests.integration.faults import ELSEWHERE, TcpServerTestCase
 from tests.support import wait_until
@@ -48,7 +49,7 @@ class TestVanishedHost(TcpServerTestCase):
         super().configure(*entries, **{"connection": self.tcp_options(), **options})
 
     def start_on_first_host(self, app_name: str) -> Any:
-        program = [sys.executable, "-c", ELSEWHERE % FIRST, f"--admin.conf={self.folder / 'crontabber.ini'}", f"--job={app_name}"]
+        program = [sys.executable, "-c", ELSEWHERE % (FIRST, SECOND_LOOK_SECONDS), f"--admin.conf={self.folder / 'crontabber.ini'}", f"--job={app_name}"]
         return self.start_program(["ip", "netns", "exec", self.namespace, *program])
 
     def drop_every_packet(self) -> None:
@@ -72,7 +73,7 @@ class TestVanishedHost(TcpServerTestCase):
 
         while not taken_over or not all(ended.values()):
             self.assertLess(time.monotonic() - began, self.seconds, (taken_over, ended))
-            other = self.start_elsewhere("other-host") if other is None or other.poll() is not None else other
+            other = self.start_elsewhere("other-host", SECOND_LOOK_SECONDS) if other is None or other.poll() is not None else other
             time.sleep(1)
             if not taken_over and self.successes() == ["in-one-transaction", "patient"]:
                 taken_over = time.monotonic() - began
@@ -109,7 +110,7 @@ class TestRestart(test_bad_networks.TestRestart):
     seconds_before = 10.0
 
     def start_in_haste(self, host: str = "here", patience: float = 0, second_look: float = 0) -> Any:
-        return self.start_elsewhere(host)
+        return self.start_elsewhere(host, SECOND_LOOK_SECONDS)
 
 
 class TestRestartAtTheStart(TestRestart):
