@@ -221,6 +221,25 @@ class LeavesAChild(BaseCronApp):
         time.sleep(60)
 
 
+class ForksLater(BaseCronApp):
+    """Leave a child behind once the test asks for it."""
+
+    app_name = "forks-later"
+
+    def run(self):
+        note(os.getpid(), "running")
+        wait_for("fork")
+        if os.fork() == 0:
+            for stream in (1, 2):  # Otherwise the test would wait until the child closes them.
+                os.close(stream)
+            try:
+                wait_for("enough")
+            finally:
+                os._exit(0)
+        note("", "forked")
+        time.sleep(60)
+
+
 class Zealous(Noting):
     app_name = "zealous"
 

@@ -217,6 +217,22 @@ class TestRestart(HastyTestCase, OwnServerTestCase):
         self.end_of(owner)
 
 
+class TestWatch(HastyTestCase, FaultTestCase):
+    def test_a_forked_child_does_not_keep_a_lock_that_was_taken_again(self):
+        self.configure("ForksLater|1h")
+        owner = self.start_in_haste()
+        self.addCleanup(self.give, "enough")
+        self.wait_for("running")
+        self.assertEqual(self.terminate_holder_of_the_claim(), 1)
+        wait_until(lambda: self.sql(OUR_LOCKS), "the lock was not taken again")
+        self.give("fork")
+        self.wait_for("forked")
+
+        self.kill(owner)
+
+        wait_until(lambda: not self.sql(OUR_LOCKS), "the child holds the lock")
+
+
 class TestSecondLook(HastyTestCase, FaultTestCase):
     def abandon(self, entry="Patient|1h"):
         self.configure(entry, "ChildOfPatient|1h", "Other|1h")
