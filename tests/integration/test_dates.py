@@ -127,7 +127,7 @@ class TestFirstRuns(DatesTestCase):
         self.assertEqual(self.notes(), [])
 
     def test_a_first_run_in_the_jobs_own_transaction_drops_its_note(self):
-        self.sql("CREATE TABLE effects (day text)")
+        self.sql("CREATE TABLE effects (day text, id serial)")
         self.write_module("single", ONE_TRANSACTION)
         self.ini("single.Nightly|1d|03:00")
 
@@ -151,7 +151,7 @@ class TestChanges(DatesTestCase):
         ])  # fmt: skip
 
     def test_the_same_holds_exactly_once_in_one_transaction(self):
-        self.sql("CREATE TABLE effects (day text)")
+        self.sql("CREATE TABLE effects (day text, id serial)")
         self.write_module("single", ONE_TRANSACTION)
         noon = datetime(2030, 3, 10, 12, 0, 5, tzinfo=UTC)
         for number, zone in enumerate(("Asia/Tokyo", "UTC", "Pacific/Pago_Pago", "Asia/Tokyo")):
@@ -159,7 +159,7 @@ class TestChanges(DatesTestCase):
             self.ini("single.Dates|1d|12:00")
             self.tick(noon + number * 2 * DAY)
 
-        days = [day for (day,) in self.sql("SELECT day FROM effects")]
+        days = [day for (day,) in self.sql("SELECT day FROM effects ORDER BY id")]
         self.assertEqual(days, [f"{day} 12:00" for day in range(10, 17)])
         self.assertEqual(self.notes(), [("dates", None, date(2030, 3, 16), datetime(2030, 3, 16, 12, tzinfo=TOKYO))])
 
@@ -174,7 +174,7 @@ class TestChanges(DatesTestCase):
         self.assertEqual(self.dates(), ["10 12:00", "12 12:00"])
 
     def test_a_role_of_the_transaction_without_the_table_keeps_exactly_once(self):
-        self.sql("CREATE TABLE effects (day text)")
+        self.sql("CREATE TABLE effects (day text, id serial)")
         self.write_module("single", ONE_TRANSACTION)
         noon = datetime(2030, 3, 10, 12, 0, 5, tzinfo=UTC)
         self.ini("single.Guest|1d|12:00")
@@ -199,7 +199,7 @@ class TestHistory(DatesTestCase):
         seed = int(os.environ.get("CRONTABBER_TEST_SEED", random.randrange(2**32)))
         print(f"CRONTABBER_TEST_SEED={seed}")
         chance = random.Random(seed)
-        self.sql("CREATE TABLE effects (day text)")
+        self.sql("CREATE TABLE effects (day text, id serial)")
         self.write_module("single", ONE_TRANSACTION)
         now = datetime(2030, 3, 1, 12, 0, 5, tzinfo=UTC)
         self.failing()
@@ -218,7 +218,7 @@ class TestHistory(DatesTestCase):
             now += 3 * DAY
             self.tick(now)
 
-        days = [date.fromisoformat(day) for (day,) in self.sql("SELECT day FROM effects")]
+        days = [date.fromisoformat(day) for (day,) in self.sql("SELECT day FROM effects ORDER BY id")]
         self.assertEqual(days, [days[0] + n * DAY for n in range(len(days))])
         following = datetime.combine(days[-1] + DAY, datetime.strptime(at, "%H:%M").time(), ZoneInfo(zone))
         self.assertGreater(following, now)
