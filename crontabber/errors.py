@@ -5,6 +5,7 @@ A message says what is wrong, with which value, and what to do about it. Users s
 
 import os
 import signal
+from datetime import timedelta
 from enum import IntEnum
 from typing import Any
 
@@ -60,6 +61,14 @@ class FrequencyDefinitionError(CrontabberError):
 
 class TimeDefinitionError(CrontabberError):
     """A text is not a valid time of day, or its frequency does not allow one."""
+
+
+class PolicyError(CrontabberError):
+    """A part of a job's policy is unknown or has an invalid value; `expected` says what would be right."""
+
+    def __init__(self, what: str, expected: str) -> None:
+        super().__init__(f"{what}: {expected}")
+        self.expected = expected
 
 
 class CircularDAGError(CrontabberError):
@@ -126,6 +135,39 @@ class EmbeddedServerError(CrontabberError):
 
 class OwnerDiedError(Exception):
     """Recorded, never raised: the process that ran a job ended before it stored the result."""
+
+
+class RetryLater(Exception):
+    """Raised by a job that cannot do its work yet: it runs again after so many seconds, and this is not a failure.
+
+    `seconds` may also be a timedelta. The jobs that depend on it wait.
+    """
+
+    def __init__(self, seconds: float | timedelta, reason: str = "") -> None:
+        super().__init__(seconds, reason)
+        self.delay = seconds if isinstance(seconds, timedelta) else timedelta(seconds=seconds)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason or "it asked to be run again later"
+
+
+class GiveUp(Exception):
+    """Raised by a job that need not be retried: it does not run again until somebody forces or resets it."""
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+
+    def __str__(self) -> str:
+        return str(self.args[0]) or "it gave up"
+
+
+class JobTimeout(BaseException):
+    """The job ran longer than its policy allows. No subclass of Exception: few jobs catch it by mistake."""
+
+    def __init__(self, timeout: timedelta, killed: bool = False) -> None:
+        end = ", and had to be killed" if killed else ""
+        super().__init__(f"it ran longer than its timeout of {timeout.total_seconds():g} s{end}")
 
 
 class Interrupted(KeyboardInterrupt):

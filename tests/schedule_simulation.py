@@ -1,14 +1,14 @@
 """One job under the rules of its schedule, without a database: what a tick does to its state."""
 
-from datetime import timedelta
 
 from crontabber.rules.after_run import Occasion, state_after
 from crontabber.rules.backfill import backfill_dates, calendar_date
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import Failure, JobState, Outcome
+from crontabber.rules.policy import DEFAULT
 from crontabber.rules.schedule import first_slot, is_due, is_unseen
 
-RETRY_AFTER = timedelta(minutes=5)
+RETRY_AFTER = DEFAULT.error_retry_time
 FAILURE = Failure("<class 'OSError'>", "no such luck", "", "OSError('no such luck')")
 
 
@@ -62,7 +62,7 @@ class SimulatedJob:
 
     def _settle(self, occasion, outcome):
         job = Job("job", self.job_class, None, self.schedule)
-        self.state = state_after(job, occasion, outcome, self.zone, RETRY_AFTER)
+        self.state = state_after(job, occasion, outcome, self.zone)
 
 
 class SimulatedBackfillJob(SimulatedJob):

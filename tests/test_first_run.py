@@ -1,7 +1,7 @@
 """The first run of a job with a time of day: its slot is noted, and served even after midnight."""
 
 import unittest
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
@@ -12,7 +12,6 @@ from crontabber.rules.schedule import first_slot, is_due, is_unseen, parse_sched
 
 UTC = timezone.utc
 BERLIN = ZoneInfo("Europe/Berlin")
-RETRY = timedelta(minutes=5)
 FAILURE = Failure("<class 'OSError'>", "no such luck", "", "OSError('no such luck')")
 
 
@@ -59,7 +58,7 @@ class TestFirstRun(unittest.TestCase):
     def after(self, frequency, outcome, slot="2024-03-05 23:30", backfill=False, forced=False):
         job = Job("job", SimpleNamespace(_is_backfill_app=backfill), None, parse_schedule(frequency, "23:30"))
         occasion = Occasion(None, outcome.started, forced, at(slot))
-        return state_after(job, occasion, outcome, BERLIN, RETRY)
+        return state_after(job, occasion, outcome, BERLIN)
 
     def test_after_midnight_it_counts_for_the_day_of_its_slot(self):
         started = at("2024-03-06 01:00")

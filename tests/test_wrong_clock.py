@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
+from crontabber.rules.policy import DEFAULT
 from crontabber.rules.schedule import parse_schedule
 from crontabber.rules.wrong_clock import corrected_next_run, last_date_by, ran_in_the_future
 
@@ -14,7 +15,6 @@ UTC = timezone.utc
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2024, 3, 5, 11, 0, 20, tzinfo=UTC)  # a Tuesday, noon in Berlin
 LATER = datetime(2025, 3, 5, 10, 55, 3, tzinfo=UTC)
-RETRY = timedelta(minutes=5)
 
 
 def job(frequency, time_="", backfill=False):
@@ -43,7 +43,7 @@ class TestRanInTheFuture(unittest.TestCase):
 class TestCorrection(unittest.TestCase):
     def corrected(self, job, next_run, **columns):
         state = JobState("job", next_run=next_run, **{"last_run": LATER} | columns)
-        return corrected_next_run(job, state, NOW, BERLIN, RETRY)
+        return corrected_next_run(job, state, NOW, BERLIN)
 
     def test_the_next_run_is_planned_as_if_the_last_had_been_now(self):
         table = [
@@ -60,7 +60,7 @@ class TestCorrection(unittest.TestCase):
     def test_a_failure_is_retried_after_the_retry_time(self):
         for backfill in (False, True):
             with self.subTest(backfill=backfill):
-                next_run = self.corrected(job("1d", backfill=backfill), LATER + RETRY, error_count=1)
+                next_run = self.corrected(job("1d", backfill=backfill), LATER + DEFAULT.error_retry_time, error_count=1)
                 self.assertEqual(next_run, berlin("2024-03-05 12:05"))
 
     def test_a_backfill_job_goes_on_with_its_next_date(self):

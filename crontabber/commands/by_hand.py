@@ -97,14 +97,13 @@ class ByHand:
         if self._settle:
             self._settle(Outcome(now, self.current_time(), last_success, failure))
             return
-        from crontabber.commands.run import retry_after
         from crontabber.rules.after_run import Occasion, state_after
 
         job = self.configured_jobs().find(path_of(class_))
         job = job._replace(schedule=job.schedule._replace(at=parse_time(time_) if time_ else None))
         outcome = Outcome(now, now, last_success, failure)
         before = self.job_states.state(job.app_name)
-        state = state_after(job, Occasion(before, now), outcome, self.job_states.zone, retry_after(self.config))
+        state = state_after(job, Occasion(before, now), outcome, self.job_states.zone)
         claim = self._claims and self._claims.pop(job.app_name, None)
         if claim:
             self.job_states.claims.settle(claim, state, timedelta(0), state.last_success, failure, logged=True)

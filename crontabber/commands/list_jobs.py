@@ -11,12 +11,13 @@ from crontabber.errors import ExitCode
 from crontabber.process.streams import answer, is_terminal, wants_colour
 from crontabber.rules.job import Job, path_of
 from crontabber.rules.job_state import JobState
+from crontabber.rules.policy import DEFAULT, HOW_TO_GO_ON, Policy
 from crontabber.rules.text import printable
 
 HEADING = "=== JOB " + "=" * 72
 
 # Beginnings of lines -> bold, yellow, red.
-COLOURS = {HEADING: "1", "Ongoing now!": "33", "Error!!": "31"}
+COLOURS = {HEADING: "1", "Ongoing now!": "33", "Gave up!": "31", "Error!!": "31"}
 
 
 class ListedJob(NamedTuple):
@@ -26,6 +27,7 @@ class ListedJob(NamedTuple):
     app_name: str
     frequency: str
     time: str = ""
+    policy: Policy = DEFAULT
 
 
 def command(app: Any) -> int | None:
@@ -62,7 +64,7 @@ def for_terminal(report: str, coloured: bool) -> str:
 
 
 def _listed(job: Job) -> ListedJob:
-    return ListedJob(path_of(job.job_class), job.app_name, job.config.frequency, job.config.time)
+    return ListedJob(path_of(job.job_class), job.app_name, job.config.frequency, job.config.time, job.policy)
 
 
 def _coloured(line: str) -> str:
@@ -83,6 +85,8 @@ def _lines(job: ListedJob, state: JobState | None, now: datetime) -> Iterator[st
     yield _labelled("Last run:", _past(state.last_run, now, "none"))
     yield _labelled("Last success:", _past(state.last_success, now, "no previous successful run"))
     yield _labelled("Next run:", _next_run(state.next_run, now))
+    if job.policy.gave_up(state):
+        yield _labelled("Gave up!", HOW_TO_GO_ON)
     if state.last_error:
         yield from _error(state)
     yield ""

@@ -9,6 +9,7 @@ from crontabber.errors import CrontabberError, EmbeddedServerError, OutputError,
 from crontabber.process.streams import answer
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
+from crontabber.rules.policy import DEFAULT, Policy
 from crontabber.rules.text import one_line
 
 # Characters per job: a longer text would hide the others.
@@ -26,6 +27,7 @@ class WatchedJob(NamedTuple):
     app_name: str
     class_name: str
     is_backfill: bool
+    policy: Policy = DEFAULT
 
 
 def command(app: Any) -> int | None:
@@ -53,13 +55,13 @@ def report_misuse(error: CrontabberError) -> int:
 
 def judge(jobs: Iterable[WatchedJob], states: Mapping[str, JobState], faults: Iterable[str] = ()) -> Verdict:
     """Judge the jobs: a backfill job with exactly one error is a warning, everything else critical (manual, 1.3.2), and
-    so are the faults of the `jobs` setting."""
+    so are a job that gave up at its first error, and the faults of the `jobs` setting."""
     warnings: list[str] = []
     criticals = [_shortened(one_line(fault)) for fault in faults]
     for job in jobs:
         state = states.get(job.app_name)
         if state is not None and state.error_count:
-            mild = job.is_backfill and state.error_count == 1
+            mild = job.is_backfill and state.error_count == 1 and not job.policy.gave_up(state)
             (warnings if mild else criticals).append(_part(job, state))
     if criticals:
         return Verdict(2, f"CRITICAL - {'; '.join(criticals + warnings)}")
@@ -78,7 +80,7 @@ def unknown(text: str) -> Verdict:
 
 
 def _watched(job: Job) -> WatchedJob:
-    return WatchedJob(job.app_name, job.job_class.__name__, job.is_backfill)
+    return WatchedJob(job.app_name, job.job_class.__name__, job.is_backfill, job.policy)
 
 
 def _part(job: WatchedJob, state: JobState) -> str:

@@ -11,6 +11,7 @@ from configman.option import Option
 from crontabber.config.definitions import copied
 from crontabber.config.job_faults import entry_of, fault_of, faults_of_classes, required_config_of, source_of_options
 from crontabber.config.job_import import load_job_class
+from crontabber.config.policy_options import policy_in
 from crontabber.errors import CrontabberError, JobDescriptionError, JobsSettingError
 from crontabber.rules.configured_jobs import BrokenEntry, ConfiguredJobs, Fault, configured, entries_of
 from crontabber.rules.dependencies import names_in
@@ -88,12 +89,14 @@ def configured_jobs(job_list: Any, config: Any) -> ConfiguredJobs:
         job_config = config[namespace]
         try:
             schedule = parse_schedule(job_config.frequency, job_config.time)
+            policy = policy_in(config, namespace, job_class)
         except CrontabberError as error:
             faults.append(_fault_of_schedule(job_class, error))
             continue
         if not broken or entry_of(job_class) not in broken:
             depends_on = names_in(getattr(job_class, "depends_on", None))
-            jobs.append(Job(job_class.app_name, job_class, job_config, schedule, depends_on))  # type: ignore[attr-defined]
+            app_name: str = job_class.app_name  # type: ignore[attr-defined]
+            jobs.append(Job(app_name, job_class, job_config, schedule, depends_on, policy))
     return configured(jobs, faults) if faults else ConfiguredJobs(jobs)
 
 

@@ -13,6 +13,7 @@ from configman.option import Option
 
 from crontabber.config.config_file import ConfigFile
 from crontabber.config.definitions import flattened, members
+from crontabber.config.policy_options import possible_names
 from crontabber.errors import CrontabberError
 from crontabber.output.secrets import MASK, is_secret
 from crontabber.rules.text import one_line
@@ -55,12 +56,13 @@ def unknown_options(manager: Any, known: set[str], strict: bool) -> Iterator[tup
     for source in manager.values_source_list:
         place = place_of(source)
         for key in sorted(_unknown_in(manager, source, known)):
-            near = _nearest_in_section(key, known) if _SHARED.match(key) else _nearest(key, known)
+            names = known.union(possible_names(key))
+            near = _nearest_in_section(key, names) if _SHARED.match(key) else _nearest(key, names)
             if near or strict or not _is_of_others(key, known):
                 yield key, f"{place}: unknown option {key}{near}{'' if strict else ', ignored'}"
 
 
-def fault_of_command_line(error: Exception, known: Iterable[str]) -> str:
+def fault_of_command_line(error: Exception, known: set[str]) -> str:
     """Say what is wrong with the command line: `error` is configman's, made from one of getopt's."""
     cause = error.__cause__ or error.__context__
     if not isinstance(cause, getopt.GetoptError) or not cause.opt:
@@ -76,7 +78,8 @@ def fault_of_command_line(error: Exception, known: Iterable[str]) -> str:
     if "unique prefix" in cause.msg:
         meant = sorted(f"--{key}" for key in known if key.startswith(cause.opt))
         return f"{option} is ambiguous: did you mean {', '.join(meant[:4])}{' or another' if len(meant) > 4 else ''}?"
-    near = " (did you mean --help?)" if option == "-h" else _nearest(cause.opt, known, "--")
+    names = known.union(possible_names(cause.opt))
+    near = " (did you mean --help?)" if option == "-h" else _nearest(cause.opt, names, "--")
     return f"unknown option {option}{near or ' (see --help)'}"
 
 

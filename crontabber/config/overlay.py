@@ -17,6 +17,7 @@ from configman.option import Aggregation, Option
 from configman.required_config import RequiredConfig
 
 from crontabber.config.definitions import PLAIN_TYPES, copied, flattened, members, options_in
+from crontabber.config.policy_options import declare, policy_names
 from crontabber.connection_factory import OPTIONS
 
 Find = Callable[[str, Any], Any]
@@ -38,7 +39,9 @@ def overlay(manager: Any) -> set[str]:
     requirements_of_class: dict[Any, Any] = {}
     finds: dict[int, tuple[Any, Find]] = {}
     classes: dict[str, Any] = {}
+    policies = policy_names(manager)
     while True:
+        declare(policies, definitions)
         existing = options_in(definitions)
         new = {key: option for key, option in existing.items() if key not in finished}
         new = _make_shared_options(new, existing, definitions) | new

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from typing import Any
 
 from crontabber.datetimeutil import host_time
@@ -40,14 +40,14 @@ def note_first_slots(store: Any, tick: Any, jobs: Sequence[Job]) -> None:
                 tick.note(name, changed[name][1])
 
 
-def correct_plans(store: Any, tick: Any, jobs: Sequence[Job], retry_after: timedelta, logger: Any) -> None:
+def correct_plans(store: Any, tick: Any, jobs: Sequence[Job], logger: Any) -> None:
     """Plan the jobs anew that a tick with a clock that was ahead has planned for the future. Report what is left."""
     # If our own clock is behind, only the database's tells what the future is.
     now = max(tick.started, getattr(store, "server_now", None) or tick.started)
     corrected: dict[str, tuple[datetime, datetime]] = {}
     for job in ran_in_the_future(jobs, tick.states, now):
         state = tick.states[job.app_name]
-        next_run = corrected_next_run(job, state, now, store.zone, retry_after)
+        next_run = corrected_next_run(job, state, now, store.zone)
         if next_run is not None:
             corrected[job.app_name] = (state.next_run, next_run)  # type: ignore[assignment]
             tick.states[job.app_name] = state._replace(next_run=next_run)

@@ -1,6 +1,6 @@
 """The state of a job after a run, with its next run. Pure."""
 
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, time, tzinfo
 from typing import Any, NamedTuple
 
 from crontabber.rules.backfill import date_after, next_date
@@ -25,7 +25,7 @@ class Occasion(NamedTuple):
         return self.before or JobState(app_name, first_slot=self.first_slot)
 
 
-def state_after(job: Job, occasion: Occasion, outcome: Outcome, zone: tzinfo, retry_after: timedelta) -> JobState:
+def state_after(job: Job, occasion: Occasion, outcome: Outcome, zone: tzinfo) -> JobState:
     """Return the state of a job after a run, including its next run."""
     before = occasion.row(job.app_name)
     next_run: datetime | None
@@ -34,7 +34,8 @@ def state_after(job: Job, occasion: Occasion, outcome: Outcome, zone: tzinfo, re
         if next_run is None and job.is_backfill and outcome.last_success is not None:
             next_run = date_after(job.schedule, outcome.last_success, zone)
     elif outcome.failure:
-        next_run = next_run_after_failure(outcome.finished, retry_after)
+        wait = job.policy.retry_after(outcome.failures_after(before.error_count))
+        next_run = next_run_after_failure(outcome.finished, wait if outcome.delay is None else outcome.delay)
     elif job.is_backfill:
         next_run = _next_run_of_backfill(job, occasion, outcome, zone)
     else:

@@ -2,6 +2,7 @@
 
 from typing import Any, NamedTuple
 
+from crontabber.rules.policy import DEFAULT, Policy
 from crontabber.rules.schedule import Schedule
 
 
@@ -16,6 +17,7 @@ class Job(NamedTuple):
     config: Any
     schedule: Schedule
     depends_on: tuple[str, ...] = ()
+    policy: Policy = DEFAULT
     broken_dependency: str | None = None
 
     @property

@@ -1,7 +1,7 @@
 """What we know about a job between two ticks, and how a run changes it. Pure."""
 
 from collections.abc import Mapping
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
 
@@ -63,26 +63,45 @@ class Failure(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """How a run ended. `last_success` is the newest time or date that succeeded, None if there is none. `interrupted`
-    means that the failure comes from a signal to the process, and so is not the job's fault."""
+    """How a run ended. `last_success` is the newest time or date that succeeded, None if there is none.
+
+    Not every failure is the job's fault: `interrupted` means that it comes from a signal to the process. A job that
+    raised RetryLater has the `delay` that it asked for. One that raised GiveUp `gave_up`.
+    """
 
     started: datetime
     finished: datetime
     last_success: datetime | None = None
     failure: Failure | None = None
     interrupted: bool = False
+    delay: timedelta | None = None
+    gave_up: bool = False
+
+    def last_error(self) -> dict[str, Any]:
+        """Return what the state keeps of the failure."""
+        if self.failure is None:
+            return {}
+        return self.failure.as_last_error() | ({"gave_up": True} if self.gave_up else {})
+
+    def failures_after(self, failures: int) -> int:
+        """Return the number of failures in a row after this run, if there were so many before it. Dates that have
+        succeeded before the failure begin a new row."""
+        if self.failure is None:
+            return 0
+        if self.last_success is not None:
+            failures = 0
+        return failures if self.interrupted or self.delay is not None else failures + 1
 
 
 def settled(state: JobState, outcome: Outcome, next_run: datetime | None) -> JobState:
     """Return the state after a run, not ongoing any more. Dates that succeeded before a failure are kept."""
-    failures = state.error_count if outcome.interrupted else state.error_count + 1
     return state._replace(
         next_run=next_run,
         first_run=state.first_run or outcome.started,
         last_run=outcome.started,
         last_success=outcome.last_success or state.last_success,
-        error_count=0 if outcome.failure is None else failures,
-        last_error={} if outcome.failure is None else outcome.failure.as_last_error(),
+        error_count=outcome.failures_after(state.error_count),
+        last_error=outcome.last_error(),
         ongoing=None,
         owner=None,
     )

@@ -28,9 +28,7 @@ def ran_in_the_future(jobs: Iterable[Job], states: Mapping[str, JobState], now: 
     ]
 
 
-def corrected_next_run(
-    job: Job, state: JobState, now: datetime, zone: tzinfo, retry_after: timedelta
-) -> datetime | None:
+def corrected_next_run(job: Job, state: JobState, now: datetime, zone: tzinfo) -> datetime | None:
     """Return when a job that ran in the future runs next, as if that had been now. None if it is planned no later.
 
     A date in the future is the cursor of a backfill job: the next run follows it, and only a person can move it back.
@@ -38,7 +36,7 @@ def corrected_next_run(
     if state.next_run is None or state.ongoing is not None:
         return None
     if state.error_count:
-        next_run = next_run_after_failure(now, retry_after)
+        next_run = next_run_after_failure(now, job.policy.retry_after(state.error_count))
     elif job.is_backfill:
         next_run = next_date(job.schedule, state, zone) or now
     else:

@@ -14,7 +14,8 @@ from crontabber.config.jobs_setting import classes_in_namespaces_converter_with_
 from crontabber.config.manager import ManagerMixin
 from crontabber.connection_factory import ConnectionFactory
 from crontabber.datetimeutil import UTC
-from crontabber.engine.job_run import JobRun, RunSettings
+from crontabber.engine.job_run import JobRun
+from crontabber.engine.run_settings import RunSettings
 from crontabber.mixins import resources_of
 from crontabber.rules.after_run import Occasion
 from crontabber.rules.job import Job
@@ -138,7 +139,6 @@ def _run(
         # The engine's own lines are not the job's.
         logger=Log(shown=False).logger,
         clock=lambda: base.utc_now(),
-        retry_after=timedelta(minutes=5),
         report_error=lambda error, app_name: errors.append(error),
     )
     before = None if job_information is None else state_from_mapping(job.app_name, job_information)
