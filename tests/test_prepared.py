@@ -7,7 +7,7 @@ from crontabber.store import sql
 from crontabber.store.prepared import TYPES, PreparedStatements, prepared
 
 REPEATED = (
-    sql.CLAIM, sql.CLAIM_NEW, sql.CLAIM_FROM_THE_DEAD, sql.WAS_SETTLED, sql.settle(), sql.settle_unlogged(), sql.settle_date(),
+    sql.CLAIM, sql.CLAIM_NEW, sql.BURY, sql.WAS_SETTLED, sql.settle(), sql.settle_unlogged(), sql.settle_date(),
 )  # fmt: skip
 
 

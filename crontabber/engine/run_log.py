@@ -7,9 +7,11 @@ from typing import Any
 
 from crontabber.datetimeutil import host_time, timesince
 from crontabber.engine.failure import as_log_text
+from crontabber.rules.after_death import deaths_of
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import Failure, JobState, Outcome
 from crontabber.rules.news import is_news
+from crontabber.rules.policy import HOW_TO_GO_ON
 from crontabber.rules.text import one_line
 
 # Characters of an error that is logged without its traceback.
@@ -21,17 +23,29 @@ def log_run(logger: Any, job: Job, before: JobState | None, outcome: Outcome, st
     if outcome.failure is None:
         _log_success(logger, job, before, outcome, state)
         return
-    news = is_news(before, outcome, zone, code_of(job.job_class))
+    next_attempt = _next_attempt(job, state, outcome.finished)
+    if outcome.delay is not None:
+        reason = one_line(outcome.failure.value)
+        logger.info("%s asked to run later (%s); %s", job.app_name, reason, next_attempt)
+        return
+    news = job.policy.gave_up(state) or is_news(before, outcome, zone, code_of(job.job_class))
     if outcome.interrupted:
         log, end = logger.warning, f"was interrupted after {_seconds(outcome)}"
     else:
         log, verb = logger.error, "failed" if news else "failed again"
         end = f"{verb} after {_seconds(outcome)} ({_streak(job, state, outcome.finished)})"
-    next_attempt = _next_attempt(state, outcome.finished)
     if news:
-        log("%s %s; next attempt at %s\n%s", job.app_name, end, next_attempt, as_log_text(outcome.failure))
+        log("%s %s; %s\n%s", job.app_name, end, next_attempt, as_log_text(outcome.failure))
     else:
-        logger.info("%s %s; next attempt at %s; %s", job.app_name, end, next_attempt, _in_one_line(outcome.failure))
+        logger.info("%s %s; %s; %s", job.app_name, end, next_attempt, _in_one_line(outcome.failure))
+
+
+def log_death(logger: Any, job: Job, state: JobState, now: datetime) -> None:
+    """Log that the process that ran the job died, which left it in `state`. Only the first death in a row is mailed."""
+    log = logger.warning if deaths_of(state) == 1 else logger.info
+    stays_due = state.next_run is None or state.next_run <= now
+    following = "it runs again after the other jobs" if stays_due else _next_attempt(job, state, now)
+    log("%s: %s; %s", job.app_name, one_line(str(state.last_error.get("value"))), following)
 
 
 def code_of(job_class: type) -> str:
@@ -66,8 +80,11 @@ def _streak(job: Job, state: JobState, now: datetime) -> str:
     return f"failures in a row: {state.error_count}; {since}"
 
 
-def _next_attempt(state: JobState, now: datetime) -> str:
-    return "the next tick" if state.next_run is None or state.next_run <= now else host_time(state.next_run)
+def _next_attempt(job: Job, state: JobState, now: datetime) -> str:
+    if job.policy.gave_up(state):
+        return f"it gave up: {HOW_TO_GO_ON}"
+    when = "the next tick" if state.next_run is None or state.next_run <= now else host_time(state.next_run)
+    return f"next attempt at {when}"
 
 
 def _seconds(outcome: Outcome) -> str:

@@ -1,103 +1,33 @@
 """One tick: why_skip -> claim -> execute -> settle, for one job after another."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime, tzinfo
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import tzinfo
+from typing import Any
 
-from crontabber.engine.job_run import JobRun, RunSettings
-from crontabber.engine.overrides import NO_OVERRIDES, Overrides
+from crontabber.engine.job_run import JobRun
 from crontabber.engine.plans import correct_plans, note_first_slots
+from crontabber.engine.run_log import log_death
+from crontabber.engine.run_settings import RunSettings
+from crontabber.engine.skip import Skip, Tick, why_skip
 from crontabber.errors import (
     ChangedError,
     ClaimFailedError,
-    ExitCode,
     ForgottenError,
     LostClaimError,
     OngoingJobError,
     OwnerInDoubtError,
 )
 from crontabber.process.signals import INTERRUPTION
+from crontabber.rules.after_death import with_the_deadly_last
 from crontabber.rules.after_run import Occasion
-from crontabber.rules.dependencies import why_blocked
 from crontabber.rules.job import Job
-from crontabber.rules.job_state import JobState
 from crontabber.rules.local_time import UTC
 from crontabber.rules.schedule import is_due
 from crontabber.store import second_look
 from crontabber.store.claims import Claim, RowLevelLockError
 from crontabber.store.connections import cut_off_forked_children
 from crontabber.store.patrol import patrol
-
-
-class Tick:
-    """The facts of one tick: its start, every state, which jobs have succeeded, which were lost to other processes.
-
-    `first_slots` has the noted slots of jobs that have no state yet.
-    """
-
-    def __init__(
-        self, started: datetime, states: dict[str, JobState], first_slots: Mapping[str, datetime | None] = {}
-    ) -> None:
-        self.started = started
-        self.states = states
-        self._first_slots = dict(first_slots)
-        self.succeeded: set[str] = set()
-        self.ongoing_elsewhere = False
-        self.claim_lost = False
-        self.anything_due = False
-
-    def row(self, app_name: str) -> JobState:
-        """Return the state, or that of a job that has none."""
-        return self.states.get(app_name) or JobState(app_name, first_slot=self._first_slots.get(app_name))
-
-    def note(self, app_name: str, first_slot: datetime) -> None:
-        """Remember that the slot of a first run is noted."""
-        if app_name in self.states:
-            self.states[app_name] = self.states[app_name]._replace(first_slot=first_slot)
-        else:
-            self._first_slots[app_name] = first_slot
-
-    @property
-    def met_other_processes(self) -> bool:
-        return self.ongoing_elsewhere or self.claim_lost
-
-    def exit_code(self) -> ExitCode:
-        if self.ongoing_elsewhere:
-            return ExitCode.ONGOING_ELSEWHERE
-        return ExitCode.CLAIM_LOST if self.claim_lost else ExitCode.DONE
-
-
-class Skip(NamedTuple):
-    """Why a job does not run. One that is not `due` is not worth a log line."""
-
-    reason: str
-    due: bool = True
-    unknown_dependency: bool = False
-
-
-def why_skip(
-    job: Job, tick: Tick, configured: Sequence[str], now: datetime, zone: tzinfo, force: bool = False,
-    overrides: Overrides = NO_OVERRIDES,
-) -> Skip | None:  # fmt: skip
-    """Return why `job` may not run now, or None if it may. With `force`, it always may."""
-    state = tick.states.get(job.app_name)
-    # If a job has an owner although it is not due, the owner died or runs it by force: the claim will tell.
-    abandoned = state is not None and state.process is not None
-    if force:
-        return None
-    due = overrides.is_due(job) if overrides.is_due else is_due(job.schedule, tick.row(job.app_name), now, zone)
-    if not abandoned and not due:
-        return Skip("it is not due", due=False)
-    if job.broken_dependency:
-        return Skip(f"it depends on {job.broken_dependency!r}, whose entry in the setting jobs is broken")
-    if overrides.why_blocked:
-        reason = overrides.why_blocked(job)
-        return None if reason is None else Skip(reason)
-    reason = why_blocked(job.depends_on, tick.states, tick.succeeded, now)
-    if reason is None:
-        return None
-    unknown = any(name not in configured and name not in tick.states for name in job.depends_on)
-    return Skip(f"its dependency {reason}", unknown_dependency=unknown)
 
 
 class Runner:
@@ -120,11 +50,11 @@ class Runner:
     def run(self, jobs: Sequence[Job], force: bool = False) -> None:
         """Run those of `jobs` that are due, in the given order. Stop before the next one once a signal asks for it."""
         cut_off_forked_children()
-        correct_plans(self._store, self.tick, jobs, self._settings.retry_after, self._logger)
+        correct_plans(self._store, self.tick, jobs, self._logger)
         if not force:
             note_first_slots(self._store, self.tick, jobs)
         with INTERRUPTION.deferred(), INTERRUPTION.patrolled(patrol):
-            self._attend_each(jobs, force)
+            self._attend_each(with_the_deadly_last(jobs, self.tick.states), force)
             postponed, self._postponed = self._postponed, {}
             if postponed:
                 INTERRUPTION.sleep(second_look.SECOND_LOOK_SECONDS)
@@ -144,6 +74,8 @@ class Runner:
             self._postponed[job.app_name] = job
             return
         tick = self.tick
+        if not self._is_free(job, force):
+            return
         skip = self._why_skip(job, force)
         if skip is not None and skip.due and tick.met_other_processes:
             # Its parents may have succeeded elsewhere by now. Without a second look, a job whose two parents always run
@@ -170,29 +102,42 @@ class Runner:
         state = self.tick.states.get(job.app_name)
         return UTC if state is not None and state.next_run is not None else self._store.zone
 
+    def _is_free(self, job: Job, force: bool) -> bool:
+        """True if no process runs `job`. If the one that did has died, record that."""
+        seen, bury = self.tick.states.get(job.app_name), getattr(self._store.claims, "bury", None)
+        if seen is None or seen.ongoing is None or bury is None:
+            return True
+        with self._passing_over(job, force):
+            state = self.tick.states[job.app_name] = bury(seen, self._clock(), job.policy)
+            log_death(self._logger, job, state, self._clock())
+            return True
+        return False
+
     def _claim(self, job: Job, force: bool) -> Claim | None:
         """Claim `job`. Return None if it must not run here: another process runs it, or a signal asks us to stop."""
         seen = self.tick.states.get(job.app_name)
+        with self._passing_over(job, force):
+            claim: Claim = self._store.claims.take(job.app_name, job.depends_on, seen, self._clock())
+            if not INTERRUPTION.signum:
+                return claim
+            self._store.claims.release(claim)
+        return None
+
+    @contextmanager
+    def _passing_over(self, job: Job, force: bool) -> Iterator[None]:
+        """Leave the block, and the job to the next tick, if another process has it, or for a passing reason."""
         try:
-            claim = self._store.claims.take(job.app_name, job.depends_on, seen, self._clock())
+            yield
         except OngoingJobError as error:
             self._pass_over(job, error, force)
-            return None
         except OwnerInDoubtError as error:
             self._postponed[job.app_name] = job
             self._logger.info("%s", error)
-            return None
         except RowLevelLockError as error:
             self.tick.claim_lost = True
             self._logger.info("%s", error)
-            return None
         except ClaimFailedError as error:
             self._logger.warning("%s", error)
-            return None
-        if INTERRUPTION.signum:
-            self._store.claims.release(claim)
-            return None
-        return claim  # type: ignore[no-any-return]
 
     def _run(self, job: Job, claim: Claim, force: bool) -> None:
         """Run `job` under its claim and note its new state."""
@@ -219,7 +164,7 @@ class Runner:
     def _pass_over(self, job: Job, error: OngoingJobError, force: bool) -> None:
         """Note that another process runs `job`, which matters only if the job is due or forced."""
         if force or is_due(job.schedule, self.tick.row(job.app_name), self._clock(), self._zone_for(job)):
-            self.tick.ongoing_elsewhere = True
+            self.tick.anything_due = self.tick.ongoing_elsewhere = True
             self._logger.info("%s", error)
 
     def _look_again(self, app_names: Sequence[str]) -> None:

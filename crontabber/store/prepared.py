@@ -22,6 +22,7 @@ TYPES = {
     "last_error": "json",
     "last_run": "timestamptz",
     "lock": "text",
+    "new_next_run": "timestamptz",
     "next_run": "timestamptz",
     "now": "timestamptz",
     "owner": "text",

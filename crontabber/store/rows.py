@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from crontabber.errors import OwnerDiedError
 from crontabber.rules.dependencies import names_in
 from crontabber.rules.job_state import Failure, JobState
 
@@ -67,11 +66,9 @@ def before_claim(state: JobState, seen: JobState | None) -> JobState:
 
 
 def claim_parameters(
-    key: Mapping[str, Any], owner: str, now: datetime, depends_on: Sequence[str], seen: JobState | None,
-    died: str | None,
-) -> dict[str, Any]:  # fmt: skip
-    """Return the parameters of the claiming statements. `died` says which owner left an unfinished run, if any."""
-    death = Failure(repr(OwnerDiedError), died or "", "", repr(OwnerDiedError(died)))
+    key: Mapping[str, Any], owner: str, now: datetime, depends_on: Sequence[str], seen: JobState | None
+) -> dict[str, Any]:
+    """Return the parameters of the claiming statements."""
     return {
         **key,
         "owner": owner,
@@ -80,9 +77,26 @@ def claim_parameters(
         "next_run": seen and seen.next_run,
         "seen_ongoing": seen and seen.ongoing,
         "seen_owner": seen and seen.owner,
-        "last_error": as_json(death.as_last_error()),
-        "exc_type": death.type,
-        "exc_value": death.representation,
+    }
+
+
+def bury_parameters(
+    key: Mapping[str, Any], seen: JobState, state: JobState, failure: Failure, now: datetime
+) -> dict[str, Any]:
+    """Return the parameters of the statement that ends the run in the row `seen` with `failure`."""
+    return {
+        **key,
+        "now": now,
+        "next_run": seen.next_run,
+        "seen_ongoing": seen.ongoing,
+        "seen_owner": seen.owner,
+        "new_next_run": state.next_run,
+        "last_run": state.last_run,
+        "error_count": state.error_count,
+        "last_error": as_json(state.last_error),
+        "exc_type": failure.type,
+        "exc_value": failure.representation,
+        "exc_traceback": failure.traceback,
     }
 
 

@@ -99,18 +99,24 @@ claimed AS (
 )
 {_CLAIMED}
 """
-# A run that a dead owner did not finish has failed: in the row and in the log.
-CLAIM_FROM_THE_DEAD = f"""
+# A run that a dead owner did not finish has failed: in the row and in the log. The lock shows that it is dead.
+BURY = f"""
 WITH {_LOCK},
-claimed AS (
-    UPDATE crontabber SET ongoing = %(now)s, owner = %(owner)s,
-        error_count = COALESCE(error_count, 0) + 1, last_error = %(last_error)s
-    FROM lock WHERE {_CLAIMABLE} RETURNING crontabber.*
+buried AS (
+    UPDATE crontabber SET next_run = %(new_next_run)s, last_run = %(last_run)s, error_count = %(error_count)s,
+        last_error = %(last_error)s, ongoing = NULL, owner = NULL
+    FROM lock WHERE {_CLAIMABLE} RETURNING crontabber.app_name
 ), logged AS (
     INSERT INTO crontabber_log (app_name, duration, exc_type, exc_value, exc_traceback)
-    SELECT app_name, %(now)s - %(seen_ongoing)s, %(exc_type)s, %(exc_value)s, '' FROM claimed
+    SELECT app_name, %(now)s - %(seen_ongoing)s, %(exc_type)s, %(exc_value)s, %(exc_traceback)s FROM buried
+    RETURNING 1
 )
-{_CLAIMED}
+SELECT lock.taken, buried.app_name, (SELECT count(*) FROM logged),
+       CASE WHEN %(session_locks)s AND lock.taken THEN pg_advisory_unlock({_LOCK_KEY}) END
+FROM lock LEFT JOIN buried ON true
+"""
+END_SESSIONS = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = ANY(%(pids)s) AND usename = current_user
 """
 # On a new connection, after the one that held the lock was lost.
 LOCK_AGAIN = f"SELECT pg_try_advisory_lock({_LOCK_KEY}), {SESSION}"
@@ -174,7 +180,8 @@ def settle_date(schema: str = "", note: bool = False) -> str:
     calendar date."""
     return f"""
 WITH settled AS (
-    UPDATE {in_schema(schema)}crontabber SET last_success = %(success)s WHERE {_OURS} AND {_ON_TOP} RETURNING app_name
+    UPDATE {in_schema(schema)}crontabber SET last_success = %(success)s, error_count = 0, last_error = '{{}}'
+    WHERE {_OURS} AND {_ON_TOP} RETURNING app_name
 ), {_log_settled(schema)}{notes.note_date(schema) if note else ''}
 SELECT app_name, {_DURABLE} FROM settled"""
 

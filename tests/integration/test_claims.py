@@ -138,7 +138,7 @@ class TestDeadOwners(FaultTestCase):
                 tick = self.end_of(self.start_elsewhere("a-third-host") if host == "elsewhere" else self.start())
 
                 self.assertEqual((tick.returncode, self.ran()), (0, ["patient"]))
-                self.assertRegex(tick.stderr, rf"WARNING - patient: process {owner.pid} on {host}, which had been running it .*, ended without a result\.")
+                self.assertRegex(tick.stderr, rf"WARNING - patient: process {owner.pid} on {host}, which had been running it .*, ended without a result; it runs again after the other jobs")
                 self.assertEqual(self.errors_logged("patient")[-1:], ["<class 'crontabber.errors.OwnerDiedError'>"])
                 self.assert_at_rest()
                 (self.folder / "enough").unlink()
