@@ -1,6 +1,6 @@
 """BaseCronApp, the base class of every job."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import suppress
 from datetime import datetime, tzinfo
 from typing import Any, ClassVar
@@ -61,12 +61,14 @@ class BaseCronApp(RequiredConfig):
             yield date
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
-        """Do the work. The return value is ignored; if it raises, the error is recorded and the job retried."""
+        """Do the work, also as a coroutine (`async def run`). The return value is ignored; if it raises, the error is
+        recorded and the job retried."""
         raise NotImplementedError(f"{type(self).__name__} has no run()")
 
     def _run_proxy(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            return self.run(*args, **kwargs)
+            result = self.run(*args, **kwargs)
+            return _awaited(result) if isinstance(result, Coroutine) else result
         except SystemExit as error:
             # sys.exit(0) means that the work is done: a transaction around it is committed.
             if error.code not in (0, None):
@@ -101,3 +103,9 @@ class BaseCronApp(RequiredConfig):
             error_count=info.get("error_count") or 0,
             last_error=info.get("last_error") or {},
         )
+
+
+def _awaited(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    from crontabber.process.coroutines import run_to_its_end  # asyncio takes 30 ms to import
+
+    return run_to_its_end(coroutine)

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
-from crontabber.process.signals import in_main_thread
+from crontabber.process.signals import TIMEOUT_SIGNAL, in_main_thread
 
-HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
+HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, TIMEOUT_SIGNAL)
 
 
 @contextmanager

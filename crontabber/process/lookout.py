@@ -16,13 +16,16 @@ Patrol = Callable[[bool], None]
 
 
 @contextmanager
-def lookout(patrol: Patrol, hears: Callable[[int], bool], with_signals: bool) -> Iterator[None]:
-    """Call `patrol(is_urgent)` every few seconds from a thread. With signals, `hears` is called at once with each one
-    that arrives; once it says True, the rounds are urgent."""
+def lookout(
+    patrol: Patrol, hears: Callable[[int], None], is_urgent: Callable[[], bool], with_signals: bool
+) -> Iterator[None]:
+    """Call `patrol` every few seconds from a thread, more often while it is urgent, and tell it whether it is. With
+    signals, `hears` is called at once with each one that arrives."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False) if with_signals else -1
-    threading.Thread(target=_watch, args=(reader, patrol, hears), name="crontabber-lookout", daemon=True).start()
+    watched = (reader, patrol, hears, is_urgent)
+    threading.Thread(target=_watch, args=watched, name="crontabber-lookout", daemon=True).start()
     try:
         yield
     finally:
@@ -32,20 +35,20 @@ def lookout(patrol: Patrol, hears: Callable[[int], bool], with_signals: bool) ->
             os.close(writer)
 
 
-def _watch(reader: int, patrol: Patrol, hears: Callable[[int], bool]) -> None:
-    inode, is_urgent, poll = os.fstat(reader).st_ino, False, select.poll()
+def _watch(reader: int, patrol: Patrol, hears: Callable[[int], None], is_urgent: Callable[[], bool]) -> None:
+    inode, poll = os.fstat(reader).st_ino, select.poll()
     poll.register(reader, select.POLLIN)
     # A job may have closed all descriptors it found, and this number may be another file by now.
     with suppress(OSError):
         while True:
-            has_news = poll.poll(1000 * (URGENT_ROUND_SECONDS if is_urgent else ROUND_SECONDS))
+            has_news = poll.poll(1000 * (URGENT_ROUND_SECONDS if is_urgent() else ROUND_SECONDS))
             if os.fstat(reader).st_ino != inode:
                 return
             if has_news:
                 signals = os.read(reader, 64)
                 if not signals:
                     break
-                # Not any(): each of them has to be heard.
-                is_urgent = max([hears(signum) for signum in signals]) or is_urgent
-            patrol(is_urgent)
+                for signum in signals:
+                    hears(signum)
+            patrol(is_urgent())
         os.close(reader)

@@ -4,15 +4,18 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from types import FrameType
 from typing import Any
 
-from crontabber.errors import Interrupted
+from crontabber.errors import Interrupted, JobTimeout
 from crontabber.process.lookout import Patrol, lookout
 
 END_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Asks a job to end that takes too long. Few programs use this signal.
+TIMEOUT_SIGNAL = signal.SIGXCPU
 # A signal that follows another one so soon is the same request: `timeout` sends two.
 SAME_REQUEST_SECONDS = 2.0
 
@@ -23,9 +26,13 @@ class Interruption:
     def __init__(self) -> None:
         self.signum: int | None = None
         self.restart = False
+        self._taken_by: Callable[[BaseException], None] | None = None
+        self._timeout: timedelta | None = None
+        self._deadline: float | None = None
         self._deferred = False
         self._before: dict[int, Any] = {}
         self._is_looked_out = False
+        self._is_ending = False
         # When the first request to end arrived, and when its handler ran: the main thread may be waiting in between.
         self._heard_at: float | None = None
         self._handled_at = 0.0
@@ -41,6 +48,7 @@ class Interruption:
             yield
             return
         self.signum, self._heard_at, self._handled_at, self._deferred = None, None, 0.0, True
+        self._is_ending = False
         handlers = {signal.SIGINT: self._interrupt, signal.SIGTERM: self._interrupt, signal.SIGHUP: self._restart}
         self._before = {signum: signal.getsignal(signum) for signum in handlers}
         for signum, handler in handlers.items():
@@ -64,10 +72,29 @@ class Interruption:
             return
         self._is_looked_out = True
         try:
-            with lookout(patrol, self._hears, with_signals):
+            with lookout(patrol, self._hears, self._is_urgent, with_signals):
                 yield
         finally:
             self._is_looked_out = False
+
+    @contextmanager
+    def timeouts_handled(self) -> Iterator[None]:
+        """Let TIMEOUT_SIGNAL raise JobTimeout after the deadline of a job."""
+        before = signal.signal(TIMEOUT_SIGNAL, self._time_out)
+        try:
+            yield
+        finally:
+            signal.signal(TIMEOUT_SIGNAL, before)
+
+    def set_timeout(self, timeout: timedelta | None) -> None:
+        """Set the deadline of the job that is about to run; None if it has none, or has ended."""
+        self._timeout = timeout
+        self._deadline = None if timeout is None else time.monotonic() + timeout.total_seconds()
+
+    @property
+    def is_late(self) -> bool:
+        """True if a job is running beyond its deadline."""
+        return self._deadline is not None and time.monotonic() >= self._deadline
 
     def note(self, error: KeyboardInterrupt) -> None:
         """Remember an interruption that arrived as an exception: a job may have installed Python's own handler.
@@ -99,6 +126,15 @@ class Interruption:
         finally:
             self._deferred = before
 
+    @contextmanager
+    def handed_to(self, take: Callable[[BaseException], None]) -> Iterator[None]:
+        """Let signals call `take` with the error that they would raise."""
+        before, self._taken_by = self._taken_by, take
+        try:
+            yield
+        finally:
+            self._taken_by = before
+
     def sleep(self, seconds: float) -> None:
         """Sleep, but let a signal raise Interrupted, even while signals are deferred."""
         with self.allowed():
@@ -108,12 +144,15 @@ class Interruption:
         if self.signum is not None:
             raise Interrupted(self.signum)
 
-    def _hears(self, signum: int) -> bool:
-        """Hear of a signal when it arrives, in the thread of the lookout. True if it asks for the end."""
+    def _is_urgent(self) -> bool:
+        return self._is_ending or self.is_late
+
+    def _hears(self, signum: int) -> None:
+        """Hear of a signal when it arrives, in the thread of the lookout."""
         if signum in END_SIGNALS and signal.getsignal(signum) == self._interrupt:
             self._end_if_asked_again(signum, self._heard_at)
             self._heard_at = self._heard_at or time.monotonic()
-        return signum in END_SIGNALS
+        self._is_ending = self._is_ending or signum in END_SIGNALS
 
     def _interrupt(self, signum: int, frame: FrameType | None) -> None:
         if self.signum is not None:
@@ -122,7 +161,17 @@ class Interruption:
             return
         self.signum, self._handled_at = signum, time.monotonic()
         if not self._deferred:
-            raise Interrupted(signum)
+            self._raise(Interrupted(signum))
+
+    def _time_out(self, signum: int, frame: FrameType | None) -> None:
+        # The job may have ended while the signal was on its way.
+        if self._timeout is not None and self.is_late and not self._deferred:
+            self._raise(JobTimeout(self._timeout))
+
+    def _raise(self, error: BaseException) -> None:
+        if self._taken_by is None:
+            raise error
+        self._taken_by(error)
 
     def _end_if_asked_again(self, signum: int, first: float | None) -> None:
         """End the process at once, whatever it is doing. The next tick notices, and reports it."""
