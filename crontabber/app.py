@@ -70,6 +70,8 @@ class CronTabberBase(ByHand, RequiredConfig):
 
     # Set by `main`.
     config_manager: Any = None
+    # What a tick reports to, in a child of a supervisor.
+    reporter: Any = None
     _job_state_database: Any = None
     _warned_of_mapping = False
 

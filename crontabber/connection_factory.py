@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import Any, ClassVar
@@ -95,6 +95,9 @@ class ConnectionFactory(RequiredConfig):
     # Operational only if they report a lost connection.
     conditional_exceptions: ClassVar[tuple[type[Exception], ...]] = (psycopg2.DatabaseError,)
 
+    # Called with each new connection.
+    on_connect: ClassVar[Callable[[Any], None] | None] = None
+
     _pid = 0
 
     def __init__(self, config: Any, local_config: Any = None) -> None:
@@ -138,6 +141,8 @@ class ConnectionFactory(RequiredConfig):
             connection = self._sessions[key] = psycopg2.connect(self.dsn)
             if name != OF_THE_STATE:  # That sends the same with its first statement.
                 keepalives.set_on_server(connection)
+            if ConnectionFactory.on_connect:
+                ConnectionFactory.on_connect(connection)
         return connection
 
     def close_connection(self, connection: Any, force: bool = False) -> None:

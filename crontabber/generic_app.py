@@ -1,5 +1,6 @@
 """Run an application: configure it, set up logging and signals, turn errors into exit codes."""
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
@@ -19,6 +20,7 @@ from crontabber.output.messages import explained, masked, message_for
 from crontabber.output.secrets import SecretMask, mask_of
 from crontabber.process import streams
 from crontabber.process.collector import gc_paused, unfreeze
+from crontabber.process.forking import end_like_a_program
 from crontabber.process.signals import INTERRUPTION
 from crontabber.store.patrol import patrol
 
@@ -80,13 +82,17 @@ def main(
     After a SIGHUP, once the running job is done, the configuration is reloaded and the application started again.
     """
     streams.prepare()
+    pid = os.getpid()
     app_class = class_converter(initial_app)
     configure = partial(configuration, app_class, values_source_list, config_path, config_manager_cls)
     silent = app_class.is_silent(sys.argv[1:])
     with streams.silenced(stderr=True) if silent else nullcontext():
         with INTERRUPTION.handled(patrol):
             exit_code = _Shell(app_class, configure, sys.argv[1:], silent).exit_code()
-        return exit_code if INTERRUPTION.signum is None else 128 + INTERRUPTION.signum
+        exit_code = exit_code if INTERRUPTION.signum is None else 128 + INTERRUPTION.signum
+    if os.getpid() != pid:
+        end_like_a_program(exit_code)  # A supervisor has forked it: the supervisor returns to our caller.
+    return exit_code
 
 
 def respond_to_SIGHUP(signal_number: int, frame: FrameType | None, logger: Any = None) -> None:

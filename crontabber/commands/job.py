@@ -1,12 +1,15 @@
 """--job: run one job, with --force even if it is not due."""
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from crontabber.commands import Application
 from crontabber.commands.by_hand import overrides_of
-from crontabber.commands.run import log_what_is_next, run_tick
+from crontabber.commands.run import log_what_is_next, run_tick, supervised_if_needed
 from crontabber.errors import ExitCode
 from crontabber.process.signals import INTERRUPTION
+from crontabber.rules.job import Job
 
 
 def command(app: Any) -> int | None:
@@ -26,7 +29,11 @@ def run_one(app: Application, description: str, force: bool) -> int:
             job.app_name,
         )
         return ExitCode.DONE
-    tick = run_tick(app, [job], configured.jobs, force, overrides_of(app))
+    return supervised_if_needed(app, [job], partial(_run, app, job, configured.jobs, force))
+
+
+def _run(app: Application, job: Job, configured: Sequence[Job], force: bool) -> ExitCode:
+    tick = run_tick(app, [job], configured, force, overrides_of(app))
     if tick.anything_due:
         # The job has had its turn: starting again after a SIGHUP would force it a second time.
         INTERRUPTION.restart = False

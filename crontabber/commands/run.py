@@ -4,16 +4,17 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from crontabber.commands import Application
 from crontabber.commands.by_hand import overrides_of
 from crontabber.datetimeutil import host_time, timesince
-from crontabber.engine.job_run import RunSettings
 from crontabber.engine.overrides import NO_OVERRIDES, Overrides
-from crontabber.engine.tick import Runner, Tick
-from crontabber.errors import ExitCode
+from crontabber.engine.run_settings import RunSettings
+from crontabber.engine.skip import Tick
+from crontabber.engine.tick import Runner
+from crontabber.errors import ExitCode, RetryLater
 from crontabber.output.logger import engine_logger
 from crontabber.output.secrets import SecretMask
 from crontabber.process.streams import is_terminal
@@ -37,11 +38,22 @@ def run_all(app: Application) -> int:
         log_broken_entries(app, configured)
     elif not configured.jobs:
         warn_about_no_jobs(app.config.logger)
-    exit_code = _run_due(app, configured.jobs) if configured.jobs else ExitCode.DONE
+    exit_code = supervised_if_needed(app, configured.jobs, partial(_run_due, app, configured.jobs))
     return ExitCode.FAILED if configured.faults else exit_code
 
 
+def supervised_if_needed(app: Any, jobs: Sequence[Job], tick: Callable[[], int]) -> int:
+    """Return the exit code of `tick`, which runs `jobs`. If one of them has a timeout, it needs a supervisor."""
+    if app.reporter is not None or not any(job.policy.timeout for job in jobs):
+        return tick()
+    from crontabber.commands.supervisor import supervised_tick
+
+    return supervised_tick(app, jobs, tick)
+
+
 def _run_due(app: Application, jobs: Sequence[Job]) -> ExitCode:
+    if not jobs:
+        return ExitCode.DONE
     overrides = overrides_of(app)
     tick = run_tick(app, (overrides.order or reorder_dag)(jobs), jobs, overrides=overrides)
     if not tick.anything_due and is_terminal(sys.stderr):
@@ -59,11 +71,11 @@ def run_tick(
         logger=logger,
         app_logger=app.config.logger,
         clock=app.current_time,
-        retry_after=retry_after(app.config),
-        report_error=_error_reporter(app),
+        report_error=error_reporter(app),
         mask=SecretMask(app.config),
         progress=_progress(logger),
         overrides=overrides,
+        reporter=app.reporter,
     )
     runner = app._runner = Runner(database, settings, [job.app_name for job in configured])
     try:
@@ -71,10 +83,6 @@ def run_tick(
     finally:
         app._runner = None
     return runner.tick
-
-
-def retry_after(config: Any) -> timedelta:
-    return timedelta(seconds=config.crontabber.error_retry_time)
 
 
 def warn_about_no_jobs(logger: Any) -> None:
@@ -116,7 +124,7 @@ def _progress(logger: Any) -> Callable[[str, int], AbstractContextManager[Callab
     return progress
 
 
-def _error_reporter(app: Application) -> Callable[[BaseException, str], None]:
+def error_reporter(app: Application) -> Callable[[BaseException, str], None]:
     """Return a reporter that creates its only Sentry at the first error: a Sentry adds up the time that it takes."""
 
     @cache
@@ -125,4 +133,8 @@ def _error_reporter(app: Application) -> Callable[[BaseException, str], None]:
 
         return Sentry.configured(app.config, app.app_version, app.load_raven)
 
-    return lambda error, app_name: sentry().report(error, app_name)
+    def report(error: BaseException, app_name: str) -> None:
+        if not isinstance(error, RetryLater):
+            sentry().report(error, app_name)
+
+    return report

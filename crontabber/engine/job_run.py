@@ -1,15 +1,23 @@
 """Run one job under its claim: compute the outcome, then store it."""
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from typing import Any
 
 from crontabber.engine.failure import as_log_text, failure_of, is_success
-from crontabber.engine.overrides import NO_OVERRIDES, Overrides
 from crontabber.engine.run_log import log_run
-from crontabber.errors import CommitLostError, Interrupted, LostClaimError, StateDatabaseError
+from crontabber.engine.run_settings import RunSettings
+from crontabber.errors import (
+    CommitLostError,
+    GiveUp,
+    Interrupted,
+    JobTimeout,
+    LostClaimError,
+    RetryLater,
+    StateDatabaseError,
+)
 from crontabber.process.forking import child_ends_here, end_if_forked
 from crontabber.process.isolation import process_state_restored
 from crontabber.process.signals import INTERRUPTION
@@ -19,26 +27,6 @@ from crontabber.rules.job import Job
 from crontabber.rules.job_state import Failure, JobState, Outcome
 from crontabber.store.claims import Claim
 from crontabber.store.rows import as_mapping
-
-
-class RunSettings(NamedTuple):
-    """What every run needs.
-
-    `logger` gets our own lines, `app_logger` is that of the jobs. `report_error` takes an error and the app_name of its
-    job; `mask` removes secrets from a text; `progress` takes the app_name of a backfill job and its number of dates,
-    and yields a function to call with each date that is done.
-    """
-
-    logger: Any
-    clock: Callable[[], datetime]
-    retry_after: timedelta
-    report_error: Callable[[BaseException, str], None]
-    app_logger: Any = None
-    mask: Callable[[str], str] = str
-    progress: Callable[[str, int], AbstractContextManager[Callable[[datetime], None]]] = lambda app_name, dates: (
-        nullcontext(lambda date: None)
-    )
-    overrides: Overrides = NO_OVERRIDES
 
 
 class JobRun:
@@ -83,7 +71,8 @@ class JobRun:
     def _execute(self) -> Outcome:
         """Run the job to its end. Store each date of a backfill as it succeeds."""
         successes = self._successes()
-        with self._settings.progress(self._job.app_name, self._number_of_dates()) as advance, self._released():
+        progress = self._settings.progress(self._job.app_name, self._number_of_dates())
+        with self._reported(), progress as advance, self._released():
             while self._reaches_success(successes):
                 self._settle_date()
                 if self._last_success is not None:
@@ -91,7 +80,23 @@ class JobRun:
                 if INTERRUPTION.signum and not self._job.is_backfill:
                     break  # A signal asked it to end, and it ended with a success.
         finished = self._settings.clock()
-        return Outcome(self._claim.since, finished, self._last_success, self._failure, self._interrupted)
+        outcome = Outcome(self._claim.since, finished, self._last_success, self._failure, self._interrupted)
+        if isinstance(self._error, RetryLater):
+            return outcome._replace(delay=self._error.delay)
+        return outcome._replace(gave_up=isinstance(self._error, GiveUp))
+
+    @contextmanager
+    def _reported(self) -> Iterator[None]:
+        """Tell the supervisor, if there is one, when the job starts and ends."""
+        reporter, policy = self._settings.reporter, self._job.policy
+        if reporter is None:
+            yield
+            return
+        reporter.started(self._claim.facts(), policy.timeout, policy.kill_timeout)
+        try:
+            yield
+        finally:
+            reporter.ended(timed_out=isinstance(self._error, JobTimeout))
 
     @contextmanager
     def _released(self) -> Iterator[None]:
@@ -159,7 +164,7 @@ class JobRun:
         return failure_of(error, self._settings.mask)
 
     def _state_after(self, outcome: Outcome) -> JobState:
-        return state_after(self._job, self._occasion, outcome, self._store.zone, self._settings.retry_after)
+        return state_after(self._job, self._occasion, outcome, self._store.zone)
 
     def _settle_date(self) -> None:
         """Store the date that has just succeeded, unless the job's own transaction has done so."""

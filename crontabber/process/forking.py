@@ -31,6 +31,21 @@ def end_if_forked(parent: int, error: BaseException | None = None) -> None:
         os._exit(code)
 
 
+def end_like_a_program(code: int) -> None:
+    """End this process, a forked child, as the end of a program would, but without what its caller still has to do."""
+    import atexit
+    import threading
+
+    try:
+        threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as multiprocessing does
+        atexit._run_exitfuncs()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):
+                stream.flush()
+    finally:
+        os._exit(code)
+
+
 def _exit_code(error: BaseException | None) -> int:
     """Return the exit code of a program that ends with `error`, and print what Python would print."""
     if error is None or isinstance(error, SystemExit) and error.code is None:
