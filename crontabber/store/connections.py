@@ -55,7 +55,8 @@ def cancel(connection: Any) -> None:
     get_cancel = ctypes.PyDLL(path).PQgetCancel
     get_cancel.argtypes, get_cancel.restype = [ctypes.c_void_p], ctypes.c_void_p
     request = ctypes.c_void_p(get_cancel(connection.pgconn_ptr))
-    thread = threading.Thread(target=_send, args=(ctypes.CDLL(path), request), name="crontabber-cancel", daemon=True)
+    arguments = (ctypes.CDLL(path), request, ctypes.create_string_buffer(256))
+    thread = threading.Thread(target=_send, args=arguments, name="crontabber-cancel", daemon=True)
     _requests[id(connection)] = thread
     thread.start()
 
@@ -105,6 +106,6 @@ def _is_executing(connection: Any) -> bool:
 _requests: dict[int, threading.Thread] = {}
 
 
-def _send(libpq: Any, request: Any) -> None:
-    libpq.PQcancel(request, bytes(256), 256)
+def _send(libpq: Any, request: Any, error: Any) -> None:
+    libpq.PQcancel(request, error, len(error))
     libpq.PQfreeCancel(request)
