@@ -12,8 +12,9 @@ import psycopg2.extensions
 
 # Seconds; a probe that is not answered ends the connection after 60 + 3 * 10 s.
 PROBES = {"idle": 60, "interval": 10, "count": 3}
-# Milliseconds; there are no probes while something that was sent is not acknowledged.
-USER_TIMEOUT = 90_000
+# Milliseconds that an outage may last while something that was sent is not acknowledged: then there are no probes. A
+# process whose job waits for its COMMIT, and which then insists on its result, still ends within two minutes.
+USER_TIMEOUT = 45_000
 
 
 def of_libpq() -> dict[str, int]:
