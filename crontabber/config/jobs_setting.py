@@ -11,7 +11,7 @@ from configman.option import Option
 from crontabber.config.definitions import copied
 from crontabber.config.job_faults import entry_of, fault_of, faults_of_classes, required_config_of, source_of_options
 from crontabber.config.job_import import load_job_class
-from crontabber.config.policy_options import policy_in
+from crontabber.config.policy_options import policy_reader
 from crontabber.errors import CrontabberError, JobDescriptionError, JobsSettingError
 from crontabber.rules.configured_jobs import BrokenEntry, ConfiguredJobs, Fault, configured, entries_of
 from crontabber.rules.dependencies import names_in
@@ -82,14 +82,14 @@ def configured_jobs(job_list: Any, config: Any) -> ConfiguredJobs:
     found_before = getattr(job_list, "faults", [])
     faults = [*found_before, *faults_of_classes(job_list.class_list)]
     refused, broken = entries_of(found_before), entries_of(faults)
-    jobs = []
+    jobs, policy_of = [], policy_reader(config)
     for (_, job_class), namespace in zip(job_list.class_list, job_list.subordinate_namespace_names, strict=True):
         if refused and entry_of(job_class) in refused:
             continue
         job_config = config[namespace]
         try:
             schedule = parse_schedule(job_config.frequency, job_config.time)
-            policy = policy_in(config, namespace, job_class)
+            policy = policy_of(job_config, job_class)
         except CrontabberError as error:
             faults.append(_fault_of_schedule(job_class, error))
             continue

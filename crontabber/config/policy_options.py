@@ -1,6 +1,6 @@
 """Declare the options of policies, but only those that a source of the configuration names: most jobs have none."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial, reduce
 from typing import Any
 
@@ -10,7 +10,7 @@ from configman.option import Option
 from crontabber.config.command_line import asks_for
 from crontabber.config.definitions import flattened
 from crontabber.errors import PolicyError
-from crontabber.rules.policy import PARSERS, Policy, parse, policy_of, policy_set_by
+from crontabber.rules.policy import DEFAULT, PARSERS, Policy, parse, policy_of, policy_set_by
 
 DOCS = {
     "timeout": "how long a job may run: then it is ended, and has failed; 0: as long as it likes",
@@ -56,19 +56,30 @@ def possible_names(name: str) -> list[str]:
     return [f"{section}.{each}" for each in PARSERS] if section.endswith(".policy") and option not in PARSERS else []
 
 
-def policy_in(config: Any, namespace: str, job_class: type) -> Policy:
-    """Return the policy of a job. Its own namespace wins over its class, which wins over the namespace `crontabber`,
-    `config`. PolicyError if its class sets something that is not valid."""
+def policy_reader(config: Any) -> Callable[[Any, type], Policy]:
+    """Return a function that takes the namespace of a job and its class, and returns its policy.
+
+    The namespace wins over the class, which wins over `config`, the namespace `crontabber`. PolicyError if a class sets
+    something that is not valid.
+    """
     # An application of the user's own may not have this option.
-    retry = {name: value for name, value in vars(config).items() if name == "error_retry_time"}
-    return policy_of(retry, _policy_section(config), policy_set_by(job_class), _policy_section(config[namespace]))
+    retry = vars(config).get("error_retry_time", DEFAULT.error_retry_time)
+    common = {"error_retry_time": retry} | _policy_section(config)
+    policy_of_most = policy_of(common)
+
+    def policy(job_config: Any, job_class: type) -> Policy:
+        by_class, own = policy_set_by(job_class), _policy_section(job_config)
+        return policy_of(common, by_class, own) if by_class or own else policy_of_most
+
+    return policy
 
 
-def _policy_section(config: Any) -> Mapping[str, Any]:
+def _policy_section(config: Any) -> dict[str, Any]:
     # Not by get(): a job's namespace would acquire that of all jobs.
     section = vars(config).get("policy")
-    values = section.items() if isinstance(section, Mapping) else ()
-    return {name: value for name, value in values if name in PARSERS and value is not None}
+    if not isinstance(section, Mapping):
+        return {}
+    return {name: value for name, value in section.items() if name in PARSERS and value is not None}
 
 
 def _member(namespace: Any, name: str) -> Any:

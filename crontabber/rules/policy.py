@@ -60,7 +60,7 @@ def policy_set_by(job_class: type) -> Mapping[str, Any]:
     the job's own business. PolicyError if one of its names is unknown.
     """
     policy = getattr(job_class, "policy", None)
-    if not isinstance(policy, Mapping) or not (policy.keys() & PARSERS):
+    if policy is None or not isinstance(policy, Mapping) or not (policy.keys() & PARSERS):
         return {}
     for name in policy:
         if name not in PARSERS:
