@@ -1,6 +1,8 @@
 """Changes that a job makes to its process are undone, and settings of others are left alone."""
 
 import logging
+import os
+import resource
 import signal
 import time
 import unittest
@@ -38,6 +40,29 @@ class TestProcessStateRestored(unittest.TestCase):
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
         self.assertIs(signal.getsignal(signal.SIGTERM), before)
+
+    def test_signals_are_no_longer_blocked(self):
+        arrived = []
+        self.addCleanup(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, lambda *args: arrived.append("SIGTERM")))
+
+        with process_state_restored():
+            signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+            os.kill(os.getpid(), signal.SIGTERM)
+            # Its default would end the process.
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+        self.assertEqual((arrived, signal.pthread_sigmask(signal.SIG_BLOCK, ())), (["SIGTERM"], set()))
+
+    def test_umask_and_limits_are_restored(self):
+        before = os.umask(0o022), resource.getrlimit(resource.RLIMIT_FSIZE), resource.getrlimit(resource.RLIMIT_AS)
+
+        with process_state_restored():
+            os.umask(0o777)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1][1]))
+            resource.setrlimit(resource.RLIMIT_AS, (10**9, before[2][1]))
+
+        after = os.umask(before[0]), resource.getrlimit(resource.RLIMIT_FSIZE), resource.getrlimit(resource.RLIMIT_AS)
+        self.assertEqual(after, (0o022, *before[1:]))
 
     def test_a_logger_is_restored_and_a_mock_is_left_alone(self):
         logger = logging.getLogger("surroundings")

@@ -10,12 +10,19 @@ from typing import Any
 
 from crontabber.process.signals import TIMEOUT_SIGNAL, in_main_thread
 
-HANDLED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM, TIMEOUT_SIGNAL)
+# Whatever a job may have reason to handle. Popen returns wrong exit codes while SIGCHLD is ignored.
+HANDLED = (
+    signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGALRM, signal.SIGCHLD, signal.SIGPIPE,
+    signal.SIGUSR1, signal.SIGUSR2, TIMEOUT_SIGNAL,
+)  # fmt: skip
+FOR_THE_PROCESS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+LIMITS = ("AS", "CPU", "DATA", "FSIZE", "NOFILE", "NPROC", "STACK")
 
 
 @contextmanager
 def process_state_restored(*loggers: Any) -> Iterator[None]:
-    """Restore the directory, locale, time zone, sys.stdout and sys.stderr, signal handling, and our `loggers`.
+    """Restore the directory, umask, locale, time zone, sys.stdout and sys.stderr, signal handling, recursion limit, the
+    limits of the operating system, and our `loggers`.
 
     If something cannot be restored, such as a stream whose descriptor was closed, the job keeps its outcome.
     """
@@ -28,7 +35,9 @@ def process_state_restored(*loggers: Any) -> Iterator[None]:
         _time_zone(),
         _locale(),
         _directory(),
+        _umask(),
         _recursion_limit(),
+        _limits(),
     ):
         yield
 
@@ -86,8 +95,21 @@ def _signals() -> Iterator[None]:
     if not in_main_thread():
         yield
         return
-    with _handlers(), _wakeup_descriptor(), _alarm():
+    with _blocked(), _handlers(), _wakeup_descriptor(), _alarm():
         yield
+
+
+@contextmanager
+def _blocked() -> Iterator[None]:
+    """Of the signals that arrived while the job blocked them, those that ask the process to end are for our handlers.
+    The others were for the job."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    try:
+        yield
+    finally:
+        for signum in signal.sigpending() - {*FOR_THE_PROCESS, *before}:
+            signal.sigtimedwait((signum,), 0)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager
@@ -162,6 +184,35 @@ def _directory() -> Iterator[None]:
     finally:
         with suppress(OSError):  # it may be gone
             os.chdir(directory)
+
+
+@contextmanager
+def _umask() -> Iterator[None]:
+    """Python can only read it by setting another."""
+    before = os.umask(0o077)
+    os.umask(before)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@contextmanager
+def _limits() -> Iterator[None]:
+    """Only root can raise a hard limit again."""
+    import resource  # ticks with nothing to run do not pay for it
+
+    numbers = [getattr(resource, f"RLIMIT_{name}") for name in LIMITS if hasattr(resource, f"RLIMIT_{name}")]
+    before = {number: resource.getrlimit(number) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, limits in before.items():
+            if (now := resource.getrlimit(number)) != limits:
+                try:
+                    resource.setrlimit(number, limits)
+                except (OSError, ValueError):
+                    resource.setrlimit(number, (now[1], now[1]))
 
 
 @contextmanager
