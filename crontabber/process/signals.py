@@ -28,6 +28,7 @@ class Interruption:
         self.restart = False
         self._taken_by: Callable[[BaseException], None] | None = None
         self._timeout: timedelta | None = None
+        self._has_timed_out = False
         self._deadline: float | None = None
         self._deferred = False
         self._before: dict[int, Any] = {}
@@ -88,8 +89,13 @@ class Interruption:
 
     def set_timeout(self, timeout: timedelta | None) -> None:
         """Set the deadline of the job that is about to run; None if it has none, or has ended."""
-        self._timeout = timeout
+        self._timeout, self._has_timed_out = timeout, False
         self._deadline = None if timeout is None else time.monotonic() + timeout.total_seconds()
+
+    @property
+    def is_handled(self) -> bool:
+        """True inside of `handled`, in the main thread."""
+        return bool(self._before)
 
     @property
     def is_late(self) -> bool:
@@ -143,6 +149,9 @@ class Interruption:
     def _raise_if_interrupted(self) -> None:
         if self.signum is not None:
             raise Interrupted(self.signum)
+        if self._has_timed_out and self._timeout is not None:
+            self._has_timed_out = False  # The job may clean up.
+            raise JobTimeout(self._timeout)
 
     def _is_urgent(self) -> bool:
         return self._is_ending or self.is_late
@@ -165,7 +174,11 @@ class Interruption:
 
     def _time_out(self, signum: int, frame: FrameType | None) -> None:
         # The job may have ended while the signal was on its way.
-        if self._timeout is not None and self.is_late and not self._deferred:
+        if self._timeout is None or not self.is_late:
+            return
+        if self._deferred:
+            self._has_timed_out = True
+        else:
             self._raise(JobTimeout(self._timeout))
 
     def _raise(self, error: BaseException) -> None:
