@@ -68,8 +68,9 @@ class CronTabberBase(ByHand, RequiredConfig):
 
     required_config = required_config()
 
-    # Set by `main`.
+    # Set by the function `main`.
     config_manager: Any = None
+    shell: Any = None
     # What a tick reports to, in a child of a supervisor.
     reporter: Any = None
     _job_state_database: Any = None

@@ -1,12 +1,11 @@
 """Run an application: configure it, set up logging and signals, turn errors into exit codes."""
 
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext, suppress
 from functools import partial
 from types import FrameType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NoReturn
 
 from configman import ConfigurationManager, Namespace, RequiredConfig, class_converter
 from configman.environment import environment
@@ -82,17 +81,12 @@ def main(
     After a SIGHUP, once the running job is done, the configuration is reloaded and the application started again.
     """
     streams.prepare()
-    pid = os.getpid()
     app_class = class_converter(initial_app)
     configure = partial(configuration, app_class, values_source_list, config_path, config_manager_cls)
     silent = app_class.is_silent(sys.argv[1:])
-    with streams.silenced(stderr=True) if silent else nullcontext():
-        with INTERRUPTION.handled(patrol):
-            exit_code = _Shell(app_class, configure, sys.argv[1:], silent).exit_code()
-        exit_code = exit_code if INTERRUPTION.signum is None else 128 + INTERRUPTION.signum
-    if os.getpid() != pid:
-        end_like_a_program(exit_code)  # A supervisor has forked it: the supervisor returns to our caller.
-    return exit_code
+    with streams.silenced(stderr=True) if silent else nullcontext(), INTERRUPTION.handled(patrol):
+        exit_code = _Shell(app_class, configure, sys.argv[1:], silent).exit_code()
+    return exit_code if INTERRUPTION.signum is None else 128 + INTERRUPTION.signum
 
 
 def respond_to_SIGHUP(signal_number: int, frame: FrameType | None, logger: Any = None) -> None:
@@ -116,10 +110,20 @@ class _Shell:
         self._mask: Callable[[str], str] = mask_of()
 
     def exit_code(self) -> int:
-        """Run it and return the exit code. Every error ends here, with a short message."""
+        """Run it and return the exit code."""
+        return self._exit_code_of(self._run)
+
+    def run_as_program(self, work: Callable[[], int]) -> NoReturn:
+        """Do `work` in a forked child, which then ends like a program: what our callers still have to do is not its
+        own."""
+        exit_code = self._exit_code_of(work)
+        end_like_a_program(exit_code if INTERRUPTION.signum is None else 128 + INTERRUPTION.signum)
+
+    def _exit_code_of(self, work: Callable[[], int]) -> int:
+        """Return the exit code of `work`. Every error ends here, with a short message."""
         try:
             with INTERRUPTION.allowed():
-                exit_code = self._run()
+                exit_code = work()
             streams.finish()
         except Interrupted as error:
             exit_code = 128 + error.signum
@@ -169,7 +173,7 @@ class _Shell:
                 for sentence in manager.warnings:
                     config.logger.warning("%s", sentence)
                 app = config.application(config)
-                app.config_manager = manager
+                app.config_manager, app.shell = manager, self
                 if lowest_level(config.logging) <= DEBUG:
                     manager.log_config(_AtDebug(config.logger))
                     if manager.jobs_error:

@@ -29,14 +29,16 @@ def run_one(app: Application, description: str, force: bool) -> int:
             job.app_name,
         )
         return ExitCode.DONE
-    return supervised_if_needed(app, [job], partial(_run, app, job, configured.jobs, force))
+    return supervised_if_needed(app, [job], partial(_run, app, configured.jobs, force), once=True)
 
 
-def _run(app: Application, job: Job, configured: Sequence[Job], force: bool) -> ExitCode:
-    tick = run_tick(app, [job], configured, force, overrides_of(app))
+def _run(app: Application, configured: Sequence[Job], force: bool, jobs: Sequence[Job]) -> ExitCode:
+    if not jobs:
+        return ExitCode.DONE
+    tick = run_tick(app, jobs, configured, force, overrides_of(app))
     if tick.anything_due:
         # The job has had its turn: starting again after a SIGHUP would force it a second time.
         INTERRUPTION.restart = False
     else:
-        log_what_is_next(app, [job], tick)
+        log_what_is_next(app, jobs, tick)
     return tick.exit_code()

@@ -42,20 +42,24 @@ def run_all(app: Application) -> int:
     return ExitCode.FAILED if configured.faults else exit_code
 
 
-def supervised_if_needed(app: Any, jobs: Sequence[Job], tick: Callable[[], int]) -> int:
+def supervised_if_needed(
+    app: Any, jobs: Sequence[Job], tick: Callable[[Sequence[Job]], int], once: bool = False
+) -> int:
     """Return the exit code of `tick`, which runs `jobs`. If one of them has a timeout, it needs a supervisor."""
     if app.reporter is not None or not any(job.policy.timeout for job in jobs):
-        return tick()
+        return tick(jobs)
     from crontabber.commands.supervisor import supervised_tick
 
-    return supervised_tick(app, jobs, tick)
+    return supervised_tick(app, jobs, tick, once)
 
 
-def _run_due(app: Application, jobs: Sequence[Job]) -> ExitCode:
+def _run_due(app: Application, configured: Sequence[Job], jobs: Sequence[Job]) -> ExitCode:
     if not jobs:
         return ExitCode.DONE
     overrides = overrides_of(app)
-    tick = run_tick(app, (overrides.order or reorder_dag)(jobs), jobs, overrides=overrides)
+    names = {job.app_name for job in jobs}
+    ordered = [job for job in (overrides.order or reorder_dag)(configured) if job.app_name in names]
+    tick = run_tick(app, ordered, configured, overrides=overrides)
     if not tick.anything_due and is_terminal(sys.stderr):
         log_what_is_next(app, jobs, tick)
     return tick.exit_code()

@@ -1,6 +1,7 @@
 """Run a tick under a supervisor, because one of its jobs may have to be ended at its timeout."""
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Any
 
 from crontabber.commands.run import error_reporter
@@ -9,39 +10,49 @@ from crontabber.engine.failure import failure_of
 from crontabber.engine.run_log import log_run
 from crontabber.errors import JobTimeout
 from crontabber.output.logger import engine_logger
-from crontabber.process.signals import INTERRUPTION, in_main_thread
-from crontabber.process.supervision import Reporter, supervised
+from crontabber.process.reports import Reporter
+from crontabber.process.signals import INTERRUPTION
+from crontabber.process.supervision import supervised
 from crontabber.rules.after_run import Occasion, state_after
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import Outcome
 from crontabber.store.patrol import patrol
 
 
-def supervised_tick(app: Any, jobs: Sequence[Job], tick: Callable[[], int]) -> int:
-    """Return the exit code of `tick`, which runs `jobs`, in forked children that this process watches."""
-    if not in_main_thread():
-        app.config.logger.warning("Timeouts are not in force: crontabber does not run in the main thread")
-        return tick()
+def supervised_tick(app: Any, jobs: Sequence[Job], tick: Callable[[Sequence[Job]], int], once: bool) -> int:
+    """Return the exit code of `tick`, which runs `jobs`, in forked children that this process watches.
 
-    def run(reporter: Reporter, timed_out: dict[str, Any] | None) -> int:
+    With `once`, none of the jobs gets a second attempt.
+    """
+    if app.shell is None or not INTERRUPTION.is_handled:
+        app.config.logger.warning("Timeouts are not in force: that takes crontabber.app.main, in the main thread")
+        return tick(jobs)
+
+    def work(reporter: Reporter, killed: list[dict[str, Any]]) -> None:
+        app.shell.run_as_program(lambda: settle_and_run(reporter, killed))
+
+    def settle_and_run(reporter: Reporter, killed: list[dict[str, Any]]) -> int:
         app.reporter, app._job_state_database = reporter, None
         ConnectionFactory.on_connect = reporter.connected
-        with INTERRUPTION.handled(patrol), INTERRUPTION.timeouts_handled(), INTERRUPTION.allowed():
-            if timed_out is not None:
-                settle_timed_out(app, jobs, timed_out)
-            exit_code = tick()
-        # The supervisor has received the SIGHUP, too.
-        INTERRUPTION.restart = False
-        return exit_code
+        for facts in killed:
+            settle_timed_out(app, jobs, facts)
+        names = {facts["app_name"] for facts in killed}
+        return tick([job for job in jobs if job.app_name not in names])
 
-    return supervised(run, lambda text: app.config.logger.error("%s", text))
+    exit_code = supervised(work, patrol, engine_logger(app.config.logger), once)
+    if once:
+        # The job has had its turn: starting again after a SIGHUP would force it a second time.
+        INTERRUPTION.restart = False
+    return exit_code
 
 
 def settle_timed_out(app: Any, jobs: Sequence[Job], facts: dict[str, Any]) -> None:
     """Store that a job was killed for its timeout, unless its process has stored another result before."""
     states, app_name = app.job_states, facts["app_name"]
     seen, job = states.state(app_name), next(job for job in jobs if job.app_name == app_name)
-    if seen is None or seen.ongoing is None or seen.owner != facts["owner"] or job.policy.timeout is None:
+    is_unsettled = seen is not None and seen.ongoing == datetime.fromisoformat(facts["since"])
+    # Some tables, and some classes, have no place for the owner.
+    if not is_unsettled or seen.owner not in (facts["owner"], None) or job.policy.timeout is None:
         return
     error, now = JobTimeout(job.policy.timeout, killed=True), app.current_time()
     outcome = Outcome(seen.ongoing, now, failure=failure_of(error))

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import NoReturn
 
 
 @contextmanager
@@ -31,7 +32,7 @@ def end_if_forked(parent: int, error: BaseException | None = None) -> None:
         os._exit(code)
 
 
-def end_like_a_program(code: int) -> None:
+def end_like_a_program(code: int) -> NoReturn:
     """End this process, a forked child, as the end of a program would, but without what its caller still has to do."""
     import atexit
     import threading

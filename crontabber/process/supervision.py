@@ -4,7 +4,6 @@ A child does everything itself, as long as it can. Only if it does not end its j
 the job has started. It survives its supervisor: then nobody ends its jobs.
 """
 
-import json
 import os
 import select
 import signal
@@ -12,15 +11,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
 from typing import Any, NamedTuple
 
-from crontabber.process.descendants import Process, descendants, kill_descendants, orphans_adopted
+from crontabber.process.descendants import Process, kill_descendants, orphans_adopted
+from crontabber.process.forking import child_ends_here
+from crontabber.process.lookout import Patrol
+from crontabber.process.reports import Reporter, Reports
 from crontabber.process.signals import INTERRUPTION, SAME_REQUEST_SECONDS, TIMEOUT_SIGNAL
 
-# Of a job that ends its process, in one call of the command.
-ATTEMPTS = 2
 FORWARDED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# poll() takes milliseconds, and not many.
+LONGEST_WAIT_SECONDS = 3600.0
 
 
 class Run(NamedTuple):
@@ -33,90 +34,57 @@ class Run(NamedTuple):
     others: frozenset[Process]
 
 
-class Reporter:
-    """The child's end of the pipe. Nothing that happens to the supervisor disturbs the child."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._others: set[Process] = set()
-
-    def started(self, facts: dict[str, Any], timeout: timedelta | None, kill_timeout: timedelta) -> None:
-        """Report that a job is about to start. Without a timeout, it may take as long as it likes."""
-        self._others = descendants(os.getppid())
-        INTERRUPTION.set_timeout(timeout)
-        self._send([facts, timeout and timeout.total_seconds(), kill_timeout.total_seconds(), sorted(self._others)])
-
-    def ended(self, timed_out: bool) -> None:
-        """Report that the job has ended, before its result is stored. Kill what it leaves behind if it `timed_out`."""
-        INTERRUPTION.set_timeout(None)
-        self._send(None)
-        if timed_out:
-            kill_descendants(os.getppid(), but=self._others)
+Work = Callable[[Reporter, list[dict[str, Any]]], None]
 
 
-    def connected(self, connection: Any) -> None:
-        """Report a connection to the database, which the server may keep after the child was killed."""
-        self._send(connection.info.backend_pid)
+def supervised(work: Work, patrol: Patrol, logger: Any, once: bool = False) -> int:
+    """Run `work` in children, one after another, until one ends by itself. Return its exit code.
 
-    def _send(self, message: Any) -> None:
-        with suppress(OSError):
-            os.write(self._descriptor, json.dumps(message).encode() + b"\n")
-
-
-Tick = Callable[[Reporter, dict[str, Any] | None], int]
-
-
-def supervised(tick: Tick, say: Callable[[str], None]) -> int:
-    """Run `tick` in children, one after another, until one ends by itself. Return its exit code.
-
-    `tick` gets a reporter, and the facts of the run for whose timeout the child before it was killed, if any. In a
-    child, this returns what `tick` returns: the caller has to end the process. `say` gets a sentence if a child dies.
+    `work` gets a reporter, and the facts of each run that was killed at its timeout. Signals are handled there, with
+    `patrol`, and deferred. A job that ends its process gets a second attempt, but not with `once`.
     """
-    supervisor = _Supervisor()
-    timed_out: Run | None = None
-    unfinished: list[str] = []
+    supervisor = _Supervisor(patrol)
+    killed: list[dict[str, Any]] = []
+    died: list[str] = []
     with supervisor.listening(), orphans_adopted():
         while INTERRUPTION.signum is None:
-            reader, writer = os.pipe()
-            _flush()
-            supervisor.child = os.fork()
-            if not supervisor.child:
-                _become_child(reader)
-                return tick(Reporter(writer), timed_out and timed_out.facts)
-            os.close(writer)
-            code = supervisor.watch(reader)
-            if code >= 0:
-                return code
-            timed_out = supervisor.run if supervisor.has_killed else None
-            if timed_out is None:
-                say(f"the process {supervisor.child}, which ran the jobs, was killed by {signal.Signals(-code).name}")
-            # A job that ends its process is run once more, after all others.
-            app_name = supervisor.run and supervisor.run.facts["app_name"]
-            if app_name is None or unfinished.count(app_name) == ATTEMPTS - 1:
-                return 128 - code
-            unfinished.append(app_name)
+            code = supervisor.run_child(work, killed)
+            run = supervisor.run
+            if INTERRUPTION.signum is not None or (run is None and code >= 0):
+                return code if code >= 0 else 128 - code
+            if run is not None and supervisor.has_killed:
+                killed.append(run.facts)
+                continue
+            app_name = run and run.facts["app_name"]
+            # A death that interrupts a job is mailed by the process that finds its claim.
+            log = logger.info if app_name else logger.error
+            log("the process %d, which ran %s, %s", supervisor.child, app_name or "the jobs", _end(code))
+            if app_name is None or once or app_name in died:
+                return 128 - code if code < 0 else code or 1
+            died.append(app_name)
     return 128 + INTERRUPTION.signum
 
 
 class _Supervisor:
-    """Watches one child after another."""
+    """Runs one child after another, and watches it."""
 
-    def __init__(self) -> None:
+    def __init__(self, patrol: Patrol) -> None:
         self.child = 0
         # What the child has reported last, and when it has to end.
         self.run: Run | None = None
         self.has_killed = False
+        self._patrol = patrol
+        self._is_child_there = False
         self._deadline = self._last_deadline = 0.0
         # The connections of the child: all, and those from before the run.
-        self._backends: set[int] = set()
-        self._lasting: set[int] = set()
+        self._backends: list[list[Any]] = []
+        self._lasting = 0
         self._wakeup = -1
         self._first_request: float | None = None
 
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Pass signals on to the child, and wake up when it ends."""
-        pid = os.getpid()
         self._wakeup, writer = os.pipe()
         os.set_blocking(writer, False)
         handlers = dict.fromkeys(FORWARDED, self._forward) | {signal.SIGCHLD: lambda *_: None}
@@ -128,48 +96,77 @@ class _Supervisor:
         try:
             yield
         finally:
-            if os.getpid() == pid:
-                signal.set_wakeup_fd(wakeup_before)
-                for signum in handlers:
-                    signal.signal(signum, before[signum])
+            signal.set_wakeup_fd(wakeup_before)
+            for signum in handlers:
+                signal.signal(signum, before[signum])
             os.close(self._wakeup)
             os.close(writer)
 
-    def watch(self, reader: int) -> int:
-        """Wait for the end of the child, and kill it if it takes too long. Return its exit code, negative if a signal
-        killed it."""
-        self.run, self.has_killed, self._backends = None, False, set()
-        lines = _Lines(reader)
+    def run_child(self, work: Work, killed: list[dict[str, Any]]) -> int:
+        """Run a child to its end, and kill it if it takes too long. Return its exit code, negative if a signal killed
+        it."""
+        self.run, self.has_killed, self._deadline, self._backends = None, False, 0.0, []
+        reader, writer = os.pipe()
+        _flush()
+        # None may reach the child before it handles them, nor be passed on before there is one.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+        with child_ends_here():
+            self.child = os.fork()
+            if not self.child:
+                os.close(reader)
+                self._be_child(work, killed, Reporter(writer), mask)
+        self._is_child_there = True
+        if INTERRUPTION.signum is not None:  # It arrived a moment ago.
+            os.kill(self.child, INTERRUPTION.signum)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        try:
+            return self._watch(Reports(reader))
+        finally:
+            os.close(reader)
+            os.close(writer)
+
+    def _be_child(self, work: Work, killed: list[dict[str, Any]], reporter: Reporter, mask: set[Any]) -> None:
+        os.setpgid(0, 0)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        with INTERRUPTION.handled(self._patrol), INTERRUPTION.timeouts_handled():
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            work(reporter, killed)
+
+    def _watch(self, reports: Reports) -> int:
         while True:
-            self._wait(lines)
-            ended, status = os.waitpid(self.child, os.WNOHANG)
-            for message in lines.read():
+            self._wait(reports)
+            # Until it is waited for, no other process can get its process id.
+            ended = os.waitid(os.P_PID, self.child, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            for message in reports.read():
                 self._note(message)
             if ended:
-                os.close(reader)
-                return os.waitstatus_to_exitcode(status)
+                self._is_child_there = False
+                return os.waitstatus_to_exitcode(os.waitpid(self.child, 0)[1])
             self._enforce()
 
-    def _wait(self, lines: "_Lines") -> None:
+    def _wait(self, reports: Reports) -> None:
         """Wait for a message, a signal, or the next deadline."""
-        left = max(0.0, self._deadline - time.monotonic()) if self._deadline else None
-        descriptors = [self._wakeup] if lines.ended else [self._wakeup, lines.descriptor]
-        if self._wakeup in select.select(descriptors, [], [], left)[0]:
+        left = max(0.0, self._deadline - time.monotonic()) if self._deadline else LONGEST_WAIT_SECONDS
+        poll = select.poll()
+        for descriptor in (self._wakeup, reports.descriptor):
+            poll.register(descriptor, select.POLLIN)
+        ready = poll.poll(1000 * min(left, LONGEST_WAIT_SECONDS))
+        if any(descriptor == self._wakeup for descriptor, _ in ready):
             os.read(self._wakeup, 4096)
 
     def _note(self, message: Any) -> None:
-        if isinstance(message, int):
-            self._backends.add(message)
-            return
-        if message is None:
-            self.run, self._deadline = None, 0.0
-            self._backends &= self._lasting
-            return
-        facts, timeout, kill_timeout, others = message
-        self.run = Run(facts, timeout, kill_timeout, frozenset(map(tuple, others)))
-        self._lasting = set(self._backends)
-        self._deadline = time.monotonic() + timeout if timeout else 0.0
-        self._last_deadline = self._deadline + kill_timeout
+        match message:
+            case [_, _, int()]:
+                self._backends.append(message)
+            case [facts, timeout, kill_timeout, others]:
+                self.run = Run(facts, timeout, kill_timeout, frozenset(map(tuple, others)))
+                self._lasting = len(self._backends)
+                self._deadline = time.monotonic() + timeout if timeout else 0.0
+                self._last_deadline = self._deadline + kill_timeout
+            case None:
+                self.run, self._deadline = None, 0.0
+                del self._backends[self._lasting :]
 
     def _enforce(self) -> None:
         """Ask the child to end its job at the deadline, and kill it at the last one."""
@@ -180,7 +177,7 @@ class _Supervisor:
             os.kill(self.child, TIMEOUT_SIGNAL)
         else:
             self._deadline, self.has_killed = 0.0, True
-            self.run.facts["backends"] = sorted(self._backends)
+            self.run.facts["backends"] = self._backends
             self._kill()
 
     def _kill(self) -> None:
@@ -198,37 +195,19 @@ class _Supervisor:
         else:
             INTERRUPTION.signum = INTERRUPTION.signum or signum
             self._first_request = self._first_request or now
-            if now - self._first_request > SAME_REQUEST_SECONDS:
-                self._kill()
-        with suppress(ProcessLookupError):
-            os.kill(self.child, signum)
+        if not self._is_child_there:
+            return
+        if self._first_request and now - self._first_request > SAME_REQUEST_SECONDS:
+            self._kill()
+        os.kill(self.child, signum)
 
 
-class _Lines:
-    """The messages that arrive through a pipe."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-        self.ended = False
-        self._rest = b""
-        os.set_blocking(descriptor, False)
-
-    def read(self) -> list[Any]:
-        """Return what has arrived."""
-        with suppress(BlockingIOError):
-            while received := os.read(self.descriptor, 1 << 16):
-                self._rest += received
-            self.ended = True
-        *lines, self._rest = self._rest.split(b"\n")
-        return [json.loads(line) for line in lines]
-
-
-def _become_child(reader: int) -> None:
-    """Undo what the supervisor has set up for itself; INTERRUPTION does the same for its own handlers."""
-    os.setpgid(0, 0)
-    os.close(reader)
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+def _end(code: int) -> str:
+    """Say how a process ended: signals of the user's own have no name."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    names = {signum.value: signum.name for signum in signal.Signals}
+    return f"was killed by {names.get(-code, f'signal {-code}')}"
 
 
 def _flush() -> None:

@@ -23,7 +23,7 @@ class Claim(NamedTuple):
 
     def facts(self) -> dict[str, Any]:
         """Return what another process needs to find the claim again, as JSON knows it."""
-        return {"app_name": self.app_name, "owner": self.owner}
+        return {"app_name": self.app_name, "owner": self.owner, "since": self.since.isoformat()}
 
     def key(self) -> dict[str, Any]:
         """Return what the statements need to recognise the row as ours."""

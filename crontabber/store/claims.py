@@ -88,10 +88,14 @@ class Claims(Settling):
         self._attempt(seen.app_name, seen, sql.BURY, parameters)
 
     def bury_killed(self, seen: JobState, state: JobState, failure: Failure, now: datetime,
-                    sessions: list[int]) -> None:
-        """Do the same for an owner that was killed, whose `sessions` the server may not have ended yet."""
+                    sessions: list[tuple[str, int, int]]) -> None:
+        """Do the same for an owner that was killed. `sessions` are those that it had: host, port and process id. The
+        state's own server may not have ended them yet; others end theirs when they notice."""
+        info = self._connection.raw.info
+        pids = [pid for host, port, pid in sessions if (host, port) == (info.host, info.port)]
         for delay in DELAYS_AFTER_A_KILL:
-            self._connection.fetch(sql.END_SESSIONS, {"pids": sessions})
+            with suppress(StateDatabaseError):  # Not everybody may.
+                self._connection.fetch(sql.END_SESSIONS, {"pids": pids})
             with suppress(OngoingJobError):
                 return self.bury_as(seen, state, failure, now)
             time.sleep(delay)

@@ -62,6 +62,9 @@ class MappingState:
         state = self.state(claim.app_name) or claim.state
         self.store(state._replace(last_success=date))
 
+    def bury_killed(self, seen: JobState, state: JobState, *history: Any) -> None:
+        self.store(state)
+
     def release(self, claim: Claim) -> None:
         state = self.state(claim.app_name)
         if state is not None and state.last_run is None and state.next_run is None:

@@ -247,7 +247,7 @@ class TestTimeouts(DatabaseTestCase):
         tick = self.tick("Deadly", "Next", code=137)
 
         self.assertEqual(self.ran(), ["deadly", "next", "deadly"])
-        self.assertIn("which ran the jobs, was killed by SIGKILL", tick.stderr)
+        self.assertIn("which ran deadly, was killed by SIGKILL", tick.stderr)
 
 
 class TestSupervisor(DatabaseTestCase):

@@ -1,0 +1,79 @@
+"""The pipe through which a child tells its supervisor what it runs. Its jobs may do anything to the pipe."""
+
+import json
+import os
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from crontabber.process.descendants import Process, descendants, kill_descendants
+from crontabber.process.signals import INTERRUPTION
+
+
+class Reporter:
+    """The child's end of the pipe. Nothing that happens to the supervisor disturbs the child."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._inode = os.fstat(descriptor).st_ino
+        self._supervisor = os.getppid()
+        # The supervisor has the same end open, under the same number.
+        self._path = f"/proc/{self._supervisor}/fd/{descriptor}"
+        self._others: set[Process] = set()
+
+    def started(self, facts: dict[str, Any], timeout: timedelta | None, kill_timeout: timedelta) -> None:
+        """Report that a job is about to start. Without a timeout, it may take as long as it likes."""
+        self._others = descendants(self._top())
+        INTERRUPTION.set_timeout(timeout)
+        self._send([facts, timeout and timeout.total_seconds(), kill_timeout.total_seconds(), sorted(self._others)])
+
+    def ended(self, timed_out: bool) -> None:
+        """Report that the job has ended, before its result is stored. Kill what it leaves behind if it `timed_out`."""
+        INTERRUPTION.set_timeout(None)
+        self._send(None)
+        if timed_out:
+            kill_descendants(self._top(), but=self._others)
+
+    def connected(self, connection: Any) -> None:
+        """Report a connection to the database, which the server may keep after the child was killed."""
+        self._send([connection.info.host, connection.info.port, connection.info.backend_pid])
+
+    def _top(self) -> int:
+        """Return the process below which all is that a job starts. Never init, our parent if the supervisor has died:
+        everything on the machine is below it."""
+        return self._supervisor if os.getppid() == self._supervisor else os.getpid()
+
+    def _send(self, message: Any) -> None:
+        with suppress(OSError):
+            if not self._is_open():
+                self._descriptor = os.open(self._path, os.O_WRONLY)
+            os.write(self._descriptor, json.dumps(message).encode() + b"\n")
+
+    def _is_open(self) -> bool:
+        """False if a job has closed it, as daemons do with all descriptors: its number may be another file by now."""
+        with suppress(OSError):
+            return os.fstat(self._descriptor).st_ino == self._inode
+        return False
+
+
+class Reports:
+    """The supervisor's end of the pipe."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self._rest = b""
+        os.set_blocking(descriptor, False)
+
+    def read(self) -> list[Any]:
+        """Return what has arrived, without what a job may have written by mistake."""
+        with suppress(BlockingIOError):
+            while received := os.read(self.descriptor, 1 << 16):
+                self._rest += received
+        *lines, self._rest = self._rest.split(b"\n")
+        return [message for line in lines for message in _decoded(line)]
+
+
+def _decoded(line: bytes) -> list[Any]:
+    with suppress(ValueError):
+        return [json.loads(line)]
+    return []
