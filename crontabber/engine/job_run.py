@@ -21,6 +21,7 @@ from crontabber.errors import (
 from crontabber.process.forking import child_ends_here, end_if_forked
 from crontabber.process.isolation import process_state_restored
 from crontabber.process.signals import INTERRUPTION
+from crontabber.process.streams import descriptors_kept
 from crontabber.rules.after_run import Occasion, moment_of, state_after
 from crontabber.rules.backfill import calendar_date, count_backfill_dates
 from crontabber.rules.job import Job
@@ -122,7 +123,7 @@ class JobRun:
     def _reaches_success(self, successes: Iterator[datetime]) -> bool:
         """Run the job up to its next success; False if it has ended. The only place that catches what jobs raise."""
         try:
-            with child_ends_here(), INTERRUPTION.allowed():
+            with child_ends_here(), descriptors_kept(), INTERRUPTION.allowed():
                 self._last_success = moment_of(next(successes), self._store.zone)
         except StopIteration:
             return False

@@ -28,6 +28,7 @@ class StatusLine:
 
 # A process has one stderr.
 STATUS_LINE = StatusLine()
+STANDARD = (0, 1, 2)
 
 
 def prepare() -> None:
@@ -36,15 +37,29 @@ def prepare() -> None:
     Otherwise the next file or connection that we open would get the number of a closed descriptor, and a child process
     would write its output there.
     """
-    for descriptor in (0, 1, 2):
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    for descriptor in STANDARD:
+        if _file_at(descriptor) is None:
+            _open_nowhere()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+
+
+@contextmanager
+def descriptors_kept() -> Iterator[None]:
+    """Open descriptors 0 to 2 again if the block closes them; to nowhere, if it closes our copies, too."""
+    copies = {descriptor: os.dup(descriptor) for descriptor in STANDARD if _file_at(descriptor)}
+    files = {descriptor: _file_at(descriptor) for descriptor in copies}
+    try:
+        yield
+    finally:
+        for descriptor, copy in copies.items():
+            is_intact = _file_at(copy) == files[descriptor]
+            if _file_at(descriptor) is None:
+                os.dup2(copy, descriptor) if is_intact else _open_nowhere()
+            if is_intact:
+                os.close(copy)
 
 
 def answer(text: str, stream: TextIO | None = None) -> None:
@@ -111,3 +126,17 @@ def _discard_what_cannot_be_written() -> None:
             with suppress(OSError, ValueError):
                 os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
                 stream.flush()
+
+
+def _open_nowhere() -> None:
+    """Take the lowest descriptor that is closed."""
+    os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+
+
+def _file_at(descriptor: int) -> tuple[int, int] | None:
+    """Return what identifies the open file, None if the descriptor is closed."""
+    try:
+        status = os.fstat(descriptor)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
