@@ -56,6 +56,8 @@ def supervised(work: Work, patrol: Patrol, logger: Any, once: bool = False) -> i
                 killed.append(run.facts)
                 continue
             app_name = run and run.facts["app_name"]
+            if run is not None:
+                kill_descendants(os.getpid(), but=run.others)
             # A death that interrupts a job is mailed by the process that finds its claim.
             log = logger.info if app_name else logger.error
             log("the process %d, which ran %s, %s", supervisor.child, app_name or "the jobs", _end(code))

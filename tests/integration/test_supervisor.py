@@ -12,6 +12,7 @@ JOBS = """
 import os
 import signal
 import stat
+import subprocess
 import time
 
 from crontabber.base import BaseCronApp
@@ -38,6 +39,13 @@ class Blocking(Job):
 
 class Exiting(Job):
     def misbehave(self):
+        os._exit(0)
+
+
+class LeavingAChild(Job):
+    def misbehave(self):
+        nothing = subprocess.DEVNULL
+        note(subprocess.Popen(["sleep", "600"], start_new_session=True, stdout=nothing, stderr=nothing).pid, "child")
         os._exit(0)
 
 
@@ -140,6 +148,11 @@ class TestMisbehaviour(DatabaseTestCase):
 
                 self.assertEqual((tick.returncode, self.ran()), (code, ["job", "next", "job"]), tick.stderr)
                 self.assertIn(f"which ran job, {end}\n", tick.stderr)
+
+    def test_what_a_dead_job_has_started_is_ended(self):
+        self.tick("LeavingAChild", "Next")
+
+        self.assertFalse(any(map(is_running, (self.folder / "child").read_text().split())))
 
     def test_the_tick_goes_on_when_a_job_kills_the_supervisor(self):
         self.configure("KillingTheSupervisor", "Next")
