@@ -40,17 +40,29 @@ OF_SERVER = f"""
        CASE WHEN current_setting('server_version_num')::int >= 120000 THEN {_USER_TIMEOUT} END"""
 
 
+# While a query runs, the server looks so often whether its client is still there. Not every platform has it.
+CHECK = "client_connection_check_interval"
+SET_CHECK = f"SELECT set_config('{CHECK}', '2s', false) WHERE current_setting('{CHECK}') = '0'"
+
+
 def set_on_server(connection: Any) -> None:
     """Set the server's end of a new connection, outside of any transaction. One that goes wrong is no worse off."""
-    is_real = isinstance(connection, psycopg2.extensions.connection)  # A test suite may have replaced it.
-    if not is_real or connection.info.host.startswith(("/", "@")) or _are_users_own():
+    if not isinstance(connection, psycopg2.extensions.connection):  # A test suite has replaced it.
         return
+    is_on_this_host = connection.info.host.startswith(("/", "@"))
     with suppress(psycopg2.Error):
         connection.autocommit = True
-        with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {OF_SERVER}")
+        if not is_on_this_host and not _are_users_own():
+            _send(connection, f"SELECT {OF_SERVER}")
+        if connection.server_version >= 140000:
+            _send(connection, SET_CHECK)
     with suppress(psycopg2.Error):
         connection.autocommit = False
+
+
+def _send(connection: Any, statement: str) -> None:
+    with suppress(psycopg2.Error), connection.cursor() as cursor:
+        cursor.execute(statement)
 
 
 def _are_users_own() -> bool:

@@ -4,7 +4,8 @@ import json
 import signal
 from datetime import timedelta
 
-from tests.support import DatabaseTestCase
+from tests.integration.faults import OUR_SESSIONS, FaultTestCase
+from tests.support import DatabaseTestCase, wait_until
 
 JOBS = """
 import os
@@ -159,3 +160,15 @@ class TestDeaths(DatabaseTestCase):
         self.assertEqual((tick.returncode, self.ran()), (0, ["a-deadly"]), tick.stderr)
         deaths = self.sql("SELECT exc_type IS NOT NULL FROM crontabber_log ORDER BY id")
         self.assertEqual(deaths, [(True,), (False,)])
+
+
+class TestQueries(FaultTestCase):
+    def test_the_query_of_a_killed_job_ends(self):
+        self.configure("WaitsForALock|1h")
+        self.sql("CREATE TABLE obstacle ()")
+        with self.holding("LOCK TABLE obstacle"):
+            process = self.start()
+            self.wait_for_a_blocked_process()
+            self.kill(process)
+
+            wait_until(lambda: not self.sql(OUR_SESSIONS), "the server still waits for the lock", 30)
