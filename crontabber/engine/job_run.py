@@ -66,6 +66,8 @@ class JobRun:
             # Report after storing: a slow Sentry must not hold the claim.
             if self._error is not None:
                 self._settings.report_error(self._error, self._job.app_name)
+            # Its traceback refers to us, and to whatever the job had in memory.
+            self._error = None
         log_run(self._logger, self._job, self._occasion.before, outcome, state, self._store.zone)
         return state
 
