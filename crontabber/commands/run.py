@@ -4,17 +4,18 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
-from functools import cache, partial
+from functools import partial
 from typing import Any
 
 from crontabber.commands import Application
 from crontabber.commands.by_hand import overrides_of
+from crontabber.commands.error_report import error_reporter
 from crontabber.datetimeutil import host_time, timesince
 from crontabber.engine.overrides import NO_OVERRIDES, Overrides
 from crontabber.engine.run_settings import RunSettings
 from crontabber.engine.skip import Tick
 from crontabber.engine.tick import Runner
-from crontabber.errors import ExitCode, RetryLater
+from crontabber.errors import ExitCode
 from crontabber.output.logger import engine_logger
 from crontabber.output.secrets import SecretMask
 from crontabber.process.streams import is_terminal
@@ -126,19 +127,3 @@ def _progress(logger: Any) -> Callable[[str, int], AbstractContextManager[Callab
         return backfill_progress(logger, app_name, dates)
 
     return progress
-
-
-def error_reporter(app: Application) -> Callable[[BaseException, str], None]:
-    """Return a reporter that creates its only Sentry at the first error: a Sentry adds up the time that it takes."""
-
-    @cache
-    def sentry() -> Any:
-        from crontabber.engine.sentry import Sentry
-
-        return Sentry.configured(app.config, app.app_version, app.load_raven)
-
-    def report(error: BaseException, app_name: str) -> None:
-        if not isinstance(error, RetryLater):
-            sentry().report(error, app_name)
-
-    return report

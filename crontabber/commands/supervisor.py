@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from crontabber.commands.run import error_reporter
+from crontabber.commands.error_report import error_reporter
 from crontabber.connection_factory import ConnectionFactory
 from crontabber.engine.failure import failure_of
 from crontabber.engine.run_log import log_run

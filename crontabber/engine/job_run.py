@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from typing import Any
 
@@ -82,24 +82,21 @@ class JobRun:
                     advance(self._last_success)
                 if INTERRUPTION.signum and not self._job.is_backfill:
                     break  # A signal asked it to end, and it ended with a success.
-        finished = self._settings.clock()
-        outcome = Outcome(self._claim.since, finished, self._last_success, self._failure, self._interrupted)
+        now = self._settings.clock()
+        outcome = Outcome(self._claim.since, now, self._last_success, self._failure, self._interrupted)
         if isinstance(self._error, RetryLater):
             return outcome._replace(delay=self._error.delay)
         return outcome._replace(gave_up=isinstance(self._error, GiveUp))
 
-    @contextmanager
-    def _reported(self) -> Iterator[None]:
+    def _reported(self) -> AbstractContextManager[None]:
         """Tell the supervisor, if there is one, when the job starts and ends."""
-        reporter, policy = self._settings.reporter, self._job.policy
+        reporter, policy, facts = self._settings.reporter, self._job.policy, self._claim.facts()
         if reporter is None:
-            yield
-            return
-        reporter.started(self._claim.facts(), policy.timeout, policy.kill_timeout)
-        try:
-            yield
-        finally:
-            reporter.ended(timed_out=isinstance(self._error, JobTimeout))
+            return nullcontext()
+        return reporter.running(facts, policy.timeout, policy.kill_timeout, self._has_timed_out)  # type: ignore[no-any-return]
+
+    def _has_timed_out(self) -> bool:
+        return isinstance(self._error, JobTimeout)
 
     @contextmanager
     def _released(self) -> Iterator[None]:
@@ -186,15 +183,10 @@ class JobRun:
         if not self._store.claims.is_own_database(connection):
             return
         if self._job.is_backfill:
-            self._store_date_in_transaction(connection, args[-1])
-        else:
-            self._store_run_in_transaction(connection)
-
-    def _store_date_in_transaction(self, connection: Any, date: datetime) -> None:
-        if self._settle_within(connection, None, date, **self._note_of(date)):
-            self._stored_date = date
-
-    def _store_run_in_transaction(self, connection: Any) -> None:
+            date: datetime = args[-1]
+            if self._settle_within(connection, None, date, **self._note_of(date)):
+                self._stored_date = date
+            return
         state = self._state_after(Outcome(self._claim.since, self._settings.clock(), self._claim.since))
         if self._settle_within(connection, state, state.last_success or self._claim.since):
             self._stored_state = state

@@ -2,7 +2,8 @@
 
 import json
 import os
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
@@ -20,6 +21,18 @@ class Reporter:
         # The supervisor has the same end open, under the same number.
         self._path = f"/proc/{self._supervisor}/fd/{descriptor}"
         self._others: set[Process] = set()
+
+    @contextmanager
+    def running(
+        self, facts: dict[str, Any], timeout: timedelta | None, kill_timeout: timedelta,
+        has_timed_out: Callable[[], bool],
+    ) -> Iterator[None]:  # fmt: skip
+        """Report the start and the end of a job."""
+        self.started(facts, timeout, kill_timeout)
+        try:
+            yield
+        finally:
+            self.ended(has_timed_out())
 
     def started(self, facts: dict[str, Any], timeout: timedelta | None, kill_timeout: timedelta) -> None:
         """Report that a job is about to start. Without a timeout, it may take as long as it likes."""
