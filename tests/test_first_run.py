@@ -9,6 +9,7 @@ from crontabber.rules.after_run import Occasion, state_after
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import Failure, JobState, Outcome
 from crontabber.rules.schedule import first_slot, is_due, is_unseen, parse_schedule
+from tests.schedule_simulation import SimulatedJob
 
 UTC = timezone.utc
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -81,11 +82,20 @@ class TestFirstRun(unittest.TestCase):
                 state = self.after("1d", Outcome(started, started, success, FAILURE, True), backfill=True)
                 self.assertEqual(state.next_run, next_run)
 
-    def test_the_note_goes_with_the_first_run_or_the_first_date(self):
+    def test_a_weekly_job_keeps_its_weekday_if_its_first_run_fails(self):
+        job = SimulatedJob(parse_schedule("7d", "23:30"), BERLIN)
+        job.tick(at("2024-03-05 10:00"))
+        job.tick(at("2024-03-06 01:00"), fails=True)
+
+        job.tick(at("2024-03-06 01:05"))
+
+        self.assertEqual(job.state.next_run, at("2024-03-12 23:30"))
+
+    def test_the_note_goes_with_the_first_success(self):
         started, slot = at("2024-03-06 01:00"), at("2024-03-05 23:30")
         table = [
             (False, Outcome(started, started, started), None, "a success"),
-            (False, Outcome(started, started, None, FAILURE), None, "a failure is a run, too"),
+            (False, Outcome(started, started, None, FAILURE), slot, "it failed: its dates count from that slot"),
             (True, Outcome(started, started, slot), None, "its first date is done"),
             (True, Outcome(started, started, None, FAILURE), slot, "its first date failed: it is tried again"),
             (True, Outcome(started, started, slot, FAILURE), None, "its second date failed"),

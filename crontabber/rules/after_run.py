@@ -43,8 +43,8 @@ def state_after(job: Job, occasion: Occasion, outcome: Outcome, zone: tzinfo) ->
         next_run = next_run_after_success(*plan, occasion.tick_started)
         outcome = outcome._replace(last_success=slot_to_remember(*plan) or outcome.last_success)
     state = settled(before, outcome, next_run)
-    # A backfill job needs its first slot until that date is done.
-    needs_slot = next_run is None or (job.is_backfill and state.last_success is None)
+    # The dates count from the first slot until one of them is done.
+    needs_slot = next_run is None or state.last_success is None
     return state._replace(depends_on=job.depends_on, first_slot=before.first_slot if needs_slot else None)
 
 

@@ -11,8 +11,8 @@ class JobState(NamedTuple):
     `owner` names the process that is running the job, and its claim: "host:pid/BIRTH@TIME". TIME is that of `ongoing`.
     BIRTH tells the process from a later one with its pid; only Linux knows it.
 
-    The last three come from crontabber_job: the slot of a first run that is still to come, and the calendar date that
-    is done, which counts only while `last_date_for` equals `last_success`.
+    The last three come from crontabber_job: the slot of a first run that has not succeeded yet, and the calendar date
+    that is done, which counts only while `last_date_for` equals `last_success`.
     """
 
     app_name: str

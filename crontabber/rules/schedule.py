@@ -209,7 +209,7 @@ def _slot_anchor(state: JobState | None, started: datetime, forced: bool) -> dat
         return state.first_slot or started
     # After a failure, `next_run` is the time of the retry, not a slot.
     if state.error_count:
-        return state.last_success or state.first_run or started
+        return state.last_success or state.first_slot or state.first_run or started
     # Otherwise it is the slot that was planned.
     return state.next_run
 
