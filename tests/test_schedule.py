@@ -286,6 +286,7 @@ class TestNextRunWithATime(unittest.TestCase):
     def test_a_success_leads_to_the_next_slot(self):
         tuesday = "2024-03-05 21:00"
         failing = {"error_count": 3, "last_error": {"type": "x"}}
+        later = {"last_error": {"type": "RetryLater"}}
         table = [
             ("1d", None, tuesday + ":03", False, "2024-03-06 21:00", "the first run, on time"),
             ("1d", None, "2024-03-05 23:30", False, "2024-03-06 21:00", "the first run, later on the day"),
@@ -311,6 +312,7 @@ class TestNextRunWithATime(unittest.TestCase):
             ("7d", {"next_run": "2024-03-09 00:10", "last_success": "2024-02-27 21:00:03", **failing}, "2024-03-09 00:10:01", False, "2024-03-12 21:00", "failed for days: the same"),
             ("7d", {"next_run": "2024-03-13 00:10", "last_success": "2024-02-27 21:00:03", **failing}, "2024-03-13 00:10:01", False, "2024-03-19 21:00", "failed for more than a week: it counts for the latest Tuesday"),
             ("7d", {"next_run": "2024-03-07 09:05", "first_run": tuesday + ":03", **failing}, "2024-03-07 09:05:01", False, "2024-03-12 21:00", "it had never succeeded: the first run counts"),
+            ("7d", {"next_run": "2024-03-07 10:00", "last_success": "2024-02-27 21:00:03", **later}, "2024-03-07 10:00:01", False, "2024-03-12 21:00", "it had asked to run two days later: still a Tuesday"),
             ("7d", {"next_run": "2024-03-14 21:05", "last_success": "2024-03-07 10:00", **failing}, "2024-03-14 21:05:01", False, "2024-03-21 21:00", "forced on a Thursday morning, failed the next Thursday: it stays a Thursday"),
             ("7d", {"next_run": "2024-03-07 10:05", "last_success": "2024-03-05 21:00:03", **failing}, "2024-03-07 10:05:01", False, "2024-03-12 21:00", "a forced run failed, and is retried unforced: the plan stands"),
             ("7d", {"next_run": "2024-03-12 21:00"}, "2024-03-07 10:00", False, "2024-03-12 21:00", "recorded by hand ahead of its plan: the plan stands"),

@@ -207,8 +207,8 @@ def _slot_anchor(state: JobState | None, started: datetime, forced: bool) -> dat
         return started
     if state.next_run is None:
         return state.first_slot or started
-    # After a failure, `next_run` is the time of the retry, not a slot.
-    if state.error_count:
+    # After a failure or RetryLater, `next_run` is the time of the next attempt, not a slot.
+    if state.error_count or state.last_error:
         return state.last_success or state.first_slot or state.first_run or started
     # Otherwise it is the slot that was planned.
     return state.next_run
