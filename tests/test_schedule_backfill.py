@@ -159,6 +159,26 @@ class TestCalendarDates(unittest.TestCase):
                 dates = backfill_dates(parse_schedule("1d", time_), state, now, UTC)
                 self.assertEqual([f"{moment:%d %H:%M}" for moment in dates], expected)
 
+    def test_a_first_date_that_failed_stays_the_first_while_its_time_changes(self):
+        job = SimulatedBackfillJob(parse_schedule("1d", "12:00"), UTC)
+        first_run = datetime(2024, 11, 26, 13, tzinfo=UTC)
+        job.tick(first_run, lambda date: "fails")
+        job.schedule = parse_schedule("1d", "23:30")
+        job.tick(first_run + timedelta(minutes=5))
+        job.schedule = parse_schedule("1d", None)
+
+        job.tick(first_run + 2 * DAY)
+
+        self.assertEqual(job.runs, [first_run, first_run + DAY, first_run + 2 * DAY])
+
+    def test_a_noted_date_that_is_still_to_come_is_waited_for(self):
+        slot = datetime(2024, 11, 26, 23, 30, tzinfo=UTC)
+        state = JobState("job", first_run=slot - timedelta(minutes=10), error_count=1, first_slot=slot)
+
+        dates = backfill_dates(parse_schedule("1d", "23:30"), state, slot - timedelta(minutes=5), UTC)
+
+        self.assertEqual(list(dates), [])
+
     def test_without_a_note_the_first_date_is_the_latest_slot(self):
         first_run = datetime(2024, 11, 27, 0, 5, tzinfo=UTC)
         for state in (None, JobState("job", first_run=first_run, error_count=1)):

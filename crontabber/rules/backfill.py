@@ -57,15 +57,18 @@ def calendar_date(at: time, moment: datetime, zone: tzinfo) -> date:
 
 
 def _first_date(schedule: Schedule, state: JobState | None, now: datetime, zone: tzinfo) -> datetime:
-    """Return the first date that is still to run. If the very first one failed, it counts from the first run."""
+    """Return the first date that is still to run. If the very first one failed, it counts from the first run.
+
+    Of a failure before the time of day changed, the run that found the date still to come leaves only the first slot.
+    """
     state = state or JobState("")
     if state.last_success is not None:
         return _date_after_the_last(schedule, state, zone)
-    failed = state.first_run is not None and (state.error_count or state.last_error)
+    failed = state.error_count or state.last_error or state.first_slot is not None
     start = state.first_run if failed and state.first_run else now
     if schedule.at is None:
         return start
-    if state.first_slot is not None and state.first_slot <= now:
+    if state.first_slot is not None:
         return moment_on(_noted_day(schedule.at, state.first_slot, zone), schedule.at, zone)
     return moment_on(last_day(start, schedule.at, zone), schedule.at, zone)
 
