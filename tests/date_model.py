@@ -8,7 +8,7 @@ from datetime import date, datetime, time, timedelta, timezone
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-DAY = timedelta(days=1)
+DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 
 
 class Job(NamedTuple):
@@ -18,16 +18,15 @@ class Job(NamedTuple):
     time: time | None
     zone: ZoneInfo
     backfill: bool = True
-    wait: timedelta = timedelta(minutes=5)  # "how long to wait after a failure before the next attempt"
 
 
 class State(NamedTuple):
-    """What crontabber knows of a job between two starts. Every moment is in UTC."""
+    """What crontabber knows of a job between two starts; moments are in UTC."""
 
     noted: datetime | None = None
-    noted_for: tuple[time | None, str] | None = None  # the time and the zone at that moment
     first_run: datetime | None = None
     planned: datetime | None = None
+    has_failed: bool = False
     last_success: datetime | None = None
     last_date: date | None = None
     last_date_for: datetime | None = None
@@ -38,20 +37,13 @@ def start(state: State, job: Job, now: datetime, failing: int | None = None) -> 
 
     `failing` is the index of the date that fails in this start, if it comes to that.
     """
-    state = _noted(state, job, now)
-    if _planned(state, job) > now:
+    if job.time and not state.first_run:
+        state = state._replace(noted=_noted(state, job, now))
+    # "It runs at the first start at or after" its first date, and "the run that is planned stays where it is".
+    if (state.planned or (_next_moment(state, job) if job.time else now)) > now:
         return state, []
-    if not job.backfill:
-        return _plain_run(state._replace(first_run=state.first_run or now), job, now, failing)
-    tried: list[datetime] = []
-    while (slot := _next_moment(state, job, now)) <= now:
-        tried.append(slot)
-        state = state._replace(first_run=state.first_run or now)
-        if len(tried) - 1 == failing:
-            # "At a date that fails it stops, and tries that same date again five minutes later."
-            return state._replace(planned=now + job.wait), tried
-        state = _done(state, job, slot)
-    return state._replace(planned=_next_moment(state, job, now)), tried
+    state = state._replace(first_run=state.first_run or now)
+    return (_backfill_run if job.backfill else _plain_run)(state, job, now, failing)
 
 
 def moment(day: date, at: time, zone: ZoneInfo) -> datetime:
@@ -60,90 +52,98 @@ def moment(day: date, at: time, zone: ZoneInfo) -> datetime:
     "In spring, a time that the clocks skip becomes the moment at which they go on; in autumn, a time that they show twice
     is the first of the two."
     """
-    late, early = (datetime.combine(day, at, zone).replace(fold=fold).astimezone(timezone.utc) for fold in (0, 1))
-    if late.astimezone(zone).replace(tzinfo=None) == datetime.combine(day, at):
-        return late
-    before, after = early, late
-    while after - before > timedelta(seconds=1):
+    after, before = (datetime.combine(day, at, zone).replace(fold=fold).astimezone(timezone.utc) for fold in (0, 1))
+    if after.astimezone(zone).replace(tzinfo=None) == datetime.combine(day, at):
+        return after
+    skipped_to = after.astimezone(zone).utcoffset()
+    while after - before > SECOND:
         middle = before + (after - before) // 2
-        if middle.astimezone(zone).utcoffset() == early.astimezone(zone).utcoffset():
-            before = middle
-        else:
-            after = middle
+        before, after = (before, middle) if middle.astimezone(zone).utcoffset() == skipped_to else (middle, after)
     return after.replace(microsecond=0)
 
 
-def _noted(state: State, job: Job, now: datetime) -> State:
-    """ "At the first start of crontabber with the job in its configuration, crontabber notes today's date" and "if the time
-    of day or the server's zone changes before the first run, the next start notes its own date in place of the first one".
+def _noted(state: State, job: Job, now: datetime) -> datetime:
+    """ "Crontabber notes the moment at which today has the job's time", and "if the time of day or the server's zone changes
+    before the first run, the next start notes its own date in place of the first one, unless the noted moment is still the
+    job's time, on a date that has come".
     """
-    if state.first_run or state.noted_for == (job.time, job.zone.key):
-        return state
-    return state._replace(noted=now, noted_for=(job.time, job.zone.key))
+    today = moment(now.astimezone(job.zone).date(), job.time, job.zone)
+    if state.noted and moment(_date_of(state.noted, job, SECOND), job.time, job.zone) == state.noted <= today:
+        return state.noted
+    return today
 
 
-def _planned(state: State, job: Job) -> datetime:
-    """ "It runs at the first start at or after its time", and "the run that is planned stays where it is"."""
-    return state.planned or (_first_moment(state, job) if job.time else state.noted)
+def _backfill_run(state: State, job: Job, now: datetime, failing: int | None) -> tuple[State, list[datetime]]:
+    """ "It goes on with the date that failed, then with the next one, until it has come to today. At a date that fails it
+    stops, and tries that same date again five minutes later."
+    """
+    tried: list[datetime] = []
+    while (slot := _next_moment(state, job)) <= now:
+        tried.append(slot)
+        if len(tried) - 1 == failing:
+            return state._replace(planned=_retry(now)), tried
+        # "With a time of day, it also keeps the calendar date."
+        if job.time:
+            state = state._replace(last_date=_date_of(slot, job), last_date_for=slot)
+        state = state._replace(last_success=slot)
+    return state._replace(planned=slot), tried
 
 
-def _first_moment(state: State, job: Job) -> datetime:
-    """ "The date that the noted moment has in the new zone", at the job's time."""
-    return moment(state.noted.astimezone(job.zone).date(), job.time, job.zone)
+def _plain_run(state: State, job: Job, now: datetime, failing: int | None) -> tuple[State, list[datetime]]:
+    """ "A daily job runs next at its first time after the start of a run that succeeded." "With more than one day, the runs
+    lie that many days apart" and "count from the date of the run that was planned; after a failure from that of
+    `last_success`, or from the noted one if there was no success".
+    """
+    if failing == 0:
+        return state._replace(planned=_retry(now), has_failed=True), [now]
+    counted_from = (state.last_success if state.has_failed else state.planned) or state.noted
+    day = _date_of(now, job) - DAY if job.interval == DAY else _date_of(counted_from, job)
+    while (following := moment(_date_after(day, job), job.time, job.zone)) <= now:
+        day = _date_after(day, job)
+    # "The time at which the run started, or the job's time on the date that the run stands for, if that is another date."
+    has_other_date = job.interval > DAY and day != _date_of(now, job)
+    success = moment(day, job.time, job.zone) if has_other_date else now
+    return state._replace(planned=following, has_failed=False, last_success=success), [now]
 
 
-def _next_moment(state: State, job: Job, now: datetime) -> datetime:
+def _retry(now: datetime) -> datetime:
+    """ "Seconds are dropped: a job that failed at 12:00:03 is retried from 12:05:00 on"."""
+    return (now + timedelta(minutes=5)).replace(second=0, microsecond=0)
+
+
+def _next_moment(state: State, job: Job) -> datetime:
     """ "A date is an instant. The first one is the time at which the first run started; each of the others is exactly one
     interval after the one before." With a time of day, it is "a calendar date" at that time.
     """
     if job.time:
         return moment(_next_date(state, job), job.time, job.zone)
-    return state.last_success + job.interval if state.last_success else state.first_run or now
+    return state.last_success + job.interval if state.last_success else state.first_run
 
 
 def _next_date(state: State, job: Job) -> date:
-    """ "The date that was done last plus the interval in days"; at first, the noted one."""
-    if state.last_success is None:
-        return state.noted.astimezone(job.zone).date()
-    return _after(_last_date(state, job), job)
-
-
-def _after(day: date, job: Job) -> date:
-    """Return the date after `day`: one "that a zone skips altogether is not a date of a daily job"."""
-    following = day + job.interval
-    while job.interval == DAY and moment(following, time(0), job.zone).astimezone(job.zone).date() != following:
-        following += job.interval
-    return following
-
-
-def _last_date(state: State, job: Job) -> date:
-    """ "If `last_success` is another one now, the calendar date is read from it: it is the date of `last_success` in the
-    server's zone; or the day before, if the job's time on the day before is less than 15 minutes before `last_success`."
+    """ "The date that was done last plus the interval in days"; first, "the date that the noted moment has in the new
+    zone"; without a noted moment, "that of the latest slot by the start of the first run".
     """
-    if state.last_date_for == state.last_success:
-        return state.last_date
-    day = state.last_success.astimezone(job.zone).date()
-    since_day_before = state.last_success - moment(day - DAY, job.time, job.zone)
-    return day - DAY if since_day_before < timedelta(minutes=15) else day
+    if state.last_success:
+        is_known = state.last_date_for == state.last_success
+        return _date_after(state.last_date if is_known else _date_of(state.last_success, job), job)
+    if state.noted:
+        return _date_of(state.noted, job, SECOND)  # the day before only if the clocks skip its time up to midnight
+    day = state.first_run.astimezone(job.zone).date()
+    return day if moment(day, job.time, job.zone) <= state.first_run else day - DAY
 
 
-def _done(state: State, job: Job, slot: datetime) -> State:
-    """ "crontabber keeps the last date that is done in `last_success`. With a time of day, it also keeps the calendar date,
-    in `last_date`, and in `last_date_for` the `last_success` that belongs to it."
+def _date_after(day: date, job: Job) -> date:
+    """Return the date after `day`: one "that a zone skips altogether" is "not a date of a daily job"."""
+    day += job.interval
+    is_skipped = moment(day, time(0), job.zone).astimezone(job.zone).date() != day
+    return day + DAY if is_skipped and job.interval == DAY else day
+
+
+def _date_of(then: datetime, job: Job, late: timedelta = timedelta(minutes=15)) -> date:
+    """ "It is the date of `last_success` in the server's zone; or the day before, if the job's time came last on that day,
+    less than 15 minutes before `last_success`."
     """
-    if job.time:
-        state = state._replace(last_date=_next_date(state, job), last_date_for=slot)
-    return state._replace(last_success=slot)
-
-
-def _plain_run(state: State, job: Job, now: datetime, failing: int | None) -> tuple[State, list[datetime]]:
-    """ "Every date gets its run", and "the runs lie that many days apart; a weekly job keeps its weekday through failures
-    and days on which the machine was off": a run that comes late is that of all dates that have come.
-    """
-    if failing == 0:
-        return state._replace(planned=now + job.wait), [now]
-    day = _next_date(state, job)
-    while moment(following := _after(day, job), job.time, job.zone) <= now:
-        day = following
-    state = state._replace(last_success=now, last_date=day, last_date_for=now)
-    return state._replace(planned=moment(following, job.time, job.zone)), [now]
+    day = then.astimezone(job.zone).date()
+    today, day_before = (moment(date_, job.time, job.zone) for date_ in (day, day - DAY))
+    return day - DAY if today > then and then - day_before < late else day

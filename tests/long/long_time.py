@@ -1,7 +1,7 @@
 """Long stretches of time: two days of late ticks by real processes, two years of jobs at every half hour of the day, and
 random histories."""
 
-from tests import test_schedule_calendar, test_schedule_histories
+from tests import test_date_model, test_schedule_calendar, test_schedule_histories
 from tests.integration import test_dates, test_time
 
 
@@ -18,4 +18,8 @@ class TestTwoYears(test_schedule_calendar.TestTwoYears):
 
 
 class TestHistories(test_schedule_histories.TestHistories):
+    number = 10_000
+
+
+class TestModel(test_date_model.TestModel):
     number = 10_000
