@@ -113,11 +113,12 @@ class _Shell:
         """Run it and return the exit code."""
         return self._exit_code_of(self._run)
 
-    def run_as_program(self, work: Callable[[], int]) -> NoReturn:
+    def run_as_program(self, work: Callable[[], int], has_timed_out: Callable[[], bool]) -> NoReturn:
         """Do `work` in a forked child, which then ends like a program: what our callers still have to do is not its
-        own."""
+        own. After a job `has_timed_out`, a thread of it may run for ever."""
         exit_code = self._exit_code_of(work)
-        end_like_a_program(exit_code if INTERRUPTION.signum is None else 128 + INTERRUPTION.signum)
+        exit_code = exit_code if INTERRUPTION.signum is None else 128 + INTERRUPTION.signum
+        end_like_a_program(exit_code, with_threads=not has_timed_out())
 
     def _exit_code_of(self, work: Callable[[], int]) -> int:
         """Return the exit code of `work`. Every error ends here, with a short message."""

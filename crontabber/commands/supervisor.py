@@ -29,7 +29,7 @@ def supervised_tick(app: Any, jobs: Sequence[Job], tick: Callable[[Sequence[Job]
         return tick(jobs)
 
     def work(reporter: Reporter, killed: list[dict[str, Any]]) -> None:
-        app.shell.run_as_program(lambda: settle_and_run(reporter, killed))
+        app.shell.run_as_program(lambda: settle_and_run(reporter, killed), lambda: reporter.has_timed_out)
 
     def settle_and_run(reporter: Reporter, killed: list[dict[str, Any]]) -> int:
         app.reporter, app._job_state_database = reporter, None

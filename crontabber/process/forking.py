@@ -32,13 +32,17 @@ def end_if_forked(parent: int, error: BaseException | None = None) -> None:
         os._exit(code)
 
 
-def end_like_a_program(code: int) -> NoReturn:
-    """End this process, a forked child, as the end of a program would, but without what its caller still has to do."""
+def end_like_a_program(code: int, with_threads: bool = True) -> NoReturn:
+    """End this process, a forked child, as the end of a program would, but without what its caller still has to do.
+
+    `with_threads`: wait for those that are no daemons.
+    """
     import atexit
     import threading
 
     try:
-        threading._shutdown()  # type: ignore[attr-defined]  # waits for threads, as multiprocessing does
+        if with_threads:
+            threading._shutdown()  # type: ignore[attr-defined]  # as multiprocessing does
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.stderr):
             with suppress(Exception):

@@ -21,6 +21,8 @@ class Reporter:
         # The supervisor has the same end open, under the same number.
         self._path = f"/proc/{self._supervisor}/fd/{descriptor}"
         self._others: set[Process] = set()
+        # True after any job has.
+        self.has_timed_out = False
 
     @contextmanager
     def running(
@@ -45,6 +47,7 @@ class Reporter:
         INTERRUPTION.set_timeout(None)
         self._send(None)
         if timed_out:
+            self.has_timed_out = True
             kill_descendants(self._top(), but=self._others)
 
     def connected(self, connection: Any) -> None:

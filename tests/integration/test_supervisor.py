@@ -6,13 +6,14 @@ import subprocess
 import time
 
 from tests.integration.test_mapping_state import STATE
-from tests.support import DatabaseTestCase, connection_options, is_running, wait_until
+from tests.support import DatabaseTestCase, connection_options, is_running, processes_under, wait_until
 
 JOBS = """
 import os
 import signal
 import stat
 import subprocess
+import threading
 import time
 
 from crontabber.base import BaseCronApp
@@ -47,6 +48,12 @@ class LeavingAChild(Job):
         nothing = subprocess.DEVNULL
         note(subprocess.Popen(["sleep", "600"], start_new_session=True, stdout=nothing, stderr=nothing).pid, "child")
         os._exit(0)
+
+
+class LeavingAThread(Job):
+    def misbehave(self):
+        threading.Thread(target=time.sleep, args=(600,)).start()
+        time.sleep(600)
 
 
 class KillingItsGroup(Job):
@@ -180,6 +187,14 @@ class TestMisbehaviour(DatabaseTestCase):
 
         self.assertEqual((tick.returncode, self.ran()), (0, ["job", "next"]), tick.stderr)
         self.assertIn("ran longer than its timeout", self.row("job", "last_error->>'value'"))
+
+    def test_the_thread_of_a_job_that_timed_out_does_not_keep_the_process(self):
+        self.configure("LeavingAThread", "Next")
+
+        process = self.start()
+
+        self.assertEqual(process.wait(30), 0)
+        self.assertEqual((self.ran(), processes_under(self.folder)), (["job", "next"], []))
 
     def test_a_killed_job_does_not_run_again_in_the_same_tick(self):
         tick = self.tick("Blocking", "Next", error_retry_time=0)
