@@ -20,6 +20,7 @@ class Reporter:
         self._supervisor = os.getppid()
         # The supervisor has the same end open, under the same number.
         self._path = f"/proc/{self._supervisor}/fd/{descriptor}"
+        self._facts: dict[str, Any] = {}
         self._others: set[Process] = set()
         # True after any job has.
         self.has_timed_out = False
@@ -38,21 +39,25 @@ class Reporter:
 
     def started(self, facts: dict[str, Any], timeout: timedelta | None, kill_timeout: timedelta) -> None:
         """Report that a job is about to start. Without a timeout, it may take as long as it likes."""
-        self._others = descendants(self._top())
+        self._facts, self._others = facts, descendants(self._top())
         INTERRUPTION.set_timeout(timeout)
-        self._send([facts, timeout and timeout.total_seconds(), kill_timeout.total_seconds(), sorted(self._others)])
+        self._send_run(timeout.total_seconds() if timeout else None, kill_timeout.total_seconds())
 
     def ended(self, timed_out: bool) -> None:
         """Report that the job has ended, before its result is stored. Kill what it leaves behind if it `timed_out`."""
         INTERRUPTION.set_timeout(None)
-        self._send(None)
         if timed_out:
             self.has_timed_out = True
+            self._send_run(None, 0)  # This may take a moment.
             kill_descendants(self._top(), but=self._others)
+        self._send(None)
 
     def connected(self, connection: Any) -> None:
         """Report a connection to the database, which the server may keep after the child was killed."""
         self._send([connection.info.host, connection.info.port, connection.info.backend_pid])
+
+    def _send_run(self, timeout: float | None, kill_timeout: float) -> None:
+        self._send([self._facts, timeout, kill_timeout, sorted(self._others)])
 
     def _top(self) -> int:
         """Return the process below which all is that a job starts. Never init, our parent if the supervisor has died:
