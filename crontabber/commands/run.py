@@ -9,8 +9,8 @@ from typing import Any
 
 from crontabber.commands import Application
 from crontabber.commands.by_hand import overrides_of
-from crontabber.commands.error_report import error_reporter
 from crontabber.datetimeutil import host_time, timesince
+from crontabber.engine.error_report import error_reporter
 from crontabber.engine.overrides import NO_OVERRIDES, Overrides
 from crontabber.engine.run_settings import RunSettings
 from crontabber.engine.skip import Tick

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-from crontabber.commands.error_report import error_reporter
 from crontabber.connection_factory import ConnectionFactory
+from crontabber.engine.error_report import error_reporter
 from crontabber.engine.failure import failure_of
 from crontabber.engine.run_log import log_run
 from crontabber.errors import JobTimeout

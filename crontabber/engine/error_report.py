@@ -4,11 +4,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from crontabber.commands import Application
 from crontabber.errors import RetryLater
 
 
-def error_reporter(app: Application) -> Callable[[BaseException, str], None]:
+def error_reporter(app: Any) -> Callable[[BaseException, str], None]:
     """Return a reporter that creates its only Sentry at the first error: a Sentry adds up the time that it takes."""
 
     @cache
