@@ -5,9 +5,7 @@ from contextlib import contextmanager
 from datetime import tzinfo
 from typing import Any
 
-from crontabber.engine.job_run import JobRun
 from crontabber.engine.plans import correct_plans, note_first_slots
-from crontabber.engine.run_log import log_death
 from crontabber.engine.run_settings import RunSettings
 from crontabber.engine.skip import Skip, Tick, why_skip
 from crontabber.errors import (
@@ -20,7 +18,6 @@ from crontabber.errors import (
 )
 from crontabber.process.signals import INTERRUPTION
 from crontabber.rules.after_death import with_the_deadly_last
-from crontabber.rules.after_run import Occasion
 from crontabber.rules.job import Job
 from crontabber.rules.local_time import UTC
 from crontabber.rules.schedule import is_due
@@ -109,6 +106,8 @@ class Runner:
             return True
         with self._passing_over(job, force):
             state = self.tick.states[job.app_name] = bury(seen, self._clock(), job.policy)
+            from crontabber.engine.run_log import log_death
+
             log_death(self._logger, job, state, self._clock())
             return True
         return False
@@ -141,6 +140,10 @@ class Runner:
 
     def _run(self, job: Job, claim: Claim, force: bool) -> None:
         """Run `job` under its claim and note its new state."""
+        # Most ticks run no job.
+        from crontabber.engine.job_run import JobRun
+        from crontabber.rules.after_run import Occasion
+
         tick = self.tick
         before = claim.state if job.app_name in tick.states else None
         try:
