@@ -52,7 +52,9 @@ def settle_timed_out(app: Any, jobs: Sequence[Job], facts: dict[str, Any]) -> No
     seen, job = states.state(app_name), next(job for job in jobs if job.app_name == app_name)
     is_unsettled = seen is not None and seen.ongoing == datetime.fromisoformat(facts["since"])
     # Some tables, and some classes, have no place for the owner.
-    if not is_unsettled or seen.owner not in (facts["owner"], None) or job.policy.timeout is None:
+    is_ours = is_unsettled and seen.owner in (facts["owner"], None)
+    # Other classes find the claim of a dead process when they take it.
+    if not is_ours or job.policy.timeout is None or not hasattr(states.claims, "bury_killed"):
         return
     error, now = JobTimeout(job.policy.timeout, killed=True), app.current_time()
     outcome = Outcome(seen.ongoing, now, failure=failure_of(error))

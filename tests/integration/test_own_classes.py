@@ -237,3 +237,14 @@ class TestWholeStateClass(OwnClassTestCase):
         self.assertEqual((beside.returncode, after.returncode), (3, 0), beside.stderr + after.stderr)
         self.assertRegex(after.stderr, r"WARNING - slow: its owner .*:\d+ ended without a result\. Running it now\.\n")
         self.assertEqual(self.ran(), ["slow the first time", "slow again"])
+
+    def test_a_job_that_is_killed_at_its_timeout_has_a_dead_owner(self):
+        self.write_module("nightly", JOBS + "\n\nclass Hanging(Noting):\n    app_name = 'a-hanging'\n"
+                          "    policy = {'timeout': 0.2, 'kill_timeout': 0.2}\n\n    def run(self):\n        super().run()\n"
+                          "        import signal, time\n        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())\n"
+                          "        time.sleep(60)\n")
+        self.configure("nightly.Hanging|1d\nnightly.Foo|1d")
+
+        tick = self.crontabber()
+
+        self.assertEqual((tick.returncode, self.ran()), (0, ["a-hanging the first time", "foo the first time"]), tick.stderr)
