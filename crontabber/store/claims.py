@@ -120,9 +120,9 @@ class Claims(Settling):
             if not may_work_later(error.__cause__):
                 raise
             if is_of_the_connection(error.__cause__):
-                # Perhaps only the answer was lost.
                 self._connection.drop()
-                self._connection.fetch(sql.RELEASE, parameters | {"since": parameters["now"]})
+                if "owner" in parameters:  # Perhaps only the answer was lost, and the job is claimed.
+                    self._connection.fetch(sql.RELEASE, parameters | {"since": parameters["now"]})
             self._unlock(app_name)  # A failed statement keeps the lock that it has taken.
             raise ClaimFailedError(f"could not claim {app_name!r}, trying again at the next tick: {error}") from error
 

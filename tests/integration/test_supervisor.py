@@ -294,7 +294,7 @@ class TestPrograms(DatabaseTestCase):
 
             with tempfile.TemporaryDirectory():
                 code = main(Mine)
-                print("ended with", code)
+                print("ended with", int(code))
         """)
 
         self.assertEqual((stdout, self.ran()), ("done\nended with 0\n", ["job", "next"]), stderr)
@@ -317,7 +317,7 @@ class TestPrograms(DatabaseTestCase):
             with manager.context() as config:
                 app = CronTabber(config)
                 code = app.main()
-                print("ended with", code)
+                print("ended with", int(code))
         """)
 
         self.assertEqual((stdout, self.ran()), ("ended with 0\n", ["job", "next"]), stderr)
