@@ -1,8 +1,11 @@
 """The session lock of a job: one for each job of each schema, and respected across versions."""
 
+import socket
+
 from tests.support import DatabaseTestCase, wait_until
 
 JOBS = '''
+import socket
 import time
 from pathlib import Path
 
@@ -70,7 +73,8 @@ class TestLocks(DatabaseTestCase):
     def test_an_owner_of_1_0_is_alive_while_it_holds_its_lock(self):
         self.ini("reports.Quick|1d")
         self.crontabber()
-        self.sql("UPDATE crontabber SET ongoing = now(), owner = 'elsewhere:17', next_run = now()")
+        name = f"{socket.gethostname()}:{1 << 22}"  # More than Linux has.
+        self.sql("UPDATE crontabber SET ongoing = now(), owner = %s, next_run = now()", (name,))
         owner = self.connect()
         self.addCleanup(owner.close)
         owner.cursor().execute(f"SELECT pg_advisory_lock({0x63726F6E}, hashtext('report-217711'))")
@@ -80,5 +84,5 @@ class TestLocks(DatabaseTestCase):
         after = self.crontabber()
 
         self.assertEqual((during.returncode, after.returncode), (3, 0), during.stderr + after.stderr)
-        self.assertIn("'report-217711' is already running (elsewhere:17 since ", during.stderr)
-        self.assertIn("process 17 on elsewhere, which had been running it since ", after.stderr)
+        self.assertIn(f"'report-217711' is already running ({name} since ", during.stderr)
+        self.assertIn(f"process {1 << 22} on {socket.gethostname()}, which had been running it since ", after.stderr)

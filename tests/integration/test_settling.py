@@ -21,7 +21,7 @@ class TestSettling(FaultTestCase):
         self.ran()
         self.due("other")
         owner = self.settle()
-        process = self.start()
+        process = self.start_elsewhere("here")
         self.wait_for_a_blocked_process()
         return owner, process
 
