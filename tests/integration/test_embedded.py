@@ -164,13 +164,13 @@ class TestKills(EmbeddedTestCase):
 
     def test_it_waits_for_the_children_of_a_killed_postmaster(self) -> None:
         pid, _ = self.visit("vanish")
-        straggler = next(child for child in servers_under(self.root) if child != pid)
-        os.kill(straggler, signal.SIGSTOP)
+        stragglers = [child for child in servers_under(self.root) if child != pid]
+        send(signal.SIGSTOP, stragglers)  # All: some of them end by themselves.
         os.kill(pid, signal.SIGKILL)
 
         with self.start() as process:
             self.assertWaits(process)
-            os.kill(straggler, signal.SIGCONT)
+            send(signal.SIGCONT, stragglers)
             out, err = process.communicate(timeout=PATIENCE_SECONDS)
 
         self.assertEqual(("", 2), (err, words(out)[1]))
@@ -195,9 +195,7 @@ class TestKills(EmbeddedTestCase):
         unfinished = self.new() / cluster.UNFINISHED
         process = self.start(at=self.new())
         wait_until((unfinished / "PG_VERSION").exists, "initdb has not begun")
-        for pid in [process.pid, *processes_under(self.new())]:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        send(signal.SIGKILL, [process.pid, *processes_under(self.new())])
         process.communicate()
         self.assertTrue(unfinished.exists())
 
@@ -208,12 +206,12 @@ class TestKills(EmbeddedTestCase):
         with self.start(at=self.new()) as starter:
             wait_until((self.new() / cluster.UNFINISHED / "PG_VERSION").exists, "initdb has not begun")
             starter.kill()
-        (orphan,) = processes_under(self.new(), "initdb")
-        os.kill(orphan, signal.SIGSTOP)
+        orphans = processes_under(self.new(), "initdb")  # One, and perhaps a child that is about to run postgres.
+        send(signal.SIGSTOP, orphans)
 
         with self.start(at=self.new()) as process:
             self.assertWaits(process)
-            os.kill(orphan, signal.SIGCONT)
+            send(signal.SIGCONT, orphans)
             out, err = process.communicate(timeout=PATIENCE_SECONDS)
 
         self.assertEqual(("", 1), (err, words(out)[1]))
@@ -231,6 +229,13 @@ class TestKills(EmbeddedTestCase):
     def assertWaits(self, process: Process) -> None:
         with self.assertRaises(subprocess.TimeoutExpired):
             process.wait(0.7)
+
+
+def send(signum: signal.Signals, pids: list[int]) -> None:
+    """Send a signal to each process that has not ended meanwhile."""
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signum)
 
 
 @contextmanager
