@@ -29,8 +29,10 @@ def descendants(pid: int) -> set[Process]:
     children = _children()
     parents = [pid]
     while parents:
-        for process in children.get(parents.pop(), ()):
-            found.add(process)
+        for process, is_running in children.get(parents.pop(), ()):
+            if is_running:
+                found.add(process)
+            # While its other threads are ending, a process whose main thread has ended is still a parent.
             parents.append(process[0])
     return found
 
@@ -52,22 +54,22 @@ def _set_subreaper(value: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, value, 0, 0, 0)
 
 
-def _children() -> dict[int, list[Process]]:
-    """Return the processes of this machine by the process id of their parent."""
-    children: dict[int, list[Process]] = {}
+def _children() -> dict[int, list[tuple[Process, bool]]]:
+    """Return the processes of this machine by the process id of their parent, and whether each is still running."""
+    children: dict[int, list[tuple[Process, bool]]] = {}
     with suppress(OSError):
         for name in os.listdir("/proc"):
             if name.isdecimal() and (process := _look(name)) is not None:
-                parent, start = process
-                children.setdefault(parent, []).append((int(name), start))
+                parent, start, is_running = process
+                children.setdefault(parent, []).append(((int(name), start), is_running))
     return children
 
 
-def _look(pid: str) -> tuple[int, int] | None:
-    """Return the parent and the start of a process, None if it has ended."""
+def _look(pid: str) -> tuple[int, int, bool] | None:
+    """Return the parent and the start of a process, and whether it is running; None if there is none."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123  # pathlib takes 5 ms to import
             state, parent, *fields = file.read().rpartition(b")")[2].split()
     except OSError:
         return None
-    return None if state in (b"Z", b"X") else (int(parent), int(fields[17]))
+    return int(parent), int(fields[17]), state not in (b"Z", b"X")
