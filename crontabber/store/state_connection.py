@@ -30,6 +30,8 @@ class StateConnection:
         self._factory = factory
         self._patience = PATIENCE_SECONDS
         self._waiting_since = 0.0
+        # The start of the statement that has been cancelled last.
+        self._cancelled: float | None = None
         # False for a table that the original created and that our role may not alter.
         self.has_owner = True
         # False where our role may not use the table crontabber_job.
@@ -86,14 +88,17 @@ class StateConnection:
 
         Called by the patrol, in its own thread.
         """
-        connection, waited = self._connection, time.monotonic() - self._waiting_since
+        connection, since = self._connection, self._waiting_since
+        waited = time.monotonic() - since
         if connection is None or waited < self._patience:
             return
+        # The patrol may come so late that it is time for both.
+        is_cancelled, self._cancelled = self._cancelled == since, since
         with suppress(psycopg2.Error):  # It may have been closed just now.
-            if waited < self._patience + connections.CANCEL_SECONDS:
-                connections.cancel(connection)
-            else:
+            if is_cancelled and waited >= self._patience + connections.CANCEL_SECONDS:
                 connections.shut_down(connection)
+            else:
+                connections.cancel(connection)
 
     def fetch(self, statement: str, parameters: Parameters = None) -> list[Row]:
         """Return the rows of one statement, which is a transaction of its own."""

@@ -83,11 +83,11 @@ class TestSettling(ProxyTestCase):
         self.assertIn("patient: could not store its result, which was: success", end.stderr)
 
     def test_a_result_waits_for_a_lock_as_long_as_it_is_held(self):
-        process = self.run_until_it_settles(patience=0.5)
+        process = self.run_until_it_settles(patience=2)
         with self.holding("SELECT FROM crontabber FOR UPDATE"):
             self.give("enough")
             self.wait_for_a_blocked_process()
-            self.pause(2)
+            self.pause(5)
 
         end = self.end_of(process)
 
