@@ -10,10 +10,21 @@ from crontabber.errors import StateDatabaseError
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
 from crontabber.rules.schedule import first_slot, is_unseen
-from crontabber.rules.wrong_clock import corrected_next_run, is_ahead, last_date_by, ran_in_the_future
+from crontabber.rules.wrong_clock import (
+    as_never_run,
+    corrected_next_run,
+    is_ahead,
+    last_date_by,
+    must_start_anew,
+    ran_in_the_future,
+)
 
 CORRECTION = (
     "%s last ran at %s, which is still to come: a clock was ahead. Its next run was planned for %s, and is now for %s"
+)
+RESTART = (
+    "%s first ran at %s, which is still to come: a clock was ahead. None of its dates is done, so it starts anew, like"
+    " one that never ran"
 )
 CURSOR_AHEAD = (
     "%s is done up to %s, which is still to come: a clock was ahead, and it runs for no date before that. To run those"
@@ -44,12 +55,16 @@ def correct_plans(store: Any, tick: Any, jobs: Sequence[Job], logger: Any) -> No
     """Plan the jobs anew that a tick with a clock that was ahead has planned for the future. Report what is left."""
     # If our own clock is behind, only the database's tells what the future is.
     now = max(tick.started, getattr(store, "server_now", None) or tick.started)
-    corrected: dict[str, tuple[datetime, datetime]] = {}
+    corrected: dict[str, tuple[datetime | None, datetime | None]] = {}
     for job in ran_in_the_future(jobs, tick.states, now):
         state = tick.states[job.app_name]
         next_run = corrected_next_run(job, state, now, store.zone)
-        if next_run is not None:
-            corrected[job.app_name] = (state.next_run, next_run)  # type: ignore[assignment]
+        if must_start_anew(job, state, now):
+            corrected[job.app_name] = (state.next_run, None)
+            tick.states[job.app_name] = as_never_run(state)
+            logger.warning(RESTART, job.app_name, host_time(state.first_run or now))
+        elif next_run is not None:
+            corrected[job.app_name] = (state.next_run, next_run)
             tick.states[job.app_name] = state._replace(next_run=next_run)
             logger.warning(*_correction(job, state, next_run))
         elif job.is_backfill and is_ahead(state.last_success, now):
@@ -58,7 +73,7 @@ def correct_plans(store: Any, tick: Any, jobs: Sequence[Job], logger: Any) -> No
         _store(store, tick, corrected)
 
 
-def _store(store: Any, tick: Any, corrected: dict[str, tuple[datetime, datetime]]) -> None:
+def _store(store: Any, tick: Any, corrected: dict[str, tuple[datetime | None, datetime | None]]) -> None:
     plans = getattr(store, "plans", None)
     if plans is None:
         for app_name in corrected:

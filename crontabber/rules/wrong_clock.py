@@ -28,6 +28,17 @@ def ran_in_the_future(jobs: Iterable[Job], states: Mapping[str, JobState], now: 
     ]
 
 
+def must_start_anew(job: Job, state: JobState, now: datetime) -> bool:
+    """True for a backfill job whose first date lies in the future and is not done: it counts from a wrong first run."""
+    unplanned = state.next_run is None or state.ongoing is not None
+    return job.is_backfill and state.last_success is None and is_ahead(state.first_run, now) and not unplanned
+
+
+def as_never_run(state: JobState) -> JobState:
+    """Return the state of a job that starts anew: its first run is still to come, its error is kept."""
+    return state._replace(next_run=None, first_run=None)
+
+
 def corrected_next_run(job: Job, state: JobState, now: datetime, zone: tzinfo) -> datetime | None:
     """Return when a job that ran in the future runs next, as if that had been now. None if it is planned no later.
 

@@ -27,8 +27,8 @@ class Plans:
         if self._connection.has_notes:
             self._connection.fetch(sql_notes.FORGET, {"app_name": app_name})
 
-    def change(self, next_runs: Mapping[str, tuple[datetime, datetime]]) -> None:
-        """Change next runs: app_name -> (as it was seen, as it should be)."""
+    def change(self, next_runs: Mapping[str, tuple[datetime | None, datetime | None]]) -> None:
+        """Change next runs: app_name -> (as it was seen, as it should be; None for a job that starts anew)."""
         seen, planned = zip(*next_runs.values(), strict=True)
         parameters = {"app_names": list(next_runs), "seen": list(seen), "planned": list(planned)}
         self._connection.fetch(sql.CHANGE_PLANS, parameters)

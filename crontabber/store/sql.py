@@ -45,9 +45,9 @@ SELECT_NAMES = "SELECT app_name FROM crontabber ORDER BY app_name"
 FORGET_NOTES = f"WITH forgotten AS ({notes.FORGET}) "
 DELETE_STATE = f"{FORGET_NOTES}DELETE FROM crontabber WHERE app_name = %(app_name)s RETURNING app_name"
 
-# Not of a job that has been claimed since we read its row.
+# Not of a job that has been claimed since we read its row. A job without a plan waits for its first run.
 CHANGE_PLANS = f"""
-UPDATE crontabber SET next_run = planned
+UPDATE crontabber SET next_run = planned, first_run = CASE WHEN planned IS NOT NULL THEN first_run END
 FROM unnest(%(app_names)s::text[], %(seen)s::timestamptz[], %(planned)s::timestamptz[]) AS plan (name, seen, planned)
 WHERE app_name = name AND ongoing IS NULL AND {_within_the_calendar('next_run')} = seen
 """

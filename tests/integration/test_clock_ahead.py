@@ -64,6 +64,31 @@ class TestClockAhead(SimulatedCrontab):
         self.assertNotIn("a clock was ahead", self.tick(NOON + DAY).stderr)
         self.assertEqual([f"{moment:%Y-%m-%d}" for name, moment in self.ran() if name == "dates"], ["2030-03-10"])
 
+    def test_a_first_date_that_failed_in_the_future_starts_anew(self):
+        for entry, seen, dates in (
+            ("1d|03:00", "2030-03-10 03:00:00", ["10 03:00:00", "11 03:00:00"]),
+            ("1d|21:00", "2030-03-10 21:00:00", ["10 21:00:00", "11 21:00:00"]),
+            ("1d", None, ["10 12:05:05", "11 12:05:05"]),
+        ):
+            with self.subTest(entry):
+                self.sql("DROP TABLE IF EXISTS crontabber, crontabber_log, crontabber_job")
+                self.failing("dates")
+                self.ini("timed.Dates|" + entry)
+                self.tick(NOON + 365 * DAY + DAY * 10 / 24)
+
+                said = self.tick(NOON + TICK).stderr
+                noted = self.sql("SELECT (first_slot AT TIME ZONE 'UTC')::text FROM crontabber_job")
+                quiet = self.tick(NOON + 2 * TICK).stderr
+                self.failing()
+                self.tick(NOON + DAY + 12 * DAY / 24)
+
+                self.assertIn("dates first ran at 2031-03-10 22:00:05 UTC, which is still to come: a clock was ahead", said)
+                self.assertNotIn("a clock was ahead", quiet)
+                self.assertEqual(noted, [(seen,)] if seen else [])
+                self.assertEqual([f"{moment:%d %H:%M:%S}" for _, moment in self.ran()], dates)
+                self.assertNotIn("a clock was ahead", self.tick(NOON + 2 * DAY).stderr)
+                self.ran()
+
     def test_a_first_slot_in_the_future_is_noted_anew(self):
         self.ini("timed.Nightly|1d|21:00")
         self.tick(NOON + 365 * DAY)
