@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections import Counter
 from contextlib import suppress
+from pathlib import Path
 
 from crontabber.process.descendants import descendants
 from tests.integration import night_jobs
@@ -70,7 +71,7 @@ class NightTestCase(FaultTestCase):
             self.assertLessEqual(missing, interrupted, (number, mails))
         self.assertEqual([name for name, times in ran.items() if times > 1 and name not in interrupted], [], number)
         self.assert_short(number, mails)
-        self.assert_nothing_is_left(number)
+        self.assert_nothing_is_left(number, [process.returncode for process in processes], mails)
 
     def start_quietly(self, which):
         """Start a crontabber that writes what cron would mail into a file, and drops what its jobs print."""
@@ -123,8 +124,12 @@ class NightTestCase(FaultTestCase):
         self.lines["lines"] += sum(stories.values())
         self.assertEqual([story for story in stories.items() if story[1] > MOST_LINES], [], (number, mails))
 
-    def assert_nothing_is_left(self, number):
-        wait_until(lambda: not processes_under(self.folder), f"a process is left by tick {number}", 10)
+    def assert_nothing_is_left(self, number, *details):
+        try:
+            wait_until(lambda: not processes_under(self.folder), "", 10)
+        except AssertionError:
+            left = [Path(f"/proc/{pid}/stat").read_text() for pid in processes_under(self.folder)]
+            raise AssertionError(f"left by tick {number}: {left} {details}") from None
         wait_until(lambda: not self.sql(OUR_SESSIONS), "a session of a crontabber is still open")
         self.assertEqual(self.sql(OUR_LOCKS), [], number)
         known = {"temporary", "full", "cured", "crontabber.ini"} | {f"mail-{which}" for which in range(3)}

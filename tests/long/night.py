@@ -1,13 +1,12 @@
 """A night of a hundred jobs, of which twenty misbehave in twenty ways, for one and for three crontabbers."""
 
-import os
 import time
 
 from tests.integration import night_jobs, test_night
 
 
 class TestNight(test_night.NightTestCase):
-    ticks = int(os.environ.get("TICKS", "50"))
+    ticks = 50
     longest_pause = 6.0
     jobs = tuple(night_jobs.CLASSES)
 
