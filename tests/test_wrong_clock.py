@@ -9,7 +9,7 @@ from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
 from crontabber.rules.policy import DEFAULT
 from crontabber.rules.schedule import parse_schedule
-from crontabber.rules.wrong_clock import corrected_next_run, last_date_by, ran_in_the_future
+from crontabber.rules.wrong_clock import corrected, last_date_by, ran_in_the_future
 
 UTC = timezone.utc
 BERLIN = ZoneInfo("Europe/Berlin")
@@ -43,7 +43,8 @@ class TestRanInTheFuture(unittest.TestCase):
 class TestCorrection(unittest.TestCase):
     def corrected(self, job, next_run, **columns):
         state = JobState("job", next_run=next_run, **{"last_run": LATER} | columns)
-        return corrected_next_run(job, state, NOW, BERLIN)
+        planned = corrected(job, state, NOW, BERLIN)
+        return planned and planned.next_run
 
     def test_the_next_run_is_planned_as_if_the_last_had_been_now(self):
         table = [

@@ -10,14 +10,7 @@ from crontabber.errors import StateDatabaseError
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
 from crontabber.rules.schedule import first_slot, is_unseen
-from crontabber.rules.wrong_clock import (
-    as_never_run,
-    corrected_next_run,
-    is_ahead,
-    last_date_by,
-    must_start_anew,
-    ran_in_the_future,
-)
+from crontabber.rules.wrong_clock import corrected, is_ahead, last_date_by, ran_in_the_future
 
 CORRECTION = (
     "%s last ran at %s, which is still to come: a clock was ahead. Its next run was planned for %s, and is now for %s"
@@ -55,38 +48,37 @@ def correct_plans(store: Any, tick: Any, jobs: Sequence[Job], logger: Any) -> No
     """Plan the jobs anew that a tick with a clock that was ahead has planned for the future. Report what is left."""
     # If our own clock is behind, only the database's tells what the future is.
     now = max(tick.started, getattr(store, "server_now", None) or tick.started)
-    corrected: dict[str, tuple[datetime | None, datetime | None]] = {}
+    changed: dict[str, tuple[datetime | None, datetime | None]] = {}
     for job in ran_in_the_future(jobs, tick.states, now):
         state = tick.states[job.app_name]
-        next_run = corrected_next_run(job, state, now, store.zone)
-        if must_start_anew(job, state, now):
-            corrected[job.app_name] = (state.next_run, None)
-            tick.states[job.app_name] = as_never_run(state)
-            logger.warning(RESTART, job.app_name, host_time(state.first_run or now))
-        elif next_run is not None:
-            corrected[job.app_name] = (state.next_run, next_run)
-            tick.states[job.app_name] = state._replace(next_run=next_run)
-            logger.warning(*_correction(job, state, next_run))
+        planned = corrected(job, state, now, store.zone)
+        if planned is not None:
+            changed[job.app_name] = (state.next_run, planned.next_run)
+            tick.states[job.app_name] = planned
+            logger.warning(*_correction(job, state, planned, now))
         elif job.is_backfill and is_ahead(state.last_success, now):
             logger.warning(*_cursor_ahead(job, state, now, store.zone))
-    if corrected:
-        _store(store, tick, corrected)
+    if changed:
+        _store(store, tick, changed)
 
 
-def _store(store: Any, tick: Any, corrected: dict[str, tuple[datetime | None, datetime | None]]) -> None:
+def _store(store: Any, tick: Any, changed: dict[str, tuple[datetime | None, datetime | None]]) -> None:
     plans = getattr(store, "plans", None)
     if plans is None:
-        for app_name in corrected:
+        for app_name in changed:
             store.store(tick.states[app_name])
         return
     # What cannot be stored now is corrected by the next tick.
     with suppress(StateDatabaseError):
-        plans.change(corrected)
+        plans.change(changed)
 
 
-def _correction(job: Job, state: JobState, next_run: datetime) -> tuple[str, ...]:
-    last_run, planned = max(filter(None, (state.last_run, state.last_success))), state.next_run or next_run
-    return CORRECTION, job.app_name, host_time(last_run), host_time(planned), host_time(next_run)
+def _correction(job: Job, state: JobState, planned: JobState, now: datetime) -> tuple[str, ...]:
+    if planned.next_run is None:
+        return RESTART, job.app_name, host_time(state.first_run or now)
+    last_run = max(filter(None, (state.last_run, state.last_success)))
+    plans = host_time(state.next_run or now), host_time(planned.next_run)
+    return CORRECTION, job.app_name, host_time(last_run), *plans
 
 
 def _cursor_ahead(job: Job, state: JobState, now: datetime, zone: tzinfo) -> tuple[str, ...]:

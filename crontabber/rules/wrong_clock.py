@@ -28,31 +28,26 @@ def ran_in_the_future(jobs: Iterable[Job], states: Mapping[str, JobState], now: 
     ]
 
 
-def must_start_anew(job: Job, state: JobState, now: datetime) -> bool:
-    """True for a backfill job whose first date lies in the future and is not done: it counts from a wrong first run."""
-    unplanned = state.next_run is None or state.ongoing is not None
-    return job.is_backfill and state.last_success is None and is_ahead(state.first_run, now) and not unplanned
-
-
-def as_never_run(state: JobState) -> JobState:
-    """Return the state of a job that starts anew: its first run is still to come, its error is kept."""
-    return state._replace(next_run=None, first_run=None)
-
-
-def corrected_next_run(job: Job, state: JobState, now: datetime, zone: tzinfo) -> datetime | None:
-    """Return when a job that ran in the future runs next, as if that had been now. None if it is planned no later.
+def corrected(job: Job, state: JobState, now: datetime, zone: tzinfo) -> JobState | None:
+    """Return the state of a job that ran in the future as if that had been now. None if it is planned no later.
 
     A date in the future is the cursor of a backfill job: the next run follows it, and only a person can move it back.
     """
     if state.next_run is None or state.ongoing is not None:
         return None
+    if job.is_backfill and state.last_success is None and is_ahead(state.first_run, now):
+        # Its dates would count from a first run that is still to come: it starts anew, and only its error is kept.
+        return state._replace(next_run=None, first_run=None)
+    next_run = _next_run(job, state, now, zone)
+    return state._replace(next_run=next_run) if is_ahead(state.next_run, next_run) else None
+
+
+def _next_run(job: Job, state: JobState, now: datetime, zone: tzinfo) -> datetime:
     if state.error_count:
-        next_run = next_run_after_failure(now, job.policy.retry_after(state.error_count))
-    elif job.is_backfill:
-        next_run = next_date(job.schedule, state, zone) or now
-    else:
-        next_run = next_run_after_success(job.schedule, state, now, zone)
-    return next_run if is_ahead(state.next_run, next_run) else None
+        return next_run_after_failure(now, job.policy.retry_after(state.error_count))
+    if job.is_backfill:
+        return next_date(job.schedule, state, zone) or now
+    return next_run_after_success(job.schedule, state, now, zone)
 
 
 def last_date_by(job: Job, state: JobState, now: datetime, zone: tzinfo) -> datetime:
