@@ -109,7 +109,7 @@ class Runner:
 def main(arguments: list[str]) -> int:
     modules = arguments or [str(path.relative_to(TESTS.parent)) for path in sorted(TESTS.rglob("test_*.py"))]
     # Most tests wait more than they compute.
-    processes = int(os.environ.get("PROCESSES") or (1 if OWN_SERVER.exists() else len(os.sched_getaffinity(0)) + 1))
+    processes = int(os.environ.get("PROCESSES") or (1 if OWN_SERVER.exists() else 2 * len(os.sched_getaffinity(0)) + 1))
     runner = Runner(processes)
     for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signum, lambda *_: runner.stop())

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs all tests in an environment of their own, in one process per core and one more (PROCESSES=4 changes that).
+# Runs all tests in an environment of their own, in two processes per core and one more (PROCESSES=4 changes that).
 # tests/run.sh [arguments of nosetests] runs nose alone. PYTHON=python3.13 tests/run.sh uses another interpreter. If there is
 # a test-crontabber.ini in the root, the tests use the server that it names, not the embedded one.
 set -euo pipefail
