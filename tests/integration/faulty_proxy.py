@@ -198,10 +198,12 @@ class _Link:
     def _forward_answers(self) -> None:
         while True:
             message = _message(self._server)
-            if self._fault in (None, Fault.CUT_AFTERWARDS):
+            # As soon as the client has this one, it may send a statement that meets another fault.
+            fault = self._fault
+            if fault in (None, Fault.CUT_AFTERWARDS):
                 self._forward(self._client, message)
             # A `Z` ends each answer.
-            if self._fault and message[:1] == b"Z":
+            if fault and message[:1] == b"Z":
                 self._fault = None
                 return
 
