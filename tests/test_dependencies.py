@@ -1,17 +1,14 @@
-"""The order in which jobs run, and the reasons that hold one back."""
+"""The order in which jobs run."""
 
 import unittest
 from collections import namedtuple
-from datetime import datetime, timedelta, timezone
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from crontabber.errors import CircularDAGError
-from crontabber.rules.dependencies import reorder_dag, toposort, toposort_flatten, why_blocked
-from crontabber.rules.job_state import JobState
+from crontabber.rules.dependencies import reorder_dag, toposort, toposort_flatten
 
-NOW = datetime(2026, 3, 1, 12, 0, tzinfo=timezone.utc)
 Item = namedtuple("Item", "app_name depends_on")
 
 
@@ -74,25 +71,3 @@ class TestOrder(unittest.TestCase):
             for parent in item.depends_on or ():
                 self.assertLess(order.index(parent), order.index(item.app_name))
         self.assertEqual(order, names(reorder_dag(items)), "the order must not depend on that of the setting")
-
-
-class TestWhyBlocked(unittest.TestCase):
-    def test_it_names_the_reason_that_holds_back_a_job(self):
-        ran = JobState("parent", last_run=NOW, last_success=NOW, next_run=NOW + timedelta(hours=1))
-        cases = [
-            ({}, (), "'parent' has not run yet", "it has no state"),
-            ({"parent": JobState("parent", first_run=NOW)}, (), "'parent' has not run yet", "it is in its first run"),
-            ({"parent": JobState("parent", last_run=NOW, error_count=1, next_run=NOW + timedelta(hours=1))}, (),
-             "'parent' errored last time", "a retry in the future is not a recent run"),
-            ({"parent": JobState("parent", last_run=NOW, next_run=NOW)}, (), "'parent' has not run recently",
-             "it is due itself"),
-            ({"parent": ran}, (), None, "its next run is ahead"),
-            ({"parent": JobState("parent", last_run=NOW, next_run=NOW - timedelta(days=1))}, {"parent"}, None,
-             "it succeeded in this tick, whatever the time is now"),
-        ]  # fmt: skip
-        for states, succeeded, reason, why in cases:
-            with self.subTest(why):
-                self.assertEqual(why_blocked(("parent",), states, succeeded, NOW), reason)
-
-    def test_nothing_holds_back_a_job_without_dependencies(self):
-        self.assertIsNone(why_blocked((), {}, (), NOW))

@@ -8,10 +8,13 @@ from typing import Any
 from crontabber.engine.overrides import NO_OVERRIDES, Overrides, Settle
 from crontabber.errors import CrontabberError
 from crontabber.rules.configured_jobs import ConfiguredJobs
-from crontabber.rules.dependencies import names_in, reorder_dag, why_blocked
+from crontabber.rules.dependencies import names_in, reorder_dag
 from crontabber.rules.job import Job, path_of
 from crontabber.rules.job_state import JobState, Outcome
 from crontabber.rules.schedule import is_due, parse_schedule, parse_time
+from crontabber.rules.tick import Tick
+from crontabber.rules.verdict import dependencies, unmet
+from crontabber.rules.words import about_dependency
 
 ExceptionType = type[BaseException] | None
 
@@ -38,16 +41,17 @@ class ByHand:
     def time_to_run(self, class_: Any, time_: str | None) -> bool:
         """True if the job is due, judged by its state and its time of day."""
         states, app_name = self.job_states, class_.app_name
-        slot = getattr(states, "first_slots", {}).get(app_name)
-        state = states.state(app_name) or JobState(app_name, first_slot=slot)
+        state = states.state(app_name) or getattr(states, "unseen", {}).get(app_name) or JobState(app_name)
         return is_due(parse_schedule("1d", time_), state, self.current_time(), states.zone)
 
     def check_dependencies(self, class_: Any) -> tuple[bool, str | None]:
         """Return (True, None) if the dependencies of the job allow a run, otherwise (False, reason)."""
         depends_on = names_in(getattr(class_, "depends_on", None))
-        succeeded = self._runner.tick.succeeded if self._runner else ()
-        reason = why_blocked(depends_on, self.job_states.states(), succeeded, self.current_time())
-        return reason is None, reason
+        tick = Tick(self.current_time(), self.job_states.states(), configured=self.configured_jobs().names())
+        if self._runner:
+            tick.succeeded = self._runner.tick.succeeded
+        reason = next(unmet(dependencies(depends_on, tick, tick.started)), None)
+        return (True, None) if reason is None else (False, about_dependency(reason))
 
     def _reorder_class_list(self, class_list: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
         """Return `class_list`, pairs of name and class, in the order in which they may run."""

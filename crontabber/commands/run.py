@@ -13,7 +13,6 @@ from crontabber.datetimeutil import host_time, timesince
 from crontabber.engine.error_report import error_reporter
 from crontabber.engine.overrides import NO_OVERRIDES, Overrides
 from crontabber.engine.run_settings import RunSettings
-from crontabber.engine.skip import Tick
 from crontabber.engine.tick import Runner
 from crontabber.errors import ExitCode
 from crontabber.output.logger import engine_logger
@@ -21,6 +20,7 @@ from crontabber.output.secrets import SecretMask
 from crontabber.process.streams import is_terminal
 from crontabber.rules.dependencies import reorder_dag
 from crontabber.rules.job import Job
+from crontabber.rules.tick import Tick
 
 # The host's clock may be this far from the server's before it is worth a warning.
 CLOCK_TOLERANCE = timedelta(minutes=1)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import Outcome
+from crontabber.rules.verdict import Judges
 
 # Stores an outcome and ends the claim of the run.
 Settle = Callable[[Outcome], None]
@@ -23,6 +24,10 @@ class Overrides(NamedTuple):
     why_blocked: Callable[[Job], str | None] | None = None
     run_one: Callable[[Job, bool], None] | None = None
     record: Callable[[Job, Outcome, BaseException | None, Settle], None] | None = None
+
+    @property
+    def judges(self) -> Judges:
+        return Judges(self.is_due, self.why_blocked)
 
 
 NO_OVERRIDES = Overrides()

@@ -1,4 +1,4 @@
-"""One tick: why_skip -> claim -> execute -> settle, for one job after another."""
+"""One tick: verdict -> claim -> execute -> settle, for one job after another."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -7,7 +7,6 @@ from typing import Any
 
 from crontabber.engine.plans import correct_plans, note_first_slots
 from crontabber.engine.run_settings import RunSettings
-from crontabber.engine.skip import Skip, Tick, why_skip
 from crontabber.errors import (
     ChangedError,
     ClaimFailedError,
@@ -21,6 +20,9 @@ from crontabber.rules.after_death import with_the_deadly_last
 from crontabber.rules.job import Job
 from crontabber.rules.local_time import UTC
 from crontabber.rules.schedule import is_due
+from crontabber.rules.tick import Tick
+from crontabber.rules.verdict import NOT_YET, Condition, first_reason
+from crontabber.rules.words import because
 from crontabber.store import second_look
 from crontabber.store.claims import Claim, RowLevelLockError
 from crontabber.store.connections import cut_off_forked_children
@@ -36,11 +38,11 @@ class Runner:
     def __init__(self, store: Any, settings: RunSettings, configured: Sequence[str]) -> None:
         self._store = store
         self._settings = settings
-        self._configured = configured
         self._logger = settings.logger
         self._clock = settings.clock
         started, states = self._clock(), store.states()
-        self.tick = Tick(started, states, getattr(store, "first_slots", {}))
+        self.tick = Tick(started, states, getattr(store, "unseen", {}), configured)
+        self._judges = settings.overrides.judges
         # Jobs whose owner on another host needs a second look, and those that depend on them.
         self._postponed: dict[str, Job] = {}
 
@@ -73,26 +75,25 @@ class Runner:
         tick = self.tick
         if not self._is_free(job, force):
             return
-        skip = self._why_skip(job, force)
-        if skip is not None and skip.due and tick.met_other_processes:
+        reason = self._why_not(job, force)
+        if reason is not None and reason.code not in NOT_YET and tick.met_other_processes:
             # Its parents may have succeeded elsewhere by now. Without a second look, a job whose two parents always run
             # in two processes would never run.
             self._look_again(job.depends_on)
-            skip = self._why_skip(job, force)
-        if skip is None:
+            reason = self._why_not(job, force)
+        if reason is None:
             tick.anything_due = True
             _make_logger(self._logger)
             claim = self._claim(job, force)
             if claim is not None:
                 self._run(job, claim, force)
-        elif skip.due:
+        elif reason.code not in NOT_YET:
             tick.anything_due = True
-            log = self._logger.warning if skip.unknown_dependency else self._logger.info
-            log("%s is held back: %s", job.app_name, skip.reason)
+            log = self._logger.warning if reason.code == "dependency_unconfigured" else self._logger.info
+            log("%s is held back: %s", job.app_name, because(reason))
 
-    def _why_skip(self, job: Job, force: bool = False) -> Skip | None:
-        now, zone = self._clock(), self._zone_for(job)
-        return why_skip(job, self.tick, self._configured, now, zone, force, self._settings.overrides)
+    def _why_not(self, job: Job, force: bool) -> Condition | None:
+        return None if force else first_reason(job, self.tick, self._clock(), self._zone_for(job), self._judges)
 
     def _zone_for(self, job: Job) -> tzinfo:
         """Return the zone for judging whether `job` is due: only a first run needs the server's, which takes 2 ms."""

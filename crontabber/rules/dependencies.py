@@ -1,12 +1,10 @@
-"""In which order do jobs run, and what holds a job back? Pure."""
+"""In which order do jobs run? Pure."""
 
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, TypeVar
 
 from crontabber.errors import CircularDAGError
-from crontabber.rules.job_state import JobState
 
 Item = TypeVar("Item")
 
@@ -60,26 +58,6 @@ def reorder_dag(
     graph = {name_getter(item): [n for n in names_in(depends_getter(item)) if n in known] for item in items}
     rank = {name: position for position, name in enumerate(toposort_flatten(graph))}
     return sorted(items, key=lambda item: rank[name_getter(item)])
-
-
-def why_blocked(
-    depends_on: Sequence[str], states: Mapping[str, JobState], succeeded: Container[str], now: datetime
-) -> str | None:
-    """Say which dependency holds the job back, and why, as a clause ("'x' has not run yet"). None if none does.
-
-    `succeeded` has the app_names that succeeded within this tick: they count, whatever the clock says by now.
-    """
-    for name in depends_on:
-        if name in succeeded:
-            continue
-        state = states.get(name)
-        if state is None or (state.last_run is None and state.last_success is None and not state.error_count):
-            return f"{name!r} has not run yet"
-        if state.error_count or state.last_error:
-            return f"{name!r} errored last time"
-        if state.next_run is None or state.next_run <= now:
-            return f"{name!r} has not run recently"
-    return None
 
 
 def _circle(sorter: "TopologicalSorter[str]") -> list[str]:

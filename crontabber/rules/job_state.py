@@ -11,8 +11,8 @@ class JobState(NamedTuple):
     `owner` names the process that is running the job, and its claim: "host:pid/BIRTH@TIME". TIME is that of `ongoing`.
     BIRTH tells the process from a later one with its pid; only Linux knows it.
 
-    The last three come from crontabber_job: the slot of a first run that has not succeeded yet, and the calendar date
-    that is done, which counts only while `last_date_for` equals `last_success`.
+    What follows comes from crontabber_job: the slot of a first run that has not succeeded yet; the calendar date that
+    is done, which counts only while `last_date_for` equals `last_success`; since when the job is paused, by whom, why.
     """
 
     app_name: str
@@ -28,6 +28,9 @@ class JobState(NamedTuple):
     first_slot: datetime | None = None
     last_date: date | None = None
     last_date_for: datetime | None = None
+    paused_at: datetime | None = None
+    paused_by: str | None = None
+    pause_reason: str | None = None
 
     @property
     def process(self) -> str | None:

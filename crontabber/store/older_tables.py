@@ -16,7 +16,7 @@ _WITHOUT_OWNER = {
 _WITHOUT_NOTES = {
     f" LEFT {JOIN_NOTES}": "",
     f" FULL {JOIN_NOTES}": "",
-    NOTES: "NULL, NULL, NULL",
+    NOTES: ", ".join(["NULL"] * 6),
     FORGET_NOTES: "",
 }
 

@@ -12,7 +12,7 @@ from crontabber.store.driver_errors import OLDEST_SERVER, explained, is_missing_
 from crontabber.store.state_connection import StateConnection
 
 OWNER_COLUMN = ("crontabber column: owner", schema_sql.ADD_OWNER)
-NOTE_COLUMNS = frozenset(("first_slot", "last_date", "last_date_for"))
+NOTE_COLUMNS = frozenset(("first_slot", "last_date", "last_date_for", "paused_at", "paused_by", "pause_reason"))
 WITHOUT_OWNER = (
     "The table crontabber has no column `owner`: the job of a process that died is run again only after"
     f" max_ongoing_age_hours. The owner of the table can add it: {schema_sql.ADD_OWNER}"

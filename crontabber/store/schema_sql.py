@@ -37,13 +37,14 @@ SELECT clock_timestamp() AS now,
 """
 
 # The same facts for the usual case that nothing is missing: without a join over the catalogs, which takes 3 ms on a new
-# connection. The index has to be exactly the one that we create; the subquery fails if a column is missing.
+# connection. The index has to be exactly the one that we create; the statement fails if a column is missing.
 GLANCE = f"""
 SELECT clock_timestamp() AS now,
        to_regclass('crontabber_log') IS NOT NULL
        AND pg_get_indexdef(to_regclass('crontabber_unique_app_name_idx'))
            = 'CREATE UNIQUE INDEX crontabber_unique_app_name_idx ON ' || identity || ' USING btree (app_name)'
        AND COALESCE({_MAY_NOTE}, false)
+       AND has_column_privilege(to_regclass('crontabber_job'), 'paused_at', 'SELECT')
        AS complete,
        current_setting('transaction_read_only') = 'on' AS read_only,
        current_setting('server_version_num')::int AS version,
@@ -89,7 +90,10 @@ CREATE TABLE {schema}crontabber_job (
     app_name text PRIMARY KEY,
     first_slot timestamptz,
     last_date date,
-    last_date_for timestamptz
+    last_date_for timestamptz,
+    paused_at timestamptz,
+    paused_by text,
+    pause_reason text
 )
 """
 ADD_ONGOING = "ALTER TABLE crontabber ADD COLUMN ongoing timestamptz"

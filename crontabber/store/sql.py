@@ -25,10 +25,8 @@ def _within_the_calendar(column: str, type_: str = "timestamptz") -> str:
 _NAMES = "app_name, next_run, first_run, last_run, last_success, error_count, depends_on, last_error, ongoing, owner"
 _TIMES = ("next_run", "first_run", "last_run", "last_success", "ongoing")
 # A role that may not read crontabber_job sends the statements without what is named here: see older_tables.py.
-NOTES = ", ".join(
-    _within_the_calendar(column, type_)
-    for column, type_ in (("first_slot", "timestamptz"), ("last_date", "date"), ("last_date_for", "timestamptz"))
-)
+_DATES = {"first_slot": "timestamptz", "last_date": "date", "last_date_for": "timestamptz", "paused_at": "timestamptz"}
+NOTES = ", ".join([*(_within_the_calendar(*column) for column in _DATES.items()), "paused_by", "pause_reason"])
 JOIN_NOTES = "JOIN crontabber_job USING (app_name)"
 OWNER = "owner AS owner"
 _COLUMNS = {name: _within_the_calendar(name) for name in _TIMES} | {"owner": OWNER}

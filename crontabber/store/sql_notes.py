@@ -1,7 +1,8 @@
 """The SQL of the statements about crontabber_job, which has a row only for a job that needs one.
 
 `first_slot` is the slot of a first run that has not succeeded yet; `last_date` is the calendar date that is done, and
-counts only while `last_date_for` equals `last_success` in the job's row of the table crontabber.
+counts only while `last_date_for` equals `last_success` in the job's row of the table crontabber; a job with `paused_at`
+is paused.
 """
 
 # Another tick may have noted a slot, or run the job, since we read the states.

@@ -55,8 +55,8 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
         """`config` is the namespace `crontabber`. StateDatabaseError if the server cannot be reached or refuses."""
         self.config = config
         self.connection = StateConnection(config.database_class(config))
-        # Of jobs that have not run yet, as states() has found them.
-        self.first_slots: dict[str, datetime | None] = {}
+        # What is noted about jobs that have not run yet, as states() has found it.
+        self.unseen: dict[str, JobState] = {}
         self._prepare()
 
     @classmethod
@@ -78,8 +78,7 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
                 raise
             return self._states_of_an_older_table()
         states = {row[0]: state_from_row(row[:-1]) for row in rows}
-        unseen = {row[0] for row in rows if row[-1]}
-        self.first_slots = {name: states.pop(name).first_slot for name in unseen}
+        self.unseen = {row[0]: states.pop(row[0]) for row in rows if row[-1]}
         return states
 
     def state(self, app_name: str) -> JobState | None:

@@ -363,7 +363,8 @@ class TestWayBack(OriginalTestCase):
                          [("CREATE UNIQUE INDEX crontabber_unique_app_name_idx ON public.crontabber USING btree (app_name)",)])
         self.assertEqual(self.sql(COLUMNS, ("crontabber_job", "public")), [
             ("app_name", "text", "NO"), ("first_slot", "timestamp with time zone", "YES"), ("last_date", "date", "YES"),
-            ("last_date_for", "timestamp with time zone", "YES"),
+            ("last_date_for", "timestamp with time zone", "YES"), ("paused_at", "timestamp with time zone", "YES"),
+            ("paused_by", "text", "YES"), ("pause_reason", "text", "YES"),
         ])  # fmt: skip
 
     def test_both_programs_can_run_jobs_in_turns(self):

@@ -1,0 +1,48 @@
+"""What one tick knows. It changes as jobs run; a report that asks what a tick would do fills in what it expects."""
+
+from collections.abc import Container, Mapping
+from datetime import datetime
+from typing import Any
+
+from crontabber.errors import ExitCode
+from crontabber.rules.job_state import JobState
+
+
+class Tick:
+    """The start of a tick, every state, which jobs have succeeded, which were lost to other processes.
+
+    `unseen` has what is noted about jobs that have no state yet, `configured` the app_names of all jobs. Only a report
+    fills in `ongoing`, the app_names of jobs that other processes run, each with its facts: a tick asks the lock.
+    """
+
+    def __init__(
+        self, started: datetime, states: dict[str, JobState], unseen: Mapping[str, JobState] = {},
+        configured: Container[str] = (),
+    ) -> None:  # fmt: skip
+        self.started = started
+        self.states = states
+        self.configured = configured
+        self._unseen = dict(unseen)
+        self.ongoing: dict[str, Mapping[str, Any]] = {}
+        self.succeeded: set[str] = set()
+        self.ongoing_elsewhere = False
+        self.claim_lost = False
+        self.anything_due = False
+
+    def row(self, app_name: str) -> JobState:
+        """Return the state, or that of a job that has none."""
+        return self.states.get(app_name) or self._unseen.get(app_name) or JobState(app_name)
+
+    def note(self, app_name: str, first_slot: datetime) -> None:
+        """Remember that the slot of a first run is noted."""
+        rows = self.states if app_name in self.states else self._unseen
+        rows[app_name] = self.row(app_name)._replace(first_slot=first_slot)
+
+    @property
+    def met_other_processes(self) -> bool:
+        return self.ongoing_elsewhere or self.claim_lost
+
+    def exit_code(self) -> ExitCode:
+        if self.ongoing_elsewhere:
+            return ExitCode.ONGOING_ELSEWHERE
+        return ExitCode.CLAIM_LOST if self.claim_lost else ExitCode.DONE
