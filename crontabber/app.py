@@ -43,7 +43,7 @@ from crontabber.rules.configured_jobs import ConfiguredJobs
 from crontabber.rules.job_state import JobState
 from crontabber.rules.schedule import check_time
 from crontabber.store.claims import RowLevelLockError
-from crontabber.store.state_database import JobStateDatabase, engine_state, states_to_read
+from crontabber.store.state_database import JobStateDatabase, engine_state, state_reader
 from crontabber.transaction_executor import database_transaction
 
 
@@ -198,7 +198,11 @@ class CronTabberBase(ByHand, RequiredConfig):
 
     def states_to_read(self) -> Mapping[str, JobState]:
         """Return the states by app_name, without creating or changing anything: SELECT is all it needs."""
-        return states_to_read(self.config.crontabber, self._job_state_database)
+        return self.state_reader().states()  # type: ignore[no-any-return]
+
+    def state_reader(self) -> Any:
+        """Return the state as reports use it: nothing is created or changed."""
+        return state_reader(self.config.crontabber, self._job_state_database)
 
     def current_time(self) -> datetime:
         # Looked up at each call: test suites patch this module's utc_now.

@@ -76,6 +76,19 @@ def timesince(earlier: date, later: date) -> str:
     return ", ".join(parts) or "0 seconds"
 
 
+def brief(duration: timedelta) -> str:
+    """Say how long it is in a few characters: "2d 3h", "1h 5m", "12m", "3s"; below ten seconds with a decimal."""
+    seconds = max(duration.total_seconds(), 0)
+    if seconds < 10:
+        return f"{seconds:.1f}s"
+    whole = int(seconds)
+    parts = [(whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "m"), (whole % 60, "s")]
+    first = next(i for i, (count, _) in enumerate(parts) if count)
+    # Seconds say nothing about a wait of many minutes.
+    shown = parts[first : first + (1 if whole >= 600 and parts[first][1] == "m" else 2)]
+    return " ".join(f"{count}{unit}" for count, unit in shown if count)
+
+
 def _as_datetime(moment: date, other: date) -> datetime:
     if isinstance(moment, datetime):
         return moment

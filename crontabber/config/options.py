@@ -19,14 +19,32 @@ LONGEST = timedelta(days=3660)
 MODES = {
     "job": ("j", True, "run only this job (its app_name or module.Class), if it is due"),
     "force": ("f", False, "with --job: run the job even if it is not due or is held back"),
-    "list-jobs": ("l", False, "list the configured jobs and their state"),
+    "dry-run": ("", False, "say what a tick, or --job, would do now, and why; nothing is run or changed"),
+    "status": ("", False, "print a table of the jobs: how each one is, when it runs next, and why it does not run"),
+    "explain": ("", True, "say everything about one job: what holds it back, what happens next, its policy"),
+    "history": ("", True, "list the last runs of one job"),
+    "last": ("", True, "with --history: how many runs to list (20)"),
+    "list-jobs": ("l", False, "list the configured jobs and their state; with --job, only that one"),
     "configtest": ("", False, "check the configuration of the jobs; the exit code is the number of faults"),
     "sentrytest": ("", False, "send a test message to Sentry"),
     "audit-ghosts": ("", False, "list the jobs that are in the state database but not configured here"),
     "reset-job": ("r", True, "forget the state of this job (its app_name or module.Class)"),
     "nagios": ("n", False, "print the health of the jobs on one line, and exit with the code that Nagios expects"),
+    "format": ("", True, "with a mode that answers: json prints the same facts for programs"),
+    "with-errors": ("", False, "with --format=json: include the texts of errors"),
     "version": ("v", False, "print the version"),
 }
+ANSWERS = ("status", "explain", "history", "list-jobs", "audit-ghosts", "dry-run")
+
+# Options that change what a mode does -> the modes that they go with.
+MODIFIERS = {
+    "force": ("job", "dry-run"),
+    "last": ("history",),
+    "format": ANSWERS,
+    "with-errors": ANSWERS,
+}
+# Modes that another one may narrow to a job.
+NARROWED = ("list-jobs", "dry-run")
 
 
 def required_config() -> Namespace:
@@ -49,16 +67,36 @@ def required_config() -> Namespace:
 
 def mode_of(config: Mapping[str, Any]) -> str | None:
     """Return the requested mode, None for a tick. ConfigurationError if it is ambiguous."""
-    asked = [name for name in MODES if name != "force" and config.get(name) not in (None, False)]
+    given = [name for name in MODES if config.get(name) not in (None, False)]
+    asked = [name for name in given if name not in MODIFIERS]
+    if "job" in asked and (narrowed := [name for name in asked if name in NARROWED]):
+        asked = [name for name in asked if name != "job"]
+        given = [*narrowed, "job", *given]
     if len(asked) > 1:
         *others, last = (f"--{name}" for name in asked)
         raise ConfigurationError(f"{', '.join(others)} and {last} cannot be combined: choose one")
+    for name in given:
+        if MODES[name][1] and name not in MODIFIERS and not config[name].strip():
+            raise ConfigurationError(f"--{name} is empty: give it the app_name or the module.Class of a job")
     mode = asked[0] if asked else None
-    if mode and MODES[mode][1] and not config[mode].strip():
-        raise ConfigurationError(f"--{mode} is empty: give it the app_name or the module.Class of a job")
-    if config.get("force") and mode != "job":
-        raise ConfigurationError("--force needs --job: together they run one job even if it is not due")
+    _check_modifiers(config, mode, [name for name in given if name in MODIFIERS])
     return mode
+
+
+def _check_modifiers(config: Mapping[str, Any], mode: str | None, given: list[str]) -> None:
+    """ConfigurationError if an option does not go with the mode, or its value makes no sense."""
+    if "force" in given and not (mode in MODIFIERS["force"] and config.get("job")):
+        raise ConfigurationError("--force needs --job: together they run one job even if it is not due")
+    for name in given:
+        if mode not in MODIFIERS[name]:
+            *others, last = (f"--{each}" for each in MODIFIERS[name])
+            raise ConfigurationError(f"--{name} needs {', '.join(others)}{' or ' if others else ''}{last}")
+    if "format" in given and config["format"] not in ("text", "json"):
+        raise ConfigurationError(f"--format is {config['format']!r}: expected text or json")
+    if "with-errors" in given and config.get("format") != "json":
+        raise ConfigurationError("--with-errors needs --format=json")
+    if "last" in given and not (config["last"].isdecimal() and int(config["last"])):
+        raise ConfigurationError(f"--last is {config['last']!r}: expected a whole number, 1 or more")
 
 
 def _add_crontabber(namespace: Namespace) -> None:

@@ -74,6 +74,14 @@ def policy_reader(config: Any) -> Callable[[Any, type], Policy]:
     return policy
 
 
+def policy_sources(config: Any, job_config: Any, job_class: type, section: str) -> dict[str, str]:
+    """Return where each value of a job's policy comes from; `section` is the name of the job's namespace."""
+    sources = dict.fromkeys(PARSERS, "default") | {"error_retry_time": "crontabber.error_retry_time"}
+    sources |= {name: f"crontabber.policy.{name}" for name in _policy_section(config)}
+    sources |= dict.fromkeys(policy_set_by(job_class), f"the attribute policy of {job_class.__name__}")
+    return sources | {name: f"crontabber.{section}.policy.{name}" for name in _policy_section(job_config)}
+
+
 def _policy_section(config: Any) -> dict[str, Any]:
     # Not by get(): a job's namespace would acquire that of all jobs.
     section = vars(config).get("policy")

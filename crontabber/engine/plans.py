@@ -9,7 +9,8 @@ from crontabber.datetimeutil import host_time
 from crontabber.errors import StateDatabaseError
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
-from crontabber.rules.schedule import first_slot, is_unseen
+from crontabber.rules.schedule import is_unseen
+from crontabber.rules.tick import first_slots
 from crontabber.rules.wrong_clock import corrected, is_ahead, last_date_by, ran_in_the_future
 
 CORRECTION = (
@@ -28,15 +29,9 @@ CURSOR_AHEAD = (
 def note_first_slots(store: Any, tick: Any, jobs: Sequence[Job]) -> None:
     """Note the slot of the first run of each job with a time of day, so that a tick after midnight serves it, too."""
     plans = getattr(store, "plans", None)
-    unseen = [job for job in jobs if is_unseen(job.schedule, tick.states.get(job.app_name))]
-    if plans is None:
+    if plans is None or not any(is_unseen(job.schedule, tick.states.get(job.app_name)) for job in jobs):
         return
-    changed: dict[str, tuple[datetime | None, datetime]] = {}
-    for job in unseen:
-        noted = tick.row(job.app_name).first_slot
-        slot = first_slot(job.schedule, noted, tick.started, store.zone)
-        if slot != noted:
-            changed[job.app_name] = (noted, slot)
+    changed = first_slots(jobs, tick, store.zone)
     if changed:
         # What cannot be noted now is noted by the next tick.
         with suppress(StateDatabaseError):

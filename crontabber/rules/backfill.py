@@ -6,6 +6,7 @@ in the zone that holds now. Without one, dates are instants.
 
 from collections.abc import Iterator
 from datetime import date, datetime, time, tzinfo
+from typing import NamedTuple
 
 from crontabber.rules.job_state import JobState
 from crontabber.rules.local_time import UTC, last_day, local_date, moment_on
@@ -27,6 +28,31 @@ def count_backfill_dates(schedule: Schedule, state: JobState | None, now: dateti
         return sum(1 for _ in backfill_dates(schedule, state, now, zone))
     now = now.astimezone(UTC)
     return max(0, (now - _first_date(schedule, state, now, zone)) // schedule.every + 1)
+
+
+class OutstandingDates(NamedTuple):
+    """The dates that are still to run: how many, the first and the last of them."""
+
+    number: int
+    first: datetime
+    last: datetime
+
+
+def outstanding_dates(
+    schedule: Schedule, state: JobState, now: datetime, zone: tzinfo
+) -> OutstandingDates | None:  # fmt: skip
+    """Return which dates are outstanding. None if there are none: a job that waits for its first slot has no date."""
+    waits = state.first_run is None and state.first_slot is not None and state.first_slot > now
+    number = 0 if waits else count_backfill_dates(schedule, state, now, zone)
+    if not number:
+        return None
+    dates = backfill_dates(schedule, state, now, zone)
+    first = last = next(dates)
+    if schedule.at is None:
+        last = (first.astimezone(UTC) + (number - 1) * schedule.every).astimezone(zone)
+    else:
+        last = max(dates, default=first)
+    return OutstandingDates(number, first, last)
 
 
 def next_date(schedule: Schedule, state: JobState, zone: tzinfo) -> datetime | None:

@@ -1,11 +1,13 @@
 """What one tick knows. It changes as jobs run; a report that asks what a tick would do fills in what it expects."""
 
-from collections.abc import Container, Mapping
-from datetime import datetime
+from collections.abc import Container, Iterable, Mapping
+from datetime import datetime, tzinfo
 from typing import Any
 
 from crontabber.errors import ExitCode
+from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
+from crontabber.rules.schedule import first_slot, is_unseen
 
 
 class Tick:
@@ -22,7 +24,7 @@ class Tick:
         self.started = started
         self.states = states
         self.configured = configured
-        self._unseen = dict(unseen)
+        self.unseen = dict(unseen)
         self.ongoing: dict[str, Mapping[str, Any]] = {}
         self.succeeded: set[str] = set()
         self.ongoing_elsewhere = False
@@ -31,11 +33,11 @@ class Tick:
 
     def row(self, app_name: str) -> JobState:
         """Return the state, or that of a job that has none."""
-        return self.states.get(app_name) or self._unseen.get(app_name) or JobState(app_name)
+        return self.states.get(app_name) or self.unseen.get(app_name) or JobState(app_name)
 
     def note(self, app_name: str, first_slot: datetime) -> None:
         """Remember that the slot of a first run is noted."""
-        rows = self.states if app_name in self.states else self._unseen
+        rows = self.states if app_name in self.states else self.unseen
         rows[app_name] = self.row(app_name)._replace(first_slot=first_slot)
 
     @property
@@ -46,3 +48,15 @@ class Tick:
         if self.ongoing_elsewhere:
             return ExitCode.ONGOING_ELSEWHERE
         return ExitCode.CLAIM_LOST if self.claim_lost else ExitCode.DONE
+
+
+def first_slots(jobs: Iterable[Job], tick: Tick, zone: tzinfo) -> dict[str, tuple[datetime | None, datetime]]:
+    """Return the slots of first runs that have to be noted: app_name -> (what is noted, the slot)."""
+    changed = {}
+    for job in jobs:
+        if is_unseen(job.schedule, tick.states.get(job.app_name)):
+            noted = tick.row(job.app_name).first_slot
+            slot = first_slot(job.schedule, noted, tick.started, zone)
+            if slot != noted:
+                changed[job.app_name] = (noted, slot)
+    return changed

@@ -1,6 +1,7 @@
 """Say in words why a job does not run. Pure: the only place that turns reasons into text."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
 from crontabber.datetimeutil import host_time
@@ -18,8 +19,8 @@ _OF_DEPENDENCIES = {
 }
 
 
-def because(reason: Condition) -> str:
-    """Return a clause: "its dependency 'x' has not run yet"."""
+def because(reason: Condition, say: Callable[[datetime], str] = host_time) -> str:
+    """Return a clause: "its dependency 'x' has not run yet". `say` turns a time into text."""
     facts = reason.facts
     if reason.code in _OF_DEPENDENCIES:
         return f"its dependency {about_dependency(reason)}"
@@ -28,13 +29,13 @@ def because(reason: Condition) -> str:
     if reason.code == "gave_up":
         return f"it gave up: {HOW_TO_GO_ON}"
     if reason.code == "paused":
-        return f"it is paused{_paused(facts)}"
+        return f"it is paused{_paused(facts, say)}"
     if reason.code == "ongoing":
-        return f"it is already running{_running(facts)}"
+        return f"it is already running{_running(facts, say)}"
     if reason.code == "application":
         return str(facts["reason"])
     what = "waits for its retry" if reason.code == "waiting_for_retry" else "is not due"
-    return f"it {what}{_until(facts)}"
+    return f"it {what}" + (f" until {say(facts['next_run'])}" if facts["next_run"] else "")
 
 
 def about_dependency(reason: Condition) -> str:
@@ -42,16 +43,12 @@ def about_dependency(reason: Condition) -> str:
     return f"{reason.facts['dependency']!r} {_OF_DEPENDENCIES[str(reason.code)]}"
 
 
-def _until(facts: Mapping[str, Any]) -> str:
-    return f" until {host_time(facts['next_run'])}" if facts["next_run"] else ""
-
-
-def _paused(facts: Mapping[str, Any]) -> str:
+def _paused(facts: Mapping[str, Any], say: Callable[[datetime], str]) -> str:
     by = f" by {one_line(facts['by'])}" if facts["by"] else ""
     reason = f" ({one_line(facts['reason'])})" if facts["reason"] else ""
-    return f" since {host_time(facts['since'])}{by}{reason}"
+    return f" since {say(facts['since'])}{by}{reason}"
 
 
-def _running(facts: Mapping[str, Any]) -> str:
+def _running(facts: Mapping[str, Any], say: Callable[[datetime], str]) -> str:
     process = f" ({one_line(facts['process'])})" if facts["process"] else ""
-    return f" since {host_time(facts['since'])}{process}"
+    return f" since {say(facts['since'])}{process}"

@@ -60,6 +60,11 @@ def is_missing_relation(error: BaseException | None) -> bool:
     return isinstance(error, (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn))
 
 
+def may_lack_notes(error: BaseException | None) -> bool:
+    """True if a statement may have failed because there is no table crontabber_job, or our role may not read it."""
+    return is_missing_relation(error) or isinstance(error, psycopg2.errors.InsufficientPrivilege)
+
+
 def explained(error: psycopg2.Error) -> StateDatabaseError:
     """Return `error` as a sentence: what the server said and, if we know, what to do about it."""
     said = one_line(str(error)) or type(error).__name__

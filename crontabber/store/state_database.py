@@ -13,7 +13,7 @@ from crontabber.errors import StateDatabaseError
 from crontabber.rules.job_state import JobState
 from crontabber.store import schema, sql
 from crontabber.store.claims import Claims
-from crontabber.store.driver_errors import explained, is_lost_race, is_missing_relation
+from crontabber.store.driver_errors import explained, is_lost_race, is_missing_relation, may_lack_notes
 from crontabber.store.plans import Plans
 from crontabber.store.rows import as_json, as_mapping, state_from_mapping, state_from_row
 from crontabber.store.state_connection import StateConnection
@@ -61,11 +61,8 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
 
     @classmethod
     def for_reading(cls, config: Any) -> Any:
-        """Return one that neither checks nor adds tables, so that a role that may only SELECT is enough. It does not
-        read crontabber_job, which may be missing or closed to the role."""
-        reader = type(cls.__name__, (cls,), {"_prepare": lambda self: None})(config)
-        reader.connection.has_notes = False
-        return reader
+        """Return one that neither checks nor adds tables, so that a role that may only SELECT is enough."""
+        return type(cls.__name__, (cls,), {"_prepare": lambda self: None})(config)
 
     # -- for the engine
 
@@ -74,6 +71,9 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
         try:
             rows = self._read(sql.SELECT_STATES_AND_SLOTS)
         except StateDatabaseError as error:
+            if self.connection.has_notes and may_lack_notes(error.__cause__):
+                self.connection.has_notes = False
+                return self.states()
             if not is_missing_relation(error.__cause__):
                 raise
             return self._states_of_an_older_table()
@@ -224,12 +224,12 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
         return {row["app_name"]: state_from_mapping(row["app_name"], row) for row in rows}
 
 
-def states_to_read(options: Any, database: Any = None) -> dict[str, JobState]:
-    """Return every state without creating or changing anything, from `database` if it is already open; `options` is
-    the namespace `crontabber`."""
+def state_reader(options: Any, database: Any = None) -> Any:
+    """Return what reads the state without creating or changing anything: `database` if it is already open; `options`
+    is the namespace `crontabber`."""
     if database is None:
         database = getattr(options.job_state_db_class, "for_reading", options.job_state_db_class)(options)
-    return engine_state(database, options).states()  # type: ignore[no-any-return]
+    return engine_state(database, options)
 
 
 def engine_state(database: Any, options: Any) -> Any:

@@ -156,7 +156,7 @@ COMMAND_LINE = [
     Misuse("an unknown job to reset", ("'nobody'",), ("--reset-job=nobody",)),
     Misuse("--force alone", ("--force", "--job"), ("--force",)),
     Misuse("two modes", ("--list-jobs and --configtest",), ("--list-jobs", "--configtest")),
-    Misuse("a job and a mode", ("--job and --list-jobs",), ("--job=good", "--list-jobs")),
+    Misuse("a job and a mode", ("--job and --audit-ghosts",), ("--job=good", "--audit-ghosts")),
     Misuse("two modes, one of them --nagios", (), ("--nagios", "--list-jobs"), exit_code=3,
            stdout="UNKNOWN - --list-jobs and --nagios cannot be combined: choose one\n"),
     Misuse("a test of Sentry without a DSN", ("sentry.dsn is not set",), ("--sentrytest",)),

@@ -1,0 +1,82 @@
+"""What the modes that answer questions read: the configuration, the state, and what a tick would do now."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, tzinfo
+from typing import Any, NamedTuple
+
+from crontabber.commands import Application
+from crontabber.commands.by_hand import overrides_of
+from crontabber.engine.overrides import Overrides
+from crontabber.errors import OwnerDiedError
+from crontabber.rules.after_death import state_after_death
+from crontabber.rules.configured_jobs import ConfiguredJobs
+from crontabber.rules.dependencies import reorder_dag
+from crontabber.rules.job import Job
+from crontabber.rules.job_state import Failure, JobState
+from crontabber.rules.plan import Step, prepare, steps
+from crontabber.rules.tick import Tick
+from crontabber.store.owners import Verdict, is_running_here, judge, obituary
+from crontabber.store.run_log import RunLog, run_log_of
+
+
+class Overview(NamedTuple):
+    """The configured jobs and the state as they are now. `log` is None for a state class that keeps none."""
+
+    configured: ConfiguredJobs
+    tick: Tick
+    zone: tzinfo
+    log: RunLog | None
+    dead: Mapping[str, JobState]
+    overrides: Overrides
+    takes_notes: bool
+
+    @property
+    def now(self) -> datetime:
+        return self.tick.started
+
+    def steps(self, only: Job | None = None, force: bool = False) -> list[Step]:
+        """Return what the next tick does, in its order, or what one with --job=`only` does."""
+        jobs = [only] if only else (self.overrides.order or reorder_dag)(self.configured.jobs)
+        return steps(jobs, self.prepared(jobs, force), self.zone, self.dead, self.overrides.judges, force)
+
+    def prepared(self, jobs: Sequence[Job], force: bool = False) -> Tick:
+        """Return a tick that is about to attend to its first job."""
+        tick = Tick(self.now, dict(self.tick.states), self.tick.unseen, self.tick.configured)
+        tick.ongoing = self.tick.ongoing
+        prepare(jobs, tick, self.zone, self.takes_notes and not force)
+        return tick
+
+
+def overview(app: Application) -> Overview:
+    """Read everything, with two statements at most."""
+    configured, store, now = app.configured_jobs(), app.state_reader(), app.current_time()
+    tick = Tick(now, store.states(), getattr(store, "unseen", {}), configured.names())
+    log = run_log_of(store)
+    options = app.config.crontabber
+    max_age = timedelta(hours=options.max_ongoing_age_hours)
+    locks = bool(log) and options.get("session_locks", True)
+    alive, dead = _owners(configured.jobs, tick.states, log, now, max_age, locks)
+    tick.ongoing = alive
+    return Overview(configured, tick, store.zone, log, dead, overrides_of(app), hasattr(type(store), "plans"))
+
+
+def _owners(
+    jobs: Sequence[Job], states: Mapping[str, JobState], log: RunLog | None, now: datetime, max_age: timedelta,
+    session_locks: bool,
+) -> tuple[dict[str, Mapping[str, Any]], dict[str, JobState]]:  # fmt: skip
+    """Return which jobs run in other processes, with their facts, and the states of those whose process has died."""
+    ongoing = [(job, states[job.app_name]) for job in jobs if (row := states.get(job.app_name)) and row.ongoing]
+    locked = log.locked([job.app_name for job, _ in ongoing]) if log else set()
+    alive: dict[str, Mapping[str, Any]] = {}
+    dead: dict[str, JobState] = {}
+    for job, row in ongoing:
+        holds_lock = job.app_name in locked
+        if holds_lock or judge(row, now, max_age, session_locks, is_running_here) is Verdict.ALIVE:
+            alive[job.app_name] = {"since": row.ongoing, "process": row.process, "holds_lock": holds_lock}
+        elif log:
+            died = obituary(row, session_locks)
+            failure = Failure(repr(OwnerDiedError), died, "", repr(OwnerDiedError(died)))
+            dead[job.app_name] = state_after_death(row, job.policy, failure, now)
+        else:
+            dead[job.app_name] = row._replace(ongoing=None)
+    return alive, dead

@@ -1,0 +1,83 @@
+"""--status: a table with one line per job, in the order of a tick."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime, timedelta, tzinfo
+
+from crontabber.commands import Application
+from crontabber.commands.job_facts import answer_json, broken_facts, facts_of, faults_of, wants_json
+from crontabber.commands.overview import Overview, overview
+from crontabber.datetimeutil import brief
+from crontabber.errors import ExitCode
+from crontabber.output.table import render_table, terminal_width
+from crontabber.process.streams import answer, is_terminal, wants_colour
+from crontabber.rules.configured_jobs import entries_of
+from crontabber.rules.health import STATES, health_of, short_time
+from crontabber.rules.plan import Step
+from crontabber.rules.text import one_line, printable
+
+HEADING = ("STATE", "JOB", "NEXT", "IN", "LAST", "TOOK", "WHY")
+JOB, WHY = HEADING.index("JOB"), HEADING.index("WHY")
+
+# State -> red, yellow, green. The word is there without colours, too.
+COLOURS = {
+    "broken": "31", "failing": "31", "gave up": "31", "overdue": "31", "held back": "33", "paused": "33",
+    "ongoing": "33", "ok": "32",
+}  # fmt: skip
+
+
+def command(app: Application) -> int:
+    """Print the table, or the same as JSON. Return the exit code: broken entries are a failure."""
+    seen = overview(app)
+    durations = seen.log.last_durations() if seen.log else {}
+    steps = seen.steps()
+    if wants_json(app):
+        with_errors = bool(app.config.get("with-errors"))
+        jobs = [facts_of(step, seen, durations, with_errors) for step in steps]
+        answer_json(app, {"jobs": [*broken_facts(seen.configured, with_errors), *jobs]})
+    else:
+        rows = [*_broken_rows(seen), *(_row(step, seen.now, seen.zone, durations) for step in steps)]
+        answer("".join(f"{line}\n" for line in render_status(rows, seen.zone, is_terminal(sys.stdout))))
+    return ExitCode.FAILED if seen.configured.faults else ExitCode.DONE
+
+
+def render_status(rows: Sequence[Sequence[str]], zone: tzinfo, on_terminal: bool = False) -> Iterator[str]:
+    """Yield the verdict and the table. Only on a terminal is it cut to a width, and coloured."""
+    yield _verdict([row[0] for row in rows], zone)
+    if not rows:
+        return
+    yield ""
+    lines = render_table([HEADING, *rows], terminal_width() if on_terminal else None, (JOB, WHY))
+    coloured = on_terminal and wants_colour()
+    yield f"\x1b[1m{lines[0]}\x1b[0m" if coloured else lines[0]
+    for row, line in zip(rows, lines[1:], strict=True):
+        colour = COLOURS.get(row[0]) if coloured else None
+        yield f"\x1b[{colour}m{row[0]}\x1b[0m{line[len(row[0]):]}" if colour else line
+
+
+def _verdict(states: Sequence[str], zone: tzinfo) -> str:
+    jobs = "1 job" if len(states) == 1 else f"{len(states)} jobs"
+    counts = [f"{states.count(state)} {state}" for state in STATES if state in states]
+    summary = "all ok" if set(states) == {"ok"} else ", ".join(counts)
+    return f"{jobs}: {summary} (times in {zone})" if states else "No jobs are configured."
+
+
+def _row(step: Step, now: datetime, zone: tzinfo, durations: Mapping[str, timedelta]) -> Sequence[str]:
+    health = health_of(step, now, zone)
+    took = durations.get(step.job.app_name)
+    return (
+        health.state, printable(step.job.app_name), short_time(step.next_run, zone), _wait(step, now),
+        short_time(step.row.last_run, zone), brief(took) if took is not None else "-", printable(health.why),
+    )  # fmt: skip
+
+
+def _wait(step: Step, now: datetime) -> str:
+    if step.is_due:
+        return "due"
+    return brief(step.next_run - now) if step.next_run else "-"
+
+
+def _broken_rows(seen: Overview) -> Iterator[Sequence[str]]:
+    for entry in sorted(entries_of(seen.configured.faults), key=lambda entry: entry.path):
+        why = "; ".join(faults_of(seen.configured, entry))
+        yield "broken", printable(entry.app_name or entry.path), "-", "-", "-", "-", one_line(why)

@@ -1,0 +1,70 @@
+"""Read crontabber_log, and who holds which lock, for reports: SELECT is all they need."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from crontabber.errors import StateDatabaseError
+from crontabber.store import sql_log
+from crontabber.store.driver_errors import is_missing_relation
+from crontabber.store.state_connection import Row, StateConnection
+
+
+class LoggedRun(NamedTuple):
+    """A row of crontabber_log. `slot` is the date that the run was for, None if it was for no date or is not known."""
+
+    log_time: datetime
+    duration: timedelta | None
+    success: datetime | None
+    exc_type: str | None
+    exc_value: str | None
+    exc_traceback: str | None
+    slot: datetime | None = None
+    host: str | None = None
+
+    @property
+    def has_failed(self) -> bool:
+        return self.exc_type is not None
+
+
+class RunLog:
+    """Answers from the log. Without the table, there are no runs."""
+
+    def __init__(self, connection: StateConnection) -> None:
+        self._connection = connection
+
+    def last_durations(self) -> dict[str, timedelta]:
+        """Return how long the last run of each job took, as far as that is cheap to find out: with the index on
+        (app_name, log_time), or while the log is small."""
+        return {app_name: duration for app_name, duration in self._rows(sql_log.LAST_DURATIONS) if duration is not None}
+
+    def runs(self, app_name: str, last: int) -> list[LoggedRun]:
+        """Return the last runs of a job, newest first."""
+        parameters = {"app_name": app_name, "last": last}
+        try:
+            return [LoggedRun(*row) for row in self._connection.fetch(sql_log.RUNS, parameters)]
+        except StateDatabaseError as error:
+            if not is_missing_relation(error.__cause__):
+                raise
+        # A table that the original made, or none.
+        return [LoggedRun(*row) for row in self._rows(sql_log.RUNS_WITHOUT_SLOTS, parameters)]
+
+    def locked(self, app_names: Sequence[str]) -> set[str]:
+        """Return those jobs whose lock a process holds."""
+        if not app_names:
+            return set()
+        return {row[0] for row in self._rows(sql_log.LOCKED, {"app_names": list(app_names)})}
+
+    def _rows(self, statement: str, parameters: Any = None) -> Iterable[Row]:
+        try:
+            return self._connection.fetch(statement, parameters)
+        except StateDatabaseError as error:
+            if not is_missing_relation(error.__cause__):
+                raise
+            return []
+
+
+def run_log_of(store: Any) -> RunLog | None:
+    """Return the log of a state class that keeps one in PostgreSQL."""
+    connection = getattr(store, "connection", None)
+    return RunLog(connection) if isinstance(connection, StateConnection) else None

@@ -1,0 +1,44 @@
+"""The SQL of reports about crontabber_log and the locks of jobs."""
+
+from crontabber.store.sql import LOCK_CLASS
+
+# A log of this size is read as a whole in a few milliseconds.
+SMALL = 4 * 1024 * 1024
+
+# The log may have millions of rows: without the index, only a small one is searched. The subqueries without FROM are
+# evaluated once, before anything is read.
+_HAS_INDEX = """(
+    SELECT EXISTS (
+        SELECT FROM pg_index WHERE indrelid = to_regclass('crontabber_log') AND indisvalid AND indpred IS NULL
+        AND pg_get_indexdef(indexrelid, 1, true) = 'app_name' AND pg_get_indexdef(indexrelid, 2, true) = 'log_time'
+    )
+)"""
+_IS_SMALL = f"(SELECT pg_relation_size(to_regclass('crontabber_log')) <= {SMALL})"
+LAST_DURATIONS = f"""
+SELECT app_name, newest.duration FROM crontabber CROSS JOIN LATERAL (
+    SELECT duration FROM crontabber_log AS log WHERE log.app_name = crontabber.app_name
+    ORDER BY log_time DESC LIMIT 1
+) AS newest
+WHERE {_HAS_INDEX}
+UNION ALL
+(SELECT DISTINCT ON (app_name) app_name, duration FROM crontabber_log
+ WHERE NOT {_HAS_INDEX} AND {_IS_SMALL} ORDER BY app_name, log_time DESC)
+"""
+
+_RUN = "log_time, duration, success, exc_type, exc_value, exc_traceback"
+_OF_JOB = "FROM crontabber_log WHERE app_name = %(app_name)s ORDER BY log_time DESC LIMIT %(last)s"
+RUNS = f"SELECT {_RUN}, slot, host {_OF_JOB}"
+RUNS_WITHOUT_SLOTS = f"SELECT {_RUN} {_OF_JOB}"
+
+# Look at the locks without touching them: to try one would be in the way of a claim. The second form is that of 1.0.
+LOCKED = f"""
+SELECT name FROM unnest(%(app_names)s::text[]) AS name WHERE EXISTS (
+    SELECT FROM pg_locks
+    WHERE locktype = 'advisory' AND granted
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND (objsubid = 1 AND (classid::bigint << 32) | objid::bigint = ('x' || left(md5((
+               SELECT quote_ident(nspname) FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid
+               WHERE c.oid = to_regclass('crontabber')) || '.' || name), 16))::bit(64)::bigint
+           OR objsubid = 2 AND classid::bigint = {LOCK_CLASS} AND objid::bigint = hashtext(name)::bigint & 4294967295)
+)
+"""
