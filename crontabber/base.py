@@ -43,6 +43,8 @@ class BaseCronApp(RequiredConfig):
     _time_zone: tzinfo = UTC
     _claimed_at: datetime | None = None
     _claimed_row: JobState | None = None
+    # Of a backfill job: the date that it runs for.
+    _date_of_run: datetime | None = None
 
     def __init__(self, config: Any, job_information: Mapping[str, Any] | None) -> None:
         self.config = config
@@ -57,6 +59,7 @@ class BaseCronApp(RequiredConfig):
             yield now
             return
         for date in self._dates(utc_now()):
+            self._date_of_run = date
             function(date)
             yield date
 

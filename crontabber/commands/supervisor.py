@@ -13,6 +13,7 @@ from crontabber.output.logger import engine_logger
 from crontabber.process.reports import Reporter
 from crontabber.process.signals import INTERRUPTION
 from crontabber.process.supervision import supervised
+from crontabber.rules.after_death import date_of_death
 from crontabber.rules.after_run import Occasion, state_after
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import Outcome
@@ -60,6 +61,7 @@ def settle_timed_out(app: Any, jobs: Sequence[Job], facts: dict[str, Any]) -> No
     outcome = Outcome(seen.ongoing, now, failure=failure_of(error))
     before = seen._replace(ongoing=None, owner=None)
     state = state_after(job, Occasion(before, seen.ongoing), outcome, states.zone)
-    states.claims.bury_killed(seen, state, outcome.failure, now, facts["backends"])
+    slot = date_of_death(job, seen, states.zone)
+    states.claims.bury_killed(seen, state, outcome.failure, now, facts["backends"], slot)
     log_run(engine_logger(app.config.logger), job, before, outcome, state, states.zone)
     error_reporter(app)(error, app_name)

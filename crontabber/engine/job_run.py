@@ -242,8 +242,13 @@ class JobRun:
         duration = outcome.finished - (self._date_started if self._job.is_backfill else outcome.started)
         logged = self._job.is_backfill and outcome.failure is None
         success = None if outcome.failure else state.last_success
-        self._store.claims.settle(self._claim, state, duration, success, outcome.failure, logged)
+        self._store.claims.settle(self._claim, state, duration, success, outcome.failure, logged, **self._slot())
         return outcome, state
+
+    def _slot(self) -> dict[str, Any]:
+        """Return the date that is stored with a failure, if the state can keep it."""
+        date = getattr(self._running, "_date_of_run", None)
+        return {"slot": date} if date is not None and hasattr(self._store, "plans") else {}
 
     def _state_committed_by_job(self) -> JobState | None:
         state = self._stored_state

@@ -16,7 +16,7 @@ from crontabber.errors import (
     OwnerInDoubtError,
 )
 from crontabber.process.signals import INTERRUPTION
-from crontabber.rules.after_death import with_the_deadly_last
+from crontabber.rules.after_death import date_of_death, with_the_deadly_last
 from crontabber.rules.job import Job
 from crontabber.rules.local_time import UTC
 from crontabber.rules.schedule import is_due
@@ -106,7 +106,8 @@ class Runner:
         if seen is None or seen.ongoing is None or bury is None:
             return True
         with self._passing_over(job, force):
-            state = self.tick.states[job.app_name] = bury(seen, self._clock(), job.policy)
+            state = bury(seen, self._clock(), job.policy, lambda: date_of_death(job, seen, self._store.zone))
+            self.tick.states[job.app_name] = state
             from crontabber.engine.run_log import log_death
 
             log_death(self._logger, job, state, self._clock())

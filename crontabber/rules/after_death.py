@@ -1,8 +1,9 @@
 """The state of a job whose process died, or had to be killed, while it ran. Pure."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, tzinfo
 
+from crontabber.rules.backfill import backfill_dates
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import Failure, JobState
 from crontabber.rules.policy import Policy
@@ -29,6 +30,13 @@ def state_after_death(seen: JobState, policy: Policy, failure: Failure, now: dat
         ongoing=None,
         owner=None,
     )
+
+
+def date_of_death(job: Job, left: JobState, zone: tzinfo) -> datetime | None:
+    """Return the date for which a backfill job ran when its process died, and `left` this row."""
+    if not job.is_backfill or left.ongoing is None:
+        return None
+    return next(backfill_dates(job.schedule, left, left.ongoing, zone), None)
 
 
 def deaths_of(state: JobState) -> int:

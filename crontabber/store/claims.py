@@ -6,7 +6,7 @@ taken in one statement and held until it is settled.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -68,9 +68,13 @@ class Claims(Settling):
             self._watches[app_name] = LockWatch(self._connection, self._lock(app_name))
         return Claim(app_name, self._owner_at(now), now, before_claim(state, seen))
 
-    def bury(self, seen: JobState, now: datetime, policy: Policy) -> JobState:
-        """Record that the owner in the row `seen` ended without a result. Return the state after that, which leaves the
-        job to be claimed. OngoingJobError if the owner is alive, or may be; the other errors as in `take`."""
+    def bury(
+        self, seen: JobState, now: datetime, policy: Policy, slot: Callable[[], datetime | None] = lambda: None
+    ) -> JobState:
+        """Record that the owner in the row `seen` ended without a result; `slot` returns the date that it ran for.
+        Return the state after that, which leaves the job to be claimed.
+
+        OngoingJobError if the owner is alive, or may be; the other errors as in `take`."""
         verdict = judge(seen, now, self._max_ongoing_age, self._session_locks, is_running_here)
         if verdict is not Verdict.DEAD or (is_of_version_1_0(seen) and not self._old_lock_is_free(seen.app_name)):
             raise ongoing_error(seen.app_name, seen)
@@ -79,16 +83,18 @@ class Claims(Settling):
         died = obituary(seen, self._session_locks)
         failure = Failure(repr(OwnerDiedError), died, "", repr(OwnerDiedError(died)))
         state = state_after_death(seen, policy, failure, now)
-        self.bury_as(seen, state, failure, now)
+        self.bury_as(seen, state, failure, now, slot())
         return state
 
-    def bury_as(self, seen: JobState, state: JobState, failure: Failure, now: datetime) -> None:
+    def bury_as(
+        self, seen: JobState, state: JobState, failure: Failure, now: datetime, slot: datetime | None = None
+    ) -> None:
         """Store `state` and a log row with `failure` in place of the run in the row `seen`, whose owner is dead."""
-        parameters = bury_parameters(self._lock_key(seen.app_name), seen, state, failure, now)
+        parameters = bury_parameters(self._lock_key(seen.app_name), seen, state, failure, now, slot)
         self._attempt(seen.app_name, seen, sql.BURY, parameters)
 
     def bury_killed(self, seen: JobState, state: JobState, failure: Failure, now: datetime,
-                    sessions: list[tuple[str, int, int]]) -> None:
+                    sessions: list[tuple[str, int, int]], slot: datetime | None = None) -> None:
         """Do the same for an owner that was killed. `sessions` are those that it had: host, port and process id. The
         state's own server may not have ended them yet; others end theirs when they notice."""
         info = self._connection.raw.info
@@ -97,9 +103,9 @@ class Claims(Settling):
             with suppress(StateDatabaseError):  # Not everybody may.
                 self._connection.fetch(sql.END_SESSIONS, {"pids": pids})
             with suppress(OngoingJobError):
-                return self.bury_as(seen, state, failure, now)
+                return self.bury_as(seen, state, failure, now, slot)
             time.sleep(delay)
-        return self.bury_as(seen, state, failure, now)
+        return self.bury_as(seen, state, failure, now, slot)
 
     def _attempt(self, app_name: str, seen: JobState | None, statement: str, parameters: dict[str, Any]) -> Row:
         """Send a statement that needs the job's lock, and return its row. If it fails, undo what it may have done."""

@@ -19,6 +19,11 @@ _WITHOUT_NOTES = {
     NOTES: ", ".join(["NULL"] * 6),
     FORGET_NOTES: "",
 }
+_WITHOUT_SLOTS = {
+    ", slot, host)": ")",
+    ", %(slot)s, %(host)s": "",
+    ",\n        %(slot)s, %(host)s": "",
+}
 
 
 def without_owner(statement: str) -> str:
@@ -29,6 +34,11 @@ def without_owner(statement: str) -> str:
 def without_notes(statement: str) -> str:
     """Return the statement without every mention of the table crontabber_job."""
     return _replaced(statement, _WITHOUT_NOTES)
+
+
+def without_slots(statement: str) -> str:
+    """Return the statement without the columns that we have added to crontabber_log."""
+    return _replaced(statement, _WITHOUT_SLOTS)
 
 
 def _replaced(statement: str, replacements: dict[str, str]) -> str:

@@ -18,6 +18,7 @@ TYPES = {
     "exc_type": "text",
     "exc_value": "text",
     "first_run": "timestamptz",
+    "host": "text",
     "last_date": "date",
     "last_error": "json",
     "last_run": "timestamptz",
@@ -31,6 +32,7 @@ TYPES = {
     "seen_owner": "text",
     "session_locks": "boolean",
     "since": "timestamptz",
+    "slot": "timestamptz",
     "success": "timestamptz",
 }
 

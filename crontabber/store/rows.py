@@ -1,6 +1,7 @@
 """Turn rows of the state table into states and back."""
 
 import json
+import socket
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -81,9 +82,9 @@ def claim_parameters(
 
 
 def bury_parameters(
-    key: Mapping[str, Any], seen: JobState, state: JobState, failure: Failure, now: datetime
+    key: Mapping[str, Any], seen: JobState, state: JobState, failure: Failure, now: datetime, slot: datetime | None
 ) -> dict[str, Any]:
-    """Return the parameters of the statement that ends the run in the row `seen` with `failure`."""
+    """Return the parameters of the statement that ends the run in the row `seen` with `failure`; it was for `slot`."""
     return {
         **key,
         "now": now,
@@ -97,14 +98,33 @@ def bury_parameters(
         "exc_type": failure.type,
         "exc_value": failure.representation,
         "exc_traceback": failure.traceback,
+        "slot": slot,
+        "host": seen.process and seen.process.rpartition(":")[0],
+    }
+
+
+def log_parameters(
+    app_name: str, duration: timedelta, success: datetime | None, failure: Failure | None
+) -> dict[str, Any]:  # fmt: skip
+    """Return the parameters of a row of the log for a run without a claim."""
+    return {
+        "app_name": app_name,
+        "duration": duration,
+        "success": success,
+        "exc_type": failure and failure.type,
+        "exc_value": failure and failure.representation,
+        "exc_traceback": failure and failure.traceback,
+        "slot": None,
+        "host": socket.gethostname(),
     }
 
 
 def settle_parameters(
     key: Mapping[str, Any], state: JobState, duration: timedelta, success: datetime | None, failure: Failure | None,
-    last_date: date | None = None,
+    slot: datetime | None = None, last_date: date | None = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Return the parameters of the settling statements; `key` is the claim's, `last_date` a date that is done."""
+    """Return the parameters of the settling statements; `key` is the claim's, `slot` the date that the run was for,
+    `last_date` its calendar date if that is done."""
     return {
         **key,
         "next_run": state.next_run,
@@ -115,6 +135,7 @@ def settle_parameters(
         "last_error": as_json(state.last_error),
         "duration": duration,
         "last_date": last_date,
+        "slot": slot,
         "success": success,
         "exc_type": failure and failure.type,
         "exc_value": failure and failure.representation,

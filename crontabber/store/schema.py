@@ -12,10 +12,19 @@ from crontabber.store.driver_errors import OLDEST_SERVER, explained, is_missing_
 from crontabber.store.state_connection import StateConnection
 
 OWNER_COLUMN = ("crontabber column: owner", schema_sql.ADD_OWNER)
+SLOT_COLUMN = ("crontabber_log column: slot", schema_sql.ADD_SLOT)
+HOST_COLUMN = ("crontabber_log column: host", schema_sql.ADD_HOST)
 NOTE_COLUMNS = frozenset(("first_slot", "last_date", "last_date_for", "paused_at", "paused_by", "pause_reason"))
+LOG_COLUMNS = frozenset(("slot", "host"))
+# Jobs can do without these.
+OPTIONAL = (schema_sql.ADD_OWNER, schema_sql.ADD_SLOT, schema_sql.ADD_HOST)
 WITHOUT_OWNER = (
     "The table crontabber has no column `owner`: the job of a process that died is run again only after"
     f" max_ongoing_age_hours. The owner of the table can add it: {schema_sql.ADD_OWNER}"
+)
+WITHOUT_SLOTS = (
+    "The table crontabber_log has no columns `slot` and `host`: --history lacks the dates and the hosts of runs."
+    f" The owner of the table can add them: {schema_sql.ADD_SLOT}; {schema_sql.ADD_HOST}"
 )
 WITHOUT_NOTES = (
     "This role may not use the table crontabber_job: a job whose first run is due shortly before midnight may never"
@@ -27,13 +36,14 @@ WITHOUT_NOTES = (
 
 class ServerFacts(NamedTuple):
     """What one statement tells us about the server; `columns` and `schema` (quoted) belong to the table crontabber,
-    `note_columns` to crontabber_job."""
+    `note_columns` to crontabber_job, `log_columns` to crontabber_log."""
 
     now: datetime
     has_table: bool
     has_log: bool
     columns: frozenset[str]
     note_columns: frozenset[str]
+    log_columns: frozenset[str]
     has_index: bool
     read_only: bool
     version: int
@@ -41,10 +51,15 @@ class ServerFacts(NamedTuple):
     may_alter: bool = True
     may_note: bool = True
     may_create: bool = True
+    may_alter_log: bool = True
 
     @property
     def has_owner(self) -> bool:
         return "owner" in self.columns
+
+    @property
+    def has_slots(self) -> bool:
+        return self.log_columns >= LOG_COLUMNS
 
     @property
     def has_notes(self) -> bool:
@@ -58,9 +73,15 @@ class ServerFacts(NamedTuple):
             (not self.has_table or self.has_owner or not self.may_alter, *OWNER_COLUMN),
             (self.has_index, "crontabber index: crontabber_unique_app_name_idx", schema_sql.CREATE_INDEX),
             (self.has_log, "crontabber table: crontabber_log", schema_sql.CREATE_LOG),
+            (self._needs_no("slot"), *SLOT_COLUMN),
+            (self._needs_no("host"), *HOST_COLUMN),
             (bool(self.note_columns) or not self.may_create, "crontabber table: crontabber_job", self._create_notes()),
         ]
         return [(name, statement) for present, name, statement in steps if not present]
+
+    def _needs_no(self, column: str) -> bool:
+        """True if the log has the column, or we cannot add it."""
+        return not self.has_log or column in self.log_columns or not self.may_alter_log
 
     def _create_notes(self) -> str:
         return schema_sql.CREATE_NOTES.format(schema=f"{self.schema}." if self.schema else "")
@@ -108,7 +129,7 @@ def _add(cursor: Any, statement: str) -> None:
     try:
         cursor.execute(statement)
     except (psycopg2.errors.LockNotAvailable, psycopg2.errors.InsufficientPrivilege):
-        if statement != schema_sql.ADD_OWNER and "crontabber_job" not in statement:
+        if statement not in OPTIONAL and "crontabber_job" not in statement:
             raise
         cursor.execute(sql.BACK_TO_SAVEPOINT)
 
@@ -124,9 +145,10 @@ def _glance(connection: StateConnection) -> ServerFacts | None:
     if not complete:
         return None
     columns = frozenset(("ongoing", "owner"))
-    return ServerFacts(now, True, True, columns, NOTE_COLUMNS, True, read_only, version, schema)
+    return ServerFacts(now, True, True, columns, NOTE_COLUMNS, LOG_COLUMNS, True, read_only, version, schema)
 
 
 def _facts(row: Any) -> ServerFacts:
-    now, has_table, has_log, columns, note_columns, *others = row[:12]
-    return ServerFacts(now, has_table, has_log, frozenset(columns), frozenset(note_columns), *others)
+    now, has_table, has_log, columns, note_columns, log_columns, *others = row[:14]
+    columns_of = map(frozenset, (columns, note_columns, log_columns))
+    return ServerFacts(now, has_table, has_log, *columns_of, *others)  # type: ignore[arg-type]

@@ -8,6 +8,11 @@ def _columns_of(table: str) -> str:
              WHERE attrelid = to_regclass('{table}') AND attnum > 0 AND NOT attisdropped)"""
 
 
+def _may_alter(table: str) -> str:
+    return f"""COALESCE((SELECT pg_has_role(relowner, 'USAGE') FROM pg_class
+                 WHERE oid = to_regclass('{table}')), true)"""
+
+
 # NULL if there is no such table.
 _MAY_NOTE = " AND ".join(
     f"has_table_privilege(to_regclass('crontabber_job'), '{right}')"
@@ -22,6 +27,7 @@ SELECT clock_timestamp() AS now,
        to_regclass('crontabber_log') IS NOT NULL AS has_log,
        {_columns_of('crontabber')} AS columns,
        {_columns_of('crontabber_job')} AS note_columns,
+       {_columns_of('crontabber_log')} AS log_columns,
        EXISTS (SELECT FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0]
                WHERE i.indrelid = to_regclass('crontabber') AND i.indisunique AND i.indpred IS NULL
                  AND i.indnatts = 1 AND a.attname = 'app_name') AS has_index,
@@ -29,10 +35,11 @@ SELECT clock_timestamp() AS now,
        current_setting('server_version_num')::int AS version,
        (SELECT quote_ident(nspname) FROM pg_namespace n JOIN pg_class c ON c.relnamespace = n.oid
         WHERE c.oid = to_regclass('crontabber')) AS schema,
-       COALESCE((SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass('crontabber')), true),
+       {_may_alter('crontabber')} AS may_alter,
        COALESCE({_MAY_NOTE}, false) AS may_note,
        COALESCE((SELECT has_schema_privilege(relnamespace, 'CREATE') FROM pg_class
                  WHERE oid = to_regclass('crontabber')), true) AS may_create,
+       {_may_alter('crontabber_log')} AS may_alter_log,
        {SESSION}
 """
 
@@ -45,6 +52,8 @@ SELECT clock_timestamp() AS now,
            = 'CREATE UNIQUE INDEX crontabber_unique_app_name_idx ON ' || identity || ' USING btree (app_name)'
        AND COALESCE({_MAY_NOTE}, false)
        AND has_column_privilege(to_regclass('crontabber_job'), 'paused_at', 'SELECT')
+       AND has_column_privilege(to_regclass('crontabber_log'), 'slot', 'INSERT')
+       AND has_column_privilege(to_regclass('crontabber_log'), 'host', 'INSERT')
        AS complete,
        current_setting('transaction_read_only') = 'on' AS read_only,
        current_setting('server_version_num')::int AS version,
@@ -81,7 +90,9 @@ CREATE TABLE crontabber_log (
     success timestamptz,
     exc_type text,
     exc_value text,
-    exc_traceback text
+    exc_traceback text,
+    slot timestamptz,
+    host text
 )
 """
 # In the schema of the table crontabber, which need not be the first one in search_path.
@@ -98,4 +109,6 @@ CREATE TABLE {schema}crontabber_job (
 """
 ADD_ONGOING = "ALTER TABLE crontabber ADD COLUMN ongoing timestamptz"
 ADD_OWNER = "ALTER TABLE crontabber ADD COLUMN owner text"
+ADD_SLOT = "ALTER TABLE crontabber_log ADD COLUMN slot timestamptz"
+ADD_HOST = "ALTER TABLE crontabber_log ADD COLUMN host text"
 CREATE_INDEX = "CREATE UNIQUE INDEX crontabber_unique_app_name_idx ON crontabber (app_name)"

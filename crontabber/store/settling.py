@@ -1,5 +1,6 @@
 """Store what the run of a claimed job has achieved, and look it up if an answer was lost."""
 
+import socket
 from datetime import date as Date
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,15 +31,15 @@ class Settling:
         self._insistence = Insistence(connection, self._fetch, logger, session_locks)
 
     def settle(self, claim: Claim, state: JobState, duration: timedelta, success: datetime | None,
-               failure: Failure | None, logged: bool = False) -> None:
-        """Store how the run ended and give up the claim. With `logged`, crontabber_log has its rows already.
+               failure: Failure | None, logged: bool = False, slot: datetime | None = None) -> None:
+        """Store how the run, for the date `slot`, ended and give up the claim. With `logged`, the log has its rows.
 
         LostClaimError if the job was taken over meanwhile, StateDatabaseError if the server stays away for a minute.
         """
         statement = sql.settle_unlogged() if logged else sql.settle(drop_note=self._drops_note(claim, state))
         failure = failure and Failure(*map(self._connection.sendable, failure))
         key = self._key(claim) | {"session_locks": self._session_locks}
-        parameters = settle_parameters(key, state, duration, success, failure)
+        parameters = settle_parameters(key, state, duration, success, failure, slot)
         try:
             if self._stored(claim, statement, parameters):
                 return
@@ -53,7 +54,7 @@ class Settling:
 
         `last_date` is its calendar date, if it is one.
         """
-        parameters = settle_parameters(self._key(claim), claim.state, duration, date, None, last_date)
+        parameters = settle_parameters(self._key(claim), claim.state, duration, date, None, date, last_date)
         statement = sql.settle_date(note=last_date is not None and self._connection.has_notes)
         # If its answer was lost, it is stored already when it is sent again.
         if not self._stored(claim, statement, parameters) and not self.is_stored(claim, date):
@@ -80,7 +81,8 @@ class Settling:
 
         LostClaimError if another process has taken over the job, so that the transaction is rolled back.
         """
-        parameters = settle_parameters(self._key(claim), state or claim.state, duration, success, None, last_date)
+        slot = None if state else success
+        parameters = settle_parameters(self._key(claim), state or claim.state, duration, success, None, slot, last_date)
         statements = [self._connection.adapted(each) for each in self._statements_within(claim, state, last_date)]
         rows = execute_within(connection, statements, parameters)
         if not rows and not isinstance(rows, Refusal) and self._claim_again(claim):
@@ -138,7 +140,8 @@ class Settling:
 
     def _key(self, claim: Claim) -> dict[str, Any]:
         """Return what all statements about a claim need."""
-        return claim.key() | {"lock": self._lock(claim.app_name)} | self._chain.parameters(claim.app_name)
+        lock = {"lock": self._lock(claim.app_name), "host": socket.gethostname()}
+        return claim.key() | lock | self._chain.parameters(claim.app_name)
 
     def _lock(self, app_name: str) -> str:
         """Return what the lock of a job is made of: the same app_name in another schema is another job."""

@@ -105,8 +105,9 @@ buried AS (
         last_error = %(last_error)s, ongoing = NULL, owner = NULL
     FROM lock WHERE {_CLAIMABLE} RETURNING crontabber.app_name
 ), logged AS (
-    INSERT INTO crontabber_log (app_name, duration, exc_type, exc_value, exc_traceback)
-    SELECT app_name, %(now)s - %(seen_ongoing)s, %(exc_type)s, %(exc_value)s, %(exc_traceback)s FROM buried
+    INSERT INTO crontabber_log (app_name, duration, exc_type, exc_value, exc_traceback, slot, host)
+    SELECT app_name, %(now)s - %(seen_ongoing)s, %(exc_type)s, %(exc_value)s, %(exc_traceback)s, %(slot)s, %(host)s
+    FROM buried
     RETURNING 1
 )
 SELECT lock.taken, buried.app_name, (SELECT count(*) FROM logged),
@@ -149,8 +150,9 @@ UPDATE crontabber SET ongoing = NULL, owner = NULL WHERE {_OURS} AND NOT EXISTS 
 """
 
 LOG_RUN = """
-INSERT INTO crontabber_log (app_name, log_time, duration, success, exc_type, exc_value, exc_traceback)
-VALUES (%(app_name)s, clock_timestamp(), %(duration)s, %(success)s, %(exc_type)s, %(exc_value)s, %(exc_traceback)s)
+INSERT INTO crontabber_log (app_name, log_time, duration, success, exc_type, exc_value, exc_traceback, slot, host)
+VALUES (%(app_name)s, clock_timestamp(), %(duration)s, %(success)s, %(exc_type)s, %(exc_value)s, %(exc_traceback)s,
+        %(slot)s, %(host)s)
 """
 
 # A job's own transaction may have another search_path, so these statements name the schema. If the transaction may not
@@ -228,8 +230,9 @@ def _log_settled(schema: str) -> str:
     return f"""
 logged AS (
     INSERT INTO {in_schema(schema)}crontabber_log
-        (app_name, log_time, duration, success, exc_type, exc_value, exc_traceback)
-    SELECT app_name, clock_timestamp(), %(duration)s, %(success)s, %(exc_type)s, %(exc_value)s, %(exc_traceback)s
+        (app_name, log_time, duration, success, exc_type, exc_value, exc_traceback, slot, host)
+    SELECT app_name, clock_timestamp(), %(duration)s, %(success)s, %(exc_type)s, %(exc_value)s, %(exc_traceback)s,
+        %(slot)s, %(host)s
     FROM settled
     RETURNING 1
 )"""

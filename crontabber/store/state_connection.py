@@ -36,6 +36,8 @@ class StateConnection:
         self.has_owner = True
         # False where our role may not use the table crontabber_job.
         self.has_notes = True
+        # False for a log that the original created and that our role may not alter.
+        self.has_slots = True
         self._connection: Any = None
         self._prepared = PreparedStatements()
         self._target: tuple[Any, ...] = ()
@@ -116,12 +118,14 @@ class StateConnection:
 
     def adapted(self, statement: str) -> str:
         """Return the statement in the form that fits the table."""
-        if self.has_owner and self.has_notes:
+        if self.has_owner and self.has_notes and self.has_slots:
             return statement
-        from crontabber.store.older_tables import without_notes, without_owner
+        from crontabber.store.older_tables import without_notes, without_owner, without_slots
 
         if not self.has_notes:
             statement = without_notes(statement)
+        if not self.has_slots:
+            statement = without_slots(statement)
         return statement if self.has_owner else without_owner(statement)
 
     def _connect(self) -> Any:

@@ -15,7 +15,7 @@ from crontabber.store import schema, sql
 from crontabber.store.claims import Claims
 from crontabber.store.driver_errors import explained, is_lost_race, is_missing_relation, may_lack_notes
 from crontabber.store.plans import Plans
-from crontabber.store.rows import as_json, as_mapping, state_from_mapping, state_from_row
+from crontabber.store.rows import as_json, as_mapping, log_parameters, state_from_mapping, state_from_row
 from crontabber.store.state_connection import StateConnection
 
 READ_ATTEMPTS = 5
@@ -113,9 +113,7 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
 
     def log_run(self, app_name: str, duration: timedelta, success: datetime | None, failure: Any = None) -> None:
         """Add a row to crontabber_log without a claim, for applications that mark jobs by hand."""
-        exc = (failure.type, failure.representation, failure.traceback) if failure else (None, None, None)
-        names = ("app_name", "duration", "success", "exc_type", "exc_value", "exc_traceback")
-        self.connection.fetch(sql.LOG_RUN, dict(zip(names, (app_name, duration, success, *exc), strict=True)))
+        self.connection.fetch(sql.LOG_RUN, log_parameters(app_name, duration, success, failure))
 
     def close(self) -> None:
         self.connection.drop()
@@ -211,6 +209,9 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
         if not facts.has_notes:
             self.connection.has_notes = False
             self.config.logger.debug(schema.WITHOUT_NOTES)
+        if not facts.has_slots:
+            self.connection.has_slots = False
+            self.config.logger.debug(schema.WITHOUT_SLOTS)
         self.server_now = facts.now
         self._schema = facts.schema or ""
 

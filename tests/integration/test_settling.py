@@ -9,7 +9,7 @@ from tests.integration.faults import FaultTestCase
 
 NOW = datetime.now(timezone.utc)
 STATE = JobState("other", NOW + timedelta(hours=1), NOW, NOW, NOW)
-CLAIM = {"app_name": "other", "lock": "public.other", "owner": f"elsewhere:1@{claim_time(NOW)}", "since": NOW, "session_locks": True,
+CLAIM = {"app_name": "other", "lock": "public.other", "owner": f"elsewhere:1@{claim_time(NOW)}", "since": NOW, "session_locks": True, "host": "elsewhere",
          "chained": False, "previous": None}
 
 
