@@ -32,7 +32,7 @@ IDLE_BOUNDS = {1: 1.75, 100: 2.1, 1000: 3.5}
 IDLE_BOUND_POSTGRES = 6.0
 START_BOUND = 0.3
 MEMORY_BOUNDS = {100: 36, 1000: 45}
-REPORTS = ("--nagios", "--list-jobs")
+REPORTS = ("--nagios", "--list-jobs", "--status", "--dry-run")
 
 Result = dict[str, Any]
 

@@ -17,7 +17,12 @@ def command(app: Any) -> None:
 def audit_ghosts(app: Application, stream: TextIO | None) -> None:
     configured = app.configured_jobs()
     ghosts = configured.ghosts(app.states_to_read())
-    answer(render_ghosts(ghosts), stream)
+    if app.config.get("format") == "json":
+        from crontabber.commands.job_facts import answer_json
+
+        answer_json(app, {"ghosts": ghosts}, stream)
+    else:
+        answer(render_ghosts(ghosts), stream)
     if ghosts and (nameless := configured.nameless()):
         app.config.logger.warning("some of these names may belong to broken entries: %s", ", ".join(nameless))
 

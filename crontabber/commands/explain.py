@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from crontabber.commands import Application
-from crontabber.commands.job_facts import answer_json, facts_of, reason_facts, wants_json
+from crontabber.commands.job_facts import answer_json, facts_of, reason_facts, wants_errors, wants_json
 from crontabber.commands.overview import Overview, overview
 from crontabber.config.policy_options import policy_sources
 from crontabber.datetimeutil import brief
@@ -39,7 +39,7 @@ class Explained(NamedTuple):
 def command(app: Application) -> int:
     explained = explain(app, app.config["explain"])
     if wants_json(app):
-        answer_json(app, {"job": _facts(explained, bool(app.config.get("with-errors")))})
+        answer_json(app, {"job": _facts(explained, wants_errors(app))})
     else:
         answer("".join(f"{printable(line)}\n" for line in render_explained(explained)))
     return ExitCode.DONE
@@ -79,6 +79,9 @@ def _condition(explained: Explained, condition: Condition) -> str:
     facts, say = condition.facts, explained.say
     if condition.about == "dependency":
         return _dependency(explained, condition)
+    if condition.code == "ongoing":
+        lock = "holds its lock" if facts["holds_lock"] else "does not hold its lock now"
+        return f"{because(condition, say)}, which {lock}"
     if condition.code:
         return because(condition, say)
     if condition.about == "due":
@@ -166,10 +169,9 @@ def _value(value: Any) -> str:
 
 def _facts(explained: Explained, with_errors: bool) -> Mapping[str, Any]:
     seen, step = explained.seen, explained.step
-    durations = seen.log.last_durations() if seen.log else {}
     dates = outstanding(step, seen.now, seen.zone)
     return {
-        **facts_of(step, seen, durations, with_errors),
+        **facts_of(step, seen, seen.durations(), with_errors),
         "runs_at_next_tick": step.runs,
         "conditions": [
             {"about": each.about, "is_met": each.code is None, **reason_facts(each)} for each in explained.conditions

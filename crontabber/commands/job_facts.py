@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from crontabber.commands import Application
-from crontabber.commands.overview import Overview
+from crontabber.commands.overview import Overview, overview
 from crontabber.output.json_text import as_document
 from crontabber.process.streams import answer
 from crontabber.rules.configured_jobs import ConfiguredJobs, entries_of
@@ -25,8 +25,25 @@ def wants_json(app: Application) -> bool:
     return app.config.get("format") == "json"
 
 
+def wants_errors(app: Application) -> bool:
+    return bool(app.config.get("with-errors"))
+
+
 def answer_json(app: Application, facts: Mapping[str, Any], stream: Any = None) -> None:
     answer(as_document(app.app_version, app.current_time(), facts), stream)
+
+
+def answer_jobs(app: Application, configured: ConfiguredJobs, stream: Any = None) -> None:
+    """Print the facts about these jobs and broken entries."""
+    by_name = {facts["app_name"]: facts for facts in facts_of_all(app, overview(app))}
+    jobs = [by_name[job.app_name] for job in configured.jobs]
+    answer_json(app, {"jobs": [*broken_facts(configured, wants_errors(app)), *jobs]}, stream)
+
+
+def facts_of_all(app: Application, seen: Overview) -> list[dict[str, Any]]:
+    """Return the facts about each job, in the order of a tick."""
+    durations, with_errors = seen.durations(), wants_errors(app)
+    return [facts_of(step, seen, durations, with_errors) for step in seen.steps()]
 
 
 def facts_of(step: Step, seen: Overview, durations: Mapping[str, timedelta], with_errors: bool) -> dict[str, Any]:

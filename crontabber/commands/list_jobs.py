@@ -9,6 +9,7 @@ from crontabber.commands import Application
 from crontabber.datetimeutil import timesince
 from crontabber.errors import ExitCode
 from crontabber.process.streams import answer, is_terminal, wants_colour
+from crontabber.rules.configured_jobs import ConfiguredJobs
 from crontabber.rules.job import Job, path_of
 from crontabber.rules.job_state import JobState
 from crontabber.rules.policy import DEFAULT, HOW_TO_GO_ON, Policy
@@ -37,12 +38,17 @@ def command(app: Any) -> int | None:
 def list_jobs(app: Application, stream: TextIO | None) -> int:
     """Print the report, and log what is wrong with broken entries. Return the exit code."""
     configured = app.configured_jobs()
+    if only := app.config.get("job"):
+        configured = ConfiguredJobs([configured.find(only)])
     if not (configured.jobs or configured.faults):
         app.config.logger.info("No jobs are configured.")
-    text = render_job_list(map(_listed, configured.jobs), app.states_to_read(), app.current_time())
-    if is_terminal(stream or sys.stdout):
-        text = for_terminal(text, wants_colour())
-    answer(text, stream)
+    if app.config.get("format") == "json":
+        from crontabber.commands.job_facts import answer_jobs
+
+        answer_jobs(app, configured, stream)
+    else:
+        text = render_job_list(map(_listed, configured.jobs), app.states_to_read(), app.current_time())
+        answer(for_terminal(text, wants_colour()) if is_terminal(stream or sys.stdout) else text, stream)
     if not configured.faults:
         return ExitCode.DONE
     from crontabber.commands.broken_entries import log_broken_entries

@@ -15,17 +15,24 @@ from crontabber.rules.job import Job
 from crontabber.rules.job_state import Failure, JobState
 from crontabber.rules.plan import Step, prepare, steps
 from crontabber.rules.tick import Tick
+from crontabber.store.history import History, history_of
 from crontabber.store.owners import Verdict, is_running_here, judge, obituary
-from crontabber.store.run_log import RunLog, run_log_of
+
+
+class Foreseen(NamedTuple):
+    """Stands for the runner of a tick: an application's check_dependencies asks it what has succeeded."""
+
+    tick: Tick
 
 
 class Overview(NamedTuple):
-    """The configured jobs and the state as they are now. `log` is None for a state class that keeps none."""
+    """The configured jobs and the state as they are now. `history` is None for a state class that keeps no log."""
 
+    app: Any
     configured: ConfiguredJobs
     tick: Tick
     zone: tzinfo
-    log: RunLog | None
+    history: History | None
     dead: Mapping[str, JobState]
     overrides: Overrides
     takes_notes: bool
@@ -34,10 +41,19 @@ class Overview(NamedTuple):
     def now(self) -> datetime:
         return self.tick.started
 
+    def durations(self) -> dict[str, timedelta]:
+        """Return how long the last runs took, as far as that is cheap to find out."""
+        return self.history.last_durations() if self.history else {}
+
     def steps(self, only: Job | None = None, force: bool = False) -> list[Step]:
         """Return what the next tick does, in its order, or what one with --job=`only` does."""
         jobs = [only] if only else (self.overrides.order or reorder_dag)(self.configured.jobs)
-        return steps(jobs, self.prepared(jobs, force), self.zone, self.dead, self.overrides.judges, force)
+        tick = self.prepared(jobs, force)
+        self.app._runner = Foreseen(tick)
+        try:
+            return steps(jobs, tick, self.zone, self.dead, self.overrides.judges, force)
+        finally:
+            self.app._runner = None
 
     def prepared(self, jobs: Sequence[Job], force: bool = False) -> Tick:
         """Return a tick that is about to attend to its first job."""
@@ -51,17 +67,17 @@ def overview(app: Application) -> Overview:
     """Read everything, with two statements at most."""
     configured, store, now = app.configured_jobs(), app.state_reader(), app.current_time()
     tick = Tick(now, store.states(), getattr(store, "unseen", {}), configured.names())
-    log = run_log_of(store)
+    log = history_of(store)
     options = app.config.crontabber
     max_age = timedelta(hours=options.max_ongoing_age_hours)
     locks = bool(log) and options.get("session_locks", True)
     alive, dead = _owners(configured.jobs, tick.states, log, now, max_age, locks)
     tick.ongoing = alive
-    return Overview(configured, tick, store.zone, log, dead, overrides_of(app), hasattr(type(store), "plans"))
+    return Overview(app, configured, tick, store.zone, log, dead, overrides_of(app), hasattr(type(store), "plans"))
 
 
 def _owners(
-    jobs: Sequence[Job], states: Mapping[str, JobState], log: RunLog | None, now: datetime, max_age: timedelta,
+    jobs: Sequence[Job], states: Mapping[str, JobState], log: History | None, now: datetime, max_age: timedelta,
     session_locks: bool,
 ) -> tuple[dict[str, Mapping[str, Any]], dict[str, JobState]]:  # fmt: skip
     """Return which jobs run in other processes, with their facts, and the states of those whose process has died."""

@@ -5,7 +5,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
 
 from crontabber.commands import Application
-from crontabber.commands.job_facts import answer_json, broken_facts, facts_of, faults_of, wants_json
+from crontabber.commands.job_facts import (
+    answer_json,
+    broken_facts,
+    facts_of_all,
+    faults_of,
+    wants_errors,
+    wants_json,
+)
 from crontabber.commands.overview import Overview, overview
 from crontabber.datetimeutil import brief
 from crontabber.errors import ExitCode
@@ -29,14 +36,12 @@ COLOURS = {
 def command(app: Application) -> int:
     """Print the table, or the same as JSON. Return the exit code: broken entries are a failure."""
     seen = overview(app)
-    durations = seen.log.last_durations() if seen.log else {}
-    steps = seen.steps()
     if wants_json(app):
-        with_errors = bool(app.config.get("with-errors"))
-        jobs = [facts_of(step, seen, durations, with_errors) for step in steps]
-        answer_json(app, {"jobs": [*broken_facts(seen.configured, with_errors), *jobs]})
+        broken = broken_facts(seen.configured, wants_errors(app))
+        answer_json(app, {"jobs": [*broken, *facts_of_all(app, seen)]})
     else:
-        rows = [*_broken_rows(seen), *(_row(step, seen.now, seen.zone, durations) for step in steps)]
+        durations = seen.durations()
+        rows = [*_broken_rows(seen), *(_row(step, seen.now, seen.zone, durations) for step in seen.steps())]
         answer("".join(f"{line}\n" for line in render_status(rows, seen.zone, is_terminal(sys.stdout))))
     return ExitCode.FAILED if seen.configured.faults else ExitCode.DONE
 

@@ -69,9 +69,8 @@ def mode_of(config: Mapping[str, Any]) -> str | None:
     """Return the requested mode, None for a tick. ConfigurationError if it is ambiguous."""
     given = [name for name in MODES if config.get(name) not in (None, False)]
     asked = [name for name in given if name not in MODIFIERS]
-    if "job" in asked and (narrowed := [name for name in asked if name in NARROWED]):
+    if any(name in NARROWED for name in asked):
         asked = [name for name in asked if name != "job"]
-        given = [*narrowed, "job", *given]
     if len(asked) > 1:
         *others, last = (f"--{name}" for name in asked)
         raise ConfigurationError(f"{', '.join(others)} and {last} cannot be combined: choose one")

@@ -2,9 +2,12 @@
 
 import os
 import re
+import shlex
 import socket
 
+from crontabber.output.table import display_width
 from tests.integration.mode_case import ModeTestCase
+from tests.integration.terminal_shell import Shell
 
 TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d \w+)?")
 DURATION = re.compile(r"\b(\d+[dhm] )?\d+(\.\d)?[dhms]\b")
@@ -47,6 +50,22 @@ class AnswersCase(ModeTestCase):
         """Return the unmet conditions, and what happens next."""
         text = timeless(self.crontabber(f"--explain={app_name}").stdout)
         return re.findall(r"^  ✗ (.*)", text, re.MULTILINE), re.findall(r"What happens next\n  (.*)", text)
+
+
+SLOW = """
+import time
+from pathlib import Path
+from crontabber.base import BaseCronApp
+
+
+class Slow(BaseCronApp):
+    app_name = "slow"
+
+    def run(self):
+        Path("running").touch()
+        while not Path("go").exists():
+            time.sleep(0.01)
+"""
 
 
 class TestReasons(AnswersCase):
@@ -192,17 +211,125 @@ class TestReasons(AnswersCase):
         self.assertEqual((self.ran(), self.sql("SELECT exc_type LIKE '%OwnerDied%' FROM crontabber_log ORDER BY id")), (["foo again"], [(True,), (None,)]))
 
 
-SLOW = """
-import time
-from pathlib import Path
+MANY = """
 from crontabber.base import BaseCronApp
 
+for number in range(1000):
+    globals()[f"Job{number}"] = type(f"Job{number}", (BaseCronApp,), {
+        "app_name": f"job-{number}", "__module__": __name__, "run": lambda self: None,
+        "depends_on": f"job-{number - 1}" if number % 10 else None,
+    })
+"""
+ODD = """
+from nightly import Noting
 
-class Slow(BaseCronApp):
-    app_name = "slow"
 
-    def run(self):
-        Path("running").touch()
-        while not Path("go").exists():
-            time.sleep(0.01)
+class Japanese(Noting):
+    app_name = "夜間バッチ"
+
+
+class Long(Noting):
+    app_name = "begin-" + "x" * 290 + "-end"
+
+
+class Control(Noting):
+    app_name = "bell\\x07"
+"""
+
+
+class TestTable(AnswersCase):
+    def on_terminal(self, *arguments, **env):
+        shell = Shell(self.folder, self.environment(TERM="xterm", **env))
+        self.addCleanup(shell.close)
+        code, text = shell.run(shlex.join(self.command(*arguments)))
+        self.assertEqual(code, 0, text)
+        return text
+
+    def test_on_a_terminal_it_is_coloured_and_cut_to_the_window(self):
+        self.write_module("odd", ODD)
+        self.ini("odd.Japanese|1d\nodd.Long|1d\nodd.Control|1d\nnightly.Sad|1d")
+        self.crontabber()
+
+        coloured = self.on_terminal("--status")
+        plain = self.on_terminal("--status", NO_COLOR="1")
+
+        self.assertIn("\x1b[31mfailing\x1b[0m  sad", coloured)
+        self.assertEqual(DURATION.sub("", re.sub(r"\x1b\[\d+m", "", coloured)), DURATION.sub("", plain))
+        self.assertNotIn("\x1b", plain)
+        self.assertEqual([line for line in plain.splitlines() if display_width(line) > 80], [])
+        self.assertRegex(plain, r"\nok +begi…-end ")
+        self.assertRegex(plain, r"\nok +bell\\x07 ")
+
+    def test_elsewhere_each_line_is_plain_and_complete(self):
+        self.write_module("odd", ODD)
+        self.ini("odd.Japanese|1d\nodd.Long|1d")
+        self.crontabber()
+
+        lines = self.crontabber("--status").stdout.splitlines()
+
+        self.assertEqual(lines[0], "2 jobs: all ok (times in Etc/UTC)")
+        self.assertTrue(lines[3].startswith("ok     begin-" + "x" * 290 + "-end  20"))
+        self.assertEqual({display_width(line[: line.index("  20")]) for line in lines[4:]}, {7 + 300})
+
+    def test_a_thousand_jobs_are_a_thousand_lines(self):
+        self.write_module("many", MANY)
+        self.ini("\n".join(f"many.Job{number}|1d" for number in range(1000)))
+
+        lines = self.crontabber("--status").stdout.splitlines()
+
+        self.assertEqual((lines[0], len(lines)), ("1000 jobs: 1000 never ran (times in Etc/UTC)", 3 + 1000))
+        self.assertEqual({timeless(line).split(" ", 3)[3] for line in lines[3:]}, {"- due - - the next tick runs it"})
+
+    def test_without_jobs_it_says_so(self):
+        self.ini("")
+
+        self.assert_said(self.crontabber("--status"), 0, "No jobs are configured.\n")
+
+
+class TestExplain(AnswersCase):
+    def test_it_shows_the_whole_of_a_backfill_job(self):
+        self.ini("nightly.Back|1d|03:00", extra=POLICY + "\ntimeout=90m")
+        self.tables_of_back()
+
+        told = self.crontabber("--explain=nightly.Back")
+
+        self.assertEqual((told.returncode, told.stderr), (0, ""))
+        self.assertEqual(timeless(told.stdout), (
+            "back (nightly.Back, every D @ 03:00): overdue\n\n"
+            "Conditions (times in Etc/UTC)\n"
+            " ✓ it is due since T\n ✓ no other process runs it\n ✓ no entry of jobs that it depends on is broken\n"
+            " ✓ it is not paused\n ✓ it has not given up (failures in a row: 0)\n\n"
+            "What happens next\n The next tick runs it.\n\n"
+            "Next dates\n T (due)\n T (due)\n T (due)\n T\n T\n\n"
+            "Outstanding dates: 3\n from T to T\n\n"
+            "Policy\n"
+            " timeout D (crontabber.policy.timeout)\n kill_timeout D (default)\n error_retry_time D (crontabber.error_retry_time)\n"
+            " error_retry_factor 1 (default)\n error_retry_max_time D (default)\n max_errors 2 (crontabber.policy.max_errors)\n\n"
+            "Last run: T; last success: T\n"
+        ).replace("\n ", "\n  "))  # fmt: skip
+
+    def tables_of_back(self):
+        """Let the last date done be four slots ago."""
+        self.crontabber()
+        self.sql("DELETE FROM crontabber_job")
+        last = "date_trunc('day', now() - interval '3 hours') + interval '3 hours' - interval '3 days'"
+        self.sql(f"UPDATE crontabber SET last_success = {last}, next_run = {last} + interval '1 day'")
+
+    def test_the_policy_of_the_class_and_of_its_section_are_told_apart(self):
+        self.write_module("strict", STRICT)
+        self.ini("strict.Strict|1d", extra="[[class-Strict]]\n[[[policy]]]\nkill_timeout=5")
+
+        told = timeless(self.crontabber("--explain=strict").stdout)
+
+        self.assertIn("  kill_timeout D (crontabber.class-Strict.policy.kill_timeout)\n", told)
+        self.assertIn("  max_errors 7 (the attribute policy of Strict)\n", told)
+
+
+STRICT = """
+from nightly import Noting
+
+
+class Strict(Noting):
+    app_name = "strict"
+    policy = {"max_errors": 7, "kill_timeout": 60}
 """

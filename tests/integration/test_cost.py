@@ -58,9 +58,11 @@ class TestCost(DatabaseTestCase):
         self.assertEqual(self.sql("SELECT * FROM crontabber_job"), [])
 
     def test_a_report_sends_one_query(self):
-        for mode in ("--nagios", "--list-jobs", "--audit-ghosts"):
+        for mode in ("--nagios", "--list-jobs", "--audit-ghosts", "--dry-run", "--explain=job-1", "--history=job-1"):
             with self.subTest(mode):
                 self.assertEqual(self.traffic(mode), (1, 1))
+        # The second one asks how long the last runs took.
+        self.assertEqual(self.traffic("--status"), (1, 2))
 
     def test_a_version_sends_no_query(self):
         self.assertEqual(self.traffic("--version"), (0, 0))

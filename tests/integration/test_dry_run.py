@@ -1,5 +1,6 @@
 """Whatever --dry-run says is what the tick then does, and it changes nothing."""
 
+import gc
 import io
 import json
 import os
@@ -78,6 +79,7 @@ class TestProperty(ApplicationTestCase):
         @given(situations())
         def check(situation):
             self.check(situation)
+            gc.collect()  # with their connections
 
         check()
 

@@ -52,6 +52,7 @@ class TestImports(DatabaseTestCase):
             (("--nagios",), ["commands.nagios"]),
             (("--list-jobs",), ["commands.list_jobs"]),
             (("--audit-ghosts",), ["commands.audit_ghosts"]),
+            (("--dry-run",), ["commands.dry_run", "commands.job_facts", "commands.overview", "rules.time_zone", "zoneinfo"]),
             (("--configtest",), ["commands.configtest", "difflib", "inspect"]),
         ):
             with self.subTest(arguments):

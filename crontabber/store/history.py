@@ -27,7 +27,7 @@ class LoggedRun(NamedTuple):
         return self.exc_type is not None
 
 
-class RunLog:
+class History:
     """Answers from the log. Without the table, there are no runs."""
 
     def __init__(self, connection: StateConnection) -> None:
@@ -64,7 +64,7 @@ class RunLog:
             return []
 
 
-def run_log_of(store: Any) -> RunLog | None:
+def history_of(store: Any) -> History | None:
     """Return the log of a state class that keeps one in PostgreSQL."""
     connection = getattr(store, "connection", None)
-    return RunLog(connection) if isinstance(connection, StateConnection) else None
+    return History(connection) if isinstance(connection, StateConnection) else None
