@@ -24,8 +24,9 @@ DECORATORS = {"plain": "", "using_postgres": "@using_postgres()\n", "chains": ""
 MAKE_DUE = "UPDATE {schema}.crontabber SET next_run = now() - interval '1 second'"
 FILL_LOG = """
 INSERT INTO {schema}.crontabber_log (app_name, duration, success)
-SELECT 'job-' || n, '1 second', now() FROM generate_series(1, %s) n
+SELECT 'job-' || n %% %s, '1 second', now() FROM generate_series(1, %s) n
 """
+INDEX_LOG = "CREATE INDEX ON {schema}.crontabber_log (app_name, log_time)"
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,8 @@ class Bench:
         self.sql(f"CREATE SCHEMA {case.schema}")
         try:
             self._run(Case("due", case.jobs, case.kind, case.log_rows), case.schema)
-            self.sql(FILL_LOG.format(schema=case.schema), case.log_rows)
+            self.sql(FILL_LOG.format(schema=case.schema), case.jobs, case.log_rows)
+            self.sql(INDEX_LOG.format(schema=case.schema))
             yield
         finally:
             self.sql(f"DROP SCHEMA {case.schema} CASCADE")
