@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import psycopg2
 
 from tests.benchmark_cases import Bench, Case, Figures
+from tests.benchmark_sharing import measure_sharing
 from tests.benchmark_start import measure_starts
 from tests.support import connection_options
 
@@ -31,6 +32,7 @@ LOG_ROWS = 3_000_000
 IDLE_BOUNDS = {1: 1.75, 100: 2.1, 1000: 3.5}
 IDLE_BOUND_POSTGRES = 6.0
 START_BOUND = 0.3
+SHARED_BOUNDS = {"times_alone": 0.8, "statements_a_job": 2.5}
 MEMORY_BOUNDS = {100: 36, 1000: 45}
 REPORTS = {"--nagios": 1.25, "--list-jobs": 1.25, "--status": 1.25, "--dry-run": 1.25, "--explain=job-0": 1.25, "--history=job-0": 1.5}
 
@@ -100,6 +102,8 @@ def bounds(result: Result) -> dict[str, float]:
         return {}
     if mode == "start":
         return {"milliseconds_more": START_BOUND} if result["kind"] == "further" else {}
+    if mode == "shared":
+        return SHARED_BOUNDS if result["kind"] == "together" else {}
     bound: dict[str, float] = {"connections": 1}
     if jobs in MEMORY_BOUNDS and result["kind"] == "plain":
         bound["megabytes"] = MEMORY_BOUNDS[jobs]
@@ -155,7 +159,7 @@ def _milliseconds_a_flush() -> float:
 
 COLUMNS = (
     ("ms", "milliseconds", ".1f"), ("x floor", "floors", ".2f"), ("x idle", "idles", ".2f"),
-    ("ms more", "milliseconds_more", ".2f"), ("ms/job", "milliseconds_a_job", ".2f"),
+    ("ms more", "milliseconds_more", ".2f"), ("x alone", "times_alone", ".2f"), ("ms/job", "milliseconds_a_job", ".2f"),
     ("stmts", "statements", "d"), ("trans", "transactions", "d"), ("conns", "connections", "d"), ("WAL/job", "wal_bytes_a_job", ".0f"), ("MB", "megabytes", ".1f"),
 )  # fmt: skip
 
@@ -177,6 +181,8 @@ def main() -> None:
     facts = machine()
     measured = measure_starts(PAIRS_QUICK if arguments.quick else PAIRS_OF_STARTS)
     measured += results(run(cases(arguments.quick), ROUNDS_QUICK if arguments.quick else ROUNDS))
+    if not arguments.quick:
+        measured += measure_sharing(ROUNDS)
     if arguments.json:
         print(json.dumps({"machine": facts, "results": measured, "exceeded": exceeded(measured)}, indent=1))
         return

@@ -90,7 +90,7 @@ class Bench:
             yield
             return
         (self.folder / f"{case.schema}.py").write_text(module_source(case))
-        self._write_ini(case, connection_options())
+        self.write_ini(case, connection_options())
         self.sql(f"DROP SCHEMA IF EXISTS {case.schema} CASCADE")
         self.sql(f"CREATE SCHEMA {case.schema}")
         try:
@@ -115,9 +115,9 @@ class Bench:
         """Run one extra round through a proxy that records the traffic."""
         self._make_due(case)
         with FaultyProxy(connection_options()) as proxy:
-            self._write_ini(case, proxy.options)
+            self.write_ini(case, proxy.options)
             self._run(case, case.schema, make_dsn(**proxy.options))
-        self._write_ini(case, connection_options())
+        self.write_ini(case, connection_options())
         figures.statements, figures.connections = len(proxy.statements), proxy.connections
         figures.transactions = transactions(proxy.statements)
 
@@ -134,7 +134,7 @@ class Bench:
         search_path = {"PGOPTIONS": f"-c search_path={schema}"}
         return measured([sys.executable, *command], self.environment | search_path, self.folder)
 
-    def _write_ini(self, case: Case, options: dict[str, str]) -> None:
+    def write_ini(self, case: Case, options: dict[str, str]) -> None:
         jobs = "\n".join(f"    {case.schema}.Job{number}|7d" for number in range(case.jobs))
         lines = ["[resource]", "[[postgresql]]", *(f'{key}="{value}"' for key, value in options.items())]
         lines += ["[crontabber]", f"jobs='''\n{jobs}\n'''", ""]

@@ -62,37 +62,52 @@ class Runner:
 
     def _attend_each(self, jobs: Sequence[Job], force: bool) -> None:
         run_one = self._settings.overrides.run_one or self.attend
-        for job in jobs:
+        for number, job in enumerate(jobs):
             if INTERRUPTION.signum or INTERRUPTION.restart:
                 break
+            if self.tick.met_other_processes and not force and self._can_share():
+                from crontabber.engine.sharing import Sharing
+
+                return Sharing(self, jobs[number:]).run()
             run_one(job, force)
+
+    def _can_share(self) -> bool:
+        """True if neither the application nor its state class has to be asked about one job after another."""
+        theirs = self._settings.overrides
+        return not (theirs.run_one or theirs.is_due or theirs.why_blocked) and hasattr(self._store.claims, "take_one")
 
     def attend(self, job: Job, force: bool) -> None:
         """Run `job` if it is due and nothing holds it back, or with `force` anyway."""
-        if not self._postponed.keys().isdisjoint(job.depends_on):
-            self._postponed[job.app_name] = job
+        if self.is_postponed(job) or not self.is_free(job, force):
             return
         tick = self.tick
-        if not self._is_free(job, force):
-            return
-        reason = self._why_not(job, force)
+        reason = self.why_not(job, force)
         if reason is not None and reason.code not in NOT_YET and tick.met_other_processes:
             # Its parents may have succeeded elsewhere by now. Without a second look, a job whose two parents always run
             # in two processes would never run.
             self._look_again(job.depends_on)
-            reason = self._why_not(job, force)
+            reason = self.why_not(job, force)
         if reason is None:
-            tick.anything_due = True
-            _make_logger(self._logger)
             claim = self._claim(job, force)
             if claim is not None:
-                self._run(job, claim, force)
+                self.run_claimed(job, claim, force)
         elif reason.code not in NOT_YET:
-            tick.anything_due = True
-            log = self._logger.warning if reason.code == "dependency_unconfigured" else self._logger.info
-            log("%s is held back: %s", job.app_name, because(reason))
+            self.hold_back(job, reason)
 
-    def _why_not(self, job: Job, force: bool) -> Condition | None:
+    def is_postponed(self, job: Job) -> bool:
+        """True if `job` has to wait for a second look at the owner of one that it depends on."""
+        if self._postponed.keys().isdisjoint(job.depends_on):
+            return False
+        self._postponed[job.app_name] = job
+        return True
+
+    def hold_back(self, job: Job, reason: Condition) -> None:
+        self.tick.anything_due = True
+        log = self._logger.warning if reason.code == "dependency_unconfigured" else self._logger.info
+        log("%s is held back: %s", job.app_name, because(reason))
+
+    def why_not(self, job: Job, force: bool = False) -> Condition | None:
+        """Return why `job` may not run now, or None if it may."""
         return None if force else first_reason(job, self.tick, self._clock(), self._zone_for(job), self._judges)
 
     def _zone_for(self, job: Job) -> tzinfo:
@@ -100,7 +115,7 @@ class Runner:
         state = self.tick.states.get(job.app_name)
         return UTC if state is not None and state.next_run is not None else self._store.zone
 
-    def _is_free(self, job: Job, force: bool) -> bool:
+    def is_free(self, job: Job, force: bool) -> bool:
         """True if no process runs `job`. If the one that did has died, record that."""
         seen, bury = self.tick.states.get(job.app_name), getattr(self._store.claims, "bury", None)
         if seen is None or seen.ongoing is None or bury is None:
@@ -115,14 +130,26 @@ class Runner:
         return False
 
     def _claim(self, job: Job, force: bool) -> Claim | None:
-        """Claim `job`. Return None if it must not run here: another process runs it, or a signal asks us to stop."""
+        """Claim `job`. Return None if another process runs it."""
+        self._about_to_run()
         seen = self.tick.states.get(job.app_name)
         with self._passing_over(job, force):
-            claim: Claim = self._store.claims.take(job.app_name, job.depends_on, seen, self._clock())
-            if not INTERRUPTION.signum:
-                return claim
-            self._store.claims.release(claim)
+            return self._store.claims.take(job.app_name, job.depends_on, seen, self._clock())  # type: ignore[no-any-return]
         return None
+
+    def claim_one(self, jobs: Sequence[Job]) -> Claim | None:
+        """Claim the first of `jobs` that no other process runs, or has run. Either all of them have a state, or none
+        has. ClaimFailedError if a later attempt may succeed."""
+        self._about_to_run()
+        states, claims, now = self.tick.states, self._store.claims, self._clock()
+        if jobs[0].app_name in states:
+            return claims.take_one({job.app_name: states[job.app_name].next_run for job in jobs}, now)  # type: ignore[no-any-return]
+        return claims.take_one_new({job.app_name: job.depends_on for job in jobs}, now)  # type: ignore[no-any-return]
+
+    def _about_to_run(self) -> None:
+        """Make the logger that a quiet tick does without: a job may ask `logging` for it by name."""
+        self.tick.anything_due = True
+        getattr(self._logger, "logger", None)
 
     @contextmanager
     def _passing_over(self, job: Job, force: bool) -> Iterator[None]:
@@ -130,7 +157,7 @@ class Runner:
         try:
             yield
         except OngoingJobError as error:
-            self._pass_over(job, error, force)
+            self.pass_over(job, error, force)
         except OwnerInDoubtError as error:
             self._postponed[job.app_name] = job
             self._logger.info("%s", error)
@@ -140,12 +167,15 @@ class Runner:
         except ClaimFailedError as error:
             self._logger.warning("%s", error)
 
-    def _run(self, job: Job, claim: Claim, force: bool) -> None:
-        """Run `job` under its claim and note its new state."""
+    def run_claimed(self, job: Job, claim: Claim, force: bool) -> None:
+        """Run `job` under its claim and note its new state. Do not start it if a signal asks us to stop."""
         # Most ticks run no job.
         from crontabber.engine.job_run import JobRun
         from crontabber.rules.after_run import Occasion
 
+        if INTERRUPTION.signum:
+            self._store.claims.release(claim)
+            return
         tick = self.tick
         before = claim.state if job.app_name in tick.states else None
         try:
@@ -166,19 +196,18 @@ class Runner:
         if not state.last_error:
             tick.succeeded.add(job.app_name)
 
-    def _pass_over(self, job: Job, error: OngoingJobError, force: bool) -> None:
+    def pass_over(self, job: Job, error: OngoingJobError, force: bool) -> None:
         """Note that another process runs `job`, which matters only if the job is due or forced."""
         if force or is_due(job.schedule, self.tick.row(job.app_name), self._clock(), self._zone_for(job)):
             self.tick.anything_due = self.tick.ongoing_elsewhere = True
             self._logger.info("%s", error)
+
+    def look_around(self) -> None:
+        """Read all states again."""
+        self.tick.states.update(self._store.states())
 
     def _look_again(self, app_names: Sequence[str]) -> None:
         for app_name in app_names:
             state = self._store.state(app_name)
             if state is not None:
                 self.tick.states[app_name] = state
-
-
-def _make_logger(logger: Any) -> None:
-    """Make the logger that a quiet tick does without: the job that is about to run may ask `logging` for it by name."""
-    getattr(logger, "logger", None)

@@ -5,8 +5,9 @@ the columns `ongoing` and `owner` of the job's row, which say which process runs
 taken in one statement and held until it is settled.
 """
 
+import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
@@ -62,11 +63,42 @@ class Claims(Settling):
             seen = self.bury(seen, now, DEFAULT)
         statement = sql.CLAIM_NEW if seen is None else sql.CLAIM
         parameters = claim_parameters(self._lock_key(app_name), self._owner_at(now), now, depends_on, seen)
-        state = state_from_row(self._attempt(app_name, seen, statement, parameters))
-        self._chain.start(app_name, state.last_success)
+        return self._claimed(self._attempt(app_name, seen, statement, parameters), seen is None, now)
+
+    def take_one(self, next_runs: Mapping[str, datetime | None], now: datetime) -> Claim | None:
+        """Claim the first of these jobs that no other process runs, or has run: app_name -> its next_run when its row
+        was seen, and nobody ran it. None if there is no such job, ClaimFailedError if a later attempt may succeed."""
+        from crontabber.store.sql_sharing import CLAIM_ONE
+
+        seen = {name: next_run and next_run.isoformat() for name, next_run in next_runs.items()}
+        return self._take_one(CLAIM_ONE, seen, False, now)
+
+    def take_one_new(self, parents: Mapping[str, Sequence[str]], now: datetime) -> Claim | None:
+        """Do the same for jobs that had no row: app_name -> what the job depends on."""
+        from crontabber.store.sql_sharing import CLAIM_ONE_NEW
+
+        return self._take_one(CLAIM_ONE_NEW, parents, True, now)
+
+    def _take_one(self, statement: str, candidates: Mapping[str, Any], is_new: bool, now: datetime) -> Claim | None:
+        parameters = {
+            "candidates": json.dumps(candidates, ensure_ascii=False),
+            "schema": self._schema,
+            "session_locks": self._session_locks,
+            "owner": self._owner_at(now),
+            "now": now,
+        }
+        for row in self._send(list(candidates), statement, parameters):
+            if row[1] is not None:
+                return self._claimed(row[1:], is_new, now)
+            self._unlock(row[0])
+        return None
+
+    def _claimed(self, row: Row, is_new: bool, now: datetime) -> Claim:
+        state = state_from_row(row)
+        self._chain.start(state.app_name, state.last_success)
         if self._session_locks and self._connection.dsn:
-            self._watches[app_name] = LockWatch(self._connection, self._lock(app_name))
-        return Claim(app_name, self._owner_at(now), now, before_claim(state, seen))
+            self._watches[state.app_name] = LockWatch(self._connection, self._lock(state.app_name))
+        return Claim(state.app_name, self._owner_at(now), now, before_claim(state, is_new))
 
     def bury(
         self, seen: JobState, now: datetime, policy: Policy, slot: Callable[[], datetime | None] = lambda: None
@@ -109,28 +141,34 @@ class Claims(Settling):
 
     def _attempt(self, app_name: str, seen: JobState | None, statement: str, parameters: dict[str, Any]) -> Row:
         """Send a statement that needs the job's lock, and return its row. If it fails, undo what it may have done."""
-        row = self._send(app_name, statement, parameters)
-        if not row[0]:
-            raise ongoing_error(app_name, seen)
-        if row[1] is None:
-            self._unlock(app_name)
-            raise RowLevelLockError(f"another process claimed {app_name!r} first")
-        return row[1:]
+        for row in self._send([app_name], statement, parameters):
+            if not row[0]:
+                raise ongoing_error(app_name, seen)
+            if row[1] is not None:
+                return row[1:]
+        self._unlock(app_name)
+        raise RowLevelLockError(f"another process claimed {app_name!r} first")
 
-    def _send(self, app_name: str, statement: str, parameters: dict[str, Any]) -> Row:
+    def _send(self, app_names: list[str], statement: str, parameters: dict[str, Any]) -> list[Row]:
+        """Send a statement that claims one of these jobs. Return no row if another process has just written it."""
         try:
-            return self._fetch(statement, parameters)[0]
+            return self._fetch(statement, parameters)
         except StateDatabaseError as error:
-            if is_lost_race(error.__cause__):
-                return (True, None)
-            if not may_work_later(error.__cause__):
+            if not is_lost_race(error.__cause__) and not may_work_later(error.__cause__):
                 raise
-            if is_of_the_connection(error.__cause__):
+            # A failed statement keeps the lock that it has taken, and we may not know which.
+            if len(app_names) > 1 or is_of_the_connection(error.__cause__):
                 self._connection.drop()
-                if "owner" in parameters:  # Perhaps only the answer was lost, and the job is claimed.
-                    self._connection.fetch(sql.RELEASE, parameters | {"since": parameters["now"]})
-            self._unlock(app_name)  # A failed statement keeps the lock that it has taken.
-            raise ClaimFailedError(f"could not claim {app_name!r}, trying again at the next tick: {error}") from error
+            if is_lost_race(error.__cause__):
+                return []
+            if is_of_the_connection(error.__cause__) and "owner" in parameters:
+                # Perhaps only the answer was lost, and a job is claimed.
+                for app_name in app_names:
+                    facts = {"app_name": app_name, "since": parameters["now"]}
+                    self._connection.fetch(sql.RELEASE, parameters | facts)
+            self._unlock(app_names[0])
+            names = " or ".join(map(repr, app_names[:2])) + " or another job" * (len(app_names) > 2)
+            raise ClaimFailedError(f"could not claim {names}, trying again at the next tick: {error}") from error
 
     def release(self, claim: Claim) -> None:
         """Undo a claim whose job was not started."""

@@ -10,6 +10,7 @@ from typing import Any
 # The server cannot infer the type of a parameter that stands alone in a list of columns.
 TYPES = {
     "app_name": "text",
+    "candidates": "json",
     "chained": "boolean",
     "depends_on": "text[]",
     "duration": "interval",
@@ -28,6 +29,7 @@ TYPES = {
     "now": "timestamptz",
     "owner": "text",
     "previous": "timestamptz",
+    "schema": "text",
     "seen_ongoing": "timestamptz",
     "seen_owner": "text",
     "session_locks": "boolean",

@@ -61,9 +61,9 @@ def from_json(value: Any) -> dict[str, Any]:
     return {"value": value}
 
 
-def before_claim(state: JobState, seen: JobState | None) -> JobState:
+def before_claim(state: JobState, is_new: bool) -> JobState:
     """Return the row as the job and the rules should see it: as if it had not been claimed."""
-    return state._replace(ongoing=None, owner=None, first_run=state.first_run if seen else None)
+    return state._replace(ongoing=None, owner=None, first_run=None if is_new else state.first_run)
 
 
 def claim_parameters(

@@ -6,8 +6,14 @@ from crontabber.store.sql_notes import in_schema
 
 # The bytes "cron". With 0 it is the lock of the schema; 1.0 locked jobs with it and hashtext(app_name).
 LOCK_CLASS = 0x63726F6E
-# 64 bits of the schema's name and the job's: no two jobs share a lock.
-_LOCK_KEY = "('x' || left(md5(%(lock)s), 16))::bit(64)::bigint"
+
+
+def lock_key(lock: str) -> str:
+    """Return the key for a lock named by schema and job: of 64 bits, so that no two jobs share one."""
+    return f"('x' || left(md5({lock}), 16))::bit(64)::bigint"
+
+
+_LOCK_KEY = lock_key("%(lock)s")
 
 # Settings of each session. While a job runs, the session is idle.
 SESSION = f"""{OF_SERVER},
@@ -16,7 +22,7 @@ SESSION = f"""{OF_SERVER},
 
 # ---- states ---------------------------------------------------------------------------------------------------------
 
-def _within_the_calendar(column: str, type_: str = "timestamptz") -> str:
+def within_the_calendar(column: str, type_: str = "timestamptz") -> str:
     """Return `column` limited to Python's years: PostgreSQL has infinity, and years before 1 and after 9999."""
     first, last = f"{type_} '0001-01-03 00:00+00'", f"{type_} '9999-12-30 00:00+00'"
     return f"CASE WHEN {column} > {last} THEN {last} WHEN {column} < {first} THEN {first} ELSE {column} END"
@@ -26,10 +32,10 @@ _NAMES = "app_name, next_run, first_run, last_run, last_success, error_count, de
 _TIMES = ("next_run", "first_run", "last_run", "last_success", "ongoing")
 # A role that may not read crontabber_job sends the statements without what is named here: see older_tables.py.
 _DATES = {"first_slot": "timestamptz", "last_date": "date", "last_date_for": "timestamptz", "paused_at": "timestamptz"}
-NOTES = ", ".join([*(_within_the_calendar(*column) for column in _DATES.items()), "paused_by", "pause_reason"])
+NOTES = ", ".join([*(within_the_calendar(*column) for column in _DATES.items()), "paused_by", "pause_reason"])
 JOIN_NOTES = "JOIN crontabber_job USING (app_name)"
 OWNER = "owner AS owner"
-_COLUMNS = {name: _within_the_calendar(name) for name in _TIMES} | {"owner": OWNER}
+_COLUMNS = {name: within_the_calendar(name) for name in _TIMES} | {"owner": OWNER}
 COLUMNS = ", ".join([*(_COLUMNS.get(name, name) for name in _NAMES.split(", ")), NOTES])
 
 SELECT_STATES = f"SELECT {COLUMNS} FROM crontabber LEFT {JOIN_NOTES}"
@@ -47,7 +53,7 @@ DELETE_STATE = f"{FORGET_NOTES}DELETE FROM crontabber WHERE app_name = %(app_nam
 CHANGE_PLANS = f"""
 UPDATE crontabber SET next_run = planned, first_run = CASE WHEN planned IS NOT NULL THEN first_run END
 FROM unnest(%(app_names)s::text[], %(seen)s::timestamptz[], %(planned)s::timestamptz[]) AS plan (name, seen, planned)
-WHERE app_name = name AND ongoing IS NULL AND {_within_the_calendar('next_run')} = seen
+WHERE app_name = name AND ongoing IS NULL AND {within_the_calendar('next_run')} = seen
 """
 
 UPSERT_STATE = """
@@ -74,8 +80,8 @@ lock AS (
 # Another process may have run the job since we read its row: everything that made us run it has to be unchanged.
 _CLAIMABLE = f"""
 lock.taken AND app_name = %(app_name)s AND owner IS NOT DISTINCT FROM %(seen_owner)s
-      AND {_within_the_calendar('next_run')} IS NOT DISTINCT FROM %(next_run)s
-      AND {_within_the_calendar('ongoing')} IS NOT DISTINCT FROM %(seen_ongoing)s"""
+      AND {within_the_calendar('next_run')} IS NOT DISTINCT FROM %(next_run)s
+      AND {within_the_calendar('ongoing')} IS NOT DISTINCT FROM %(seen_ongoing)s"""
 
 # Return the row as it is now: a dead owner may have committed once more after we read it.
 _CLAIMED = f"SELECT lock.taken, {COLUMNS} FROM lock LEFT JOIN claimed ON true LEFT {JOIN_NOTES}"
@@ -168,9 +174,9 @@ _DURABLE = """CASE WHEN current_setting('synchronous_commit') = 'off'
 
 # The chain: a date is stored only on top of the one that this run has read or stored before. Otherwise the database has
 # forgotten that one, as a standby does that lags behind and is promoted.
-_ON_TOP = f"{_within_the_calendar('last_success')} IS NOT DISTINCT FROM %(previous)s"
+_ON_TOP = f"{within_the_calendar('last_success')} IS NOT DISTINCT FROM %(previous)s"
 LAST_SUCCESS = f"""
-SELECT {_within_the_calendar('last_success')}, ongoing = %(since)s AND owner = %(owner)s
+SELECT {within_the_calendar('last_success')}, ongoing = %(since)s AND owner = %(owner)s
 FROM crontabber WHERE app_name = %(app_name)s FOR SHARE
 """
 

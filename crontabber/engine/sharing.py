@@ -1,0 +1,130 @@
+"""Share the jobs of a tick with other processes: claim one of those that may run, instead of trying each."""
+
+import time
+from collections.abc import Sequence
+from itertools import takewhile
+from typing import Any
+
+from crontabber.errors import ClaimFailedError
+from crontabber.process.signals import INTERRUPTION
+from crontabber.rules.job import Job
+from crontabber.rules.verdict import NOT_YET, Condition
+from crontabber.store.owners import ongoing_error
+
+# So many jobs are offered to a claim, the more the further others are ahead of us.
+FEWEST_CANDIDATES, MOST_CANDIDATES = 16, 128
+# What was found out about the jobs holds for so long; after that, one that they depend on may have become due.
+SHELF_LIFE_SECONDS = 1.0
+
+
+class Sharing:
+    """Runs those of `jobs` that no other process runs first, for a Runner.
+
+    The states that it goes by may be out of date: the claim leaves out what others run or have run. Only when nothing
+    seems to be left are the states read again. Then all that others have done counts, and there may be more to run.
+    """
+
+    def __init__(self, runner: Any, jobs: Sequence[Job]) -> None:
+        self._runner = runner
+        self._tick = runner.tick
+        self._position = {job.app_name: number for number, job in enumerate(jobs)}
+        # Each job is in one of these, until it has had its turn or is not due: those to be judged, those that may run,
+        # those that something holds back, and those that others were running when we looked.
+        self._unjudged = list(jobs)
+        self._ready: dict[str, Job] = {}
+        self._held_back: dict[str, tuple[Job, Condition]] = {}
+        self._elsewhere: dict[str, Job] = {}
+        # What was ongoing before this tick: its owner may be dead.
+        self._to_examine = {job.app_name for job in jobs if self._tick.row(job.app_name).ongoing}
+        # Rows as they were when nobody could claim them.
+        self._refused: dict[str, Any] = {}
+        self._is_up_to_date = False
+        self._limit = MOST_CANDIDATES
+
+    def run(self) -> None:
+        while not (INTERRUPTION.signum or INTERRUPTION.restart):
+            self._judge()
+            if self._ready:
+                self._run_one()
+            elif self._is_up_to_date or not (self._held_back or self._elsewhere):
+                return self._report()
+            else:
+                self._look_around()
+
+    def _judge(self) -> None:
+        """Find out which jobs may run, as far as we know."""
+        while self._unjudged and len(self._ready) < MOST_CANDIDATES:
+            job = self._unjudged.pop(0)
+            if not self._runner.is_postponed(job) and self._is_free(job):
+                reason = self._runner.why_not(job)
+                if reason is None:
+                    self._ready[job.app_name] = job
+                elif reason.code not in NOT_YET:
+                    self._held_back[job.app_name] = job, reason
+
+    def _is_free(self, job: Job) -> bool:
+        name = job.app_name
+        if name in self._to_examine:
+            self._to_examine.remove(name)
+            return bool(self._runner.is_free(job, force=False))
+        if self._tick.row(name).ongoing or self._refused.get(name) == self._tick.row(name):
+            self._elsewhere[name] = job
+            return False
+        return True
+
+    def _run_one(self) -> None:
+        """Run the first job that can be claimed. If there is none, find out what others have done."""
+        candidates = self._candidates()
+        try:
+            claim = self._runner.claim_one(candidates)
+        except ClaimFailedError:
+            # One of them may be in trouble. The others must not suffer from it.
+            job = self._ready.pop(candidates[0].app_name)
+            self._runner.attend(job, force=False)
+            self._release_children(job.app_name)
+            return
+        passed = [*takewhile(lambda job: claim is None or job.app_name != claim.app_name, candidates)]
+        self._elsewhere.update({job.app_name: self._ready.pop(job.app_name) for job in passed})
+        self._limit = min(MOST_CANDIDATES, max(FEWEST_CANDIDATES, 8 * len(passed), self._limit // 2))
+        if claim is None:
+            self._refused.update({job.app_name: self._tick.row(job.app_name) for job in passed})
+            self._look_around()
+            return
+        self._is_up_to_date = False
+        began = time.monotonic()
+        self._runner.run_claimed(self._ready.pop(claim.app_name), claim, force=False)
+        self._release_children(claim.app_name)
+        if time.monotonic() - began > SHELF_LIFE_SECONDS:
+            self._put_back([*self._ready.values()])
+            self._ready = {}
+
+    def _candidates(self) -> list[Job]:
+        """Return the jobs to offer: either all of them have run before, or none has."""
+        states = self._tick.states
+        is_new = next(iter(self._ready)) not in states
+        return [job for name, job in self._ready.items() if (name not in states) == is_new][: self._limit]
+
+    def _release_children(self, app_name: str) -> None:
+        """Judge those jobs again that were held back by one that has succeeded here."""
+        if app_name in self._tick.succeeded:
+            children = [name for name, (job, _) in self._held_back.items() if app_name in job.depends_on]
+            self._put_back([self._held_back.pop(name)[0] for name in children])
+
+    def _look_around(self) -> None:
+        """Read all states, and judge every job again."""
+        self._runner.look_around()
+        held_back = [job for job, _ in self._held_back.values()]
+        self._put_back([*self._ready.values(), *held_back, *self._elsewhere.values()])
+        self._ready, self._held_back, self._elsewhere = {}, {}, {}
+        self._is_up_to_date = True
+
+    def _put_back(self, jobs: Sequence[Job]) -> None:
+        if jobs:
+            self._unjudged = sorted([*jobs, *self._unjudged], key=lambda job: self._position[job.app_name])
+
+    def _report(self) -> None:
+        """Say what is left for others, and for later ticks."""
+        for job in self._elsewhere.values():
+            self._runner.pass_over(job, ongoing_error(job.app_name, self._tick.states.get(job.app_name)), force=False)
+        for job, reason in self._held_back.values():
+            self._runner.hold_back(job, reason)
