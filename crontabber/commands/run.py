@@ -46,12 +46,14 @@ def run_all(app: Application) -> int:
 def supervised_if_needed(
     app: Any, jobs: Sequence[Job], tick: Callable[[Sequence[Job]], int], once: bool = False
 ) -> int:
-    """Return the exit code of `tick`, which runs `jobs`. If one of them has a timeout, it needs a supervisor."""
-    if app.reporter is not None or not any(job.policy.timeout for job in jobs):
+    """Return the exit code of `tick`, which runs `jobs`. Timeouts, and several workers, need a supervisor. With `once`,
+    there is one job, and nothing to share."""
+    workers = 1 if once else app.config.get("workers") or app.config.crontabber.get("workers", 1)
+    if app.reporter is not None or (workers == 1 and not any(job.policy.timeout for job in jobs)):
         return tick(jobs)
     from crontabber.commands.supervisor import supervised_tick
 
-    return supervised_tick(app, jobs, tick, once)
+    return supervised_tick(app, jobs, tick, once, workers)
 
 
 def _run_due(app: Application, configured: Sequence[Job], jobs: Sequence[Job]) -> ExitCode:
@@ -61,7 +63,7 @@ def _run_due(app: Application, configured: Sequence[Job], jobs: Sequence[Job]) -
     names = {job.app_name for job in jobs}
     ordered = [job for job in (overrides.order or reorder_dag)(configured) if job.app_name in names]
     tick = run_tick(app, ordered, configured, overrides=overrides)
-    if not tick.anything_due and is_terminal(sys.stderr):
+    if _speaks_for_all(app) and not tick.anything_due and is_terminal(sys.stderr):
         log_what_is_next(app, jobs, tick)
     return tick.exit_code()
 
@@ -71,14 +73,15 @@ def run_tick(
 ) -> Tick:
     """Run those of `jobs` that are due, or all of them with `force`; `configured` are all jobs there are."""
     database, logger = app.job_states, engine_logger(app.config.logger)
-    _warn_about_the_clock(app.config.logger, database, app.current_time())
+    if _speaks_for_all(app):
+        _warn_about_the_clock(app.config.logger, database, app.current_time())
     settings = RunSettings(
         logger=logger,
         app_logger=app.config.logger,
         clock=app.current_time,
         report_error=error_reporter(app),
         mask=SecretMask(app.config),
-        progress=_progress(logger),
+        progress=_progress(logger, has_terminal=app.reporter is None or not app.reporter.worker),
         overrides=overrides,
         reporter=app.reporter,
     )
@@ -88,6 +91,11 @@ def run_tick(
     finally:
         app._runner = None
     return runner.tick
+
+
+def _speaks_for_all(app: Any) -> bool:
+    """True unless another of several workers says what each of them could say."""
+    return app.reporter is None or app.reporter.worker < 2
 
 
 def warn_about_no_jobs(logger: Any) -> None:
@@ -120,10 +128,12 @@ def _warn_about_the_clock(logger: Any, database: Any, now: datetime) -> None:
 # Modules below are imported when a job needs them: in most ticks, no job does.
 
 
-def _progress(logger: Any) -> Callable[[str, int], AbstractContextManager[Callable[[datetime], None]]]:
+def _progress(
+    logger: Any, has_terminal: bool
+) -> Callable[[str, int], AbstractContextManager[Callable[[datetime], None]]]:
     def progress(app_name: str, dates: int) -> AbstractContextManager[Callable[[datetime], None]]:
         from crontabber.output.progress import backfill_progress
 
-        return backfill_progress(logger, app_name, dates)
+        return backfill_progress(logger, app_name, dates, has_terminal=has_terminal)
 
     return progress

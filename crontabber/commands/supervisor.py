@@ -1,6 +1,7 @@
-"""Run a tick under a supervisor, because one of its jobs may have to be ended at its timeout."""
+"""Run ticks under a supervisor: several, or one whose jobs may have to be ended at their timeouts."""
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -17,16 +18,20 @@ from crontabber.rules.after_death import date_of_death
 from crontabber.rules.after_run import Occasion, state_after
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import Outcome
+from crontabber.store.claims import RowLevelLockError
 from crontabber.store.patrol import patrol
 
 
-def supervised_tick(app: Any, jobs: Sequence[Job], tick: Callable[[Sequence[Job]], int], once: bool) -> int:
-    """Return the exit code of `tick`, which runs `jobs`, in forked children that this process watches.
+def supervised_tick(
+    app: Any, jobs: Sequence[Job], tick: Callable[[Sequence[Job]], int], once: bool, workers: int
+) -> int:
+    """Return the exit code of `tick`, which runs `jobs`, in up to `workers` forked children that this process watches.
 
     With `once`, none of the jobs gets a second attempt.
     """
     if app.shell is None or not INTERRUPTION.is_handled:
-        app.config.logger.warning("Timeouts are not in force: that takes crontabber.app.main, in the main thread")
+        what = "Timeouts are not in force" if workers == 1 else "There is one worker, and timeouts are not in force"
+        app.config.logger.warning("%s: that takes crontabber.app.main, in the main thread", what)
         return tick(jobs)
 
     def work(reporter: Reporter, killed: list[dict[str, Any]]) -> None:
@@ -35,12 +40,16 @@ def supervised_tick(app: Any, jobs: Sequence[Job], tick: Callable[[Sequence[Job]
     def settle_and_run(reporter: Reporter, killed: list[dict[str, Any]]) -> int:
         app.reporter, app._job_state_database = reporter, None
         ConnectionFactory.on_connect = reporter.connected
+        if reporter.worker:
+            app.config.executor_identity = lambda: f"worker {reporter.worker}"
         for facts in killed:
-            settle_timed_out(app, jobs, facts)
+            # A sibling may be quicker.
+            with suppress(RowLevelLockError):
+                settle_timed_out(app, jobs, facts)
         names = {facts["app_name"] for facts in killed}
         return tick([job for job in jobs if job.app_name not in names])
 
-    exit_code = supervised(work, patrol, engine_logger(app.config.logger), once)
+    exit_code = supervised(work, patrol, engine_logger(app.config.logger), once, workers)
     if once:
         # The job has had its turn: starting again after a SIGHUP would force it a second time.
         INTERRUPTION.restart = False

@@ -15,6 +15,8 @@ from crontabber.store.state_database import JobStateDatabase
 # Anything longer is a typo, and would lead past the end of the calendar.
 LONGEST = timedelta(days=3660)
 
+MOST_WORKERS = 1000
+
 # name -> (short form, does it take a value, doc)
 MODES = {
     "job": ("j", True, "run only this job (its app_name or module.Class), if it is due"),
@@ -56,6 +58,10 @@ def required_config() -> Namespace:
             name, default=default, from_string_converter=converter, doc=doc, short_form=short or None,
             exclude_from_print_conf=True, exclude_from_dump_conf=True,
         )  # fmt: skip
+    options.add_option(
+        "workers", default=None, from_string_converter=_workers, doc="short for --crontabber.workers",
+        exclude_from_print_conf=True, exclude_from_dump_conf=True,
+    )  # fmt: skip
     _add_crontabber(options.namespace("crontabber"))
     sentry = options.namespace("sentry")
     sentry.add_option(
@@ -121,6 +127,12 @@ def _add_crontabber(namespace: Namespace) -> None:
     )  # fmt: skip
 
 
+    namespace.add_option(
+        "workers", default=1, from_string_converter=_workers,
+        doc="how many jobs may run at the same time, each in a process of its own",
+    )  # fmt: skip
+
+
 def _in_utf_8(text: str) -> str:
     """Return the text as it was typed: in an ASCII locale Python turns other bytes into surrogates."""
     try:
@@ -134,6 +146,13 @@ def _seconds(text: str) -> int:
     if not 0 <= seconds <= LONGEST.total_seconds():
         raise ValueError(f"expected a whole number of seconds, 0 to {LONGEST.total_seconds():.0f}")
     return seconds
+
+
+def _workers(text: str) -> int:
+    workers = int(text) if text.strip().isdecimal() else 0
+    if not 1 <= workers <= MOST_WORKERS:
+        raise ValueError(f"expected a whole number, 1 to {MOST_WORKERS}")
+    return workers
 
 
 def _hours(text: str) -> float:

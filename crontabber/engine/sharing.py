@@ -6,6 +6,7 @@ from itertools import takewhile
 from typing import Any
 
 from crontabber.errors import ClaimFailedError
+from crontabber.process.reports import END, REPORT
 from crontabber.process.signals import INTERRUPTION
 from crontabber.rules.job import Job
 from crontabber.rules.verdict import NOT_YET, Condition
@@ -27,6 +28,7 @@ class Sharing:
     def __init__(self, runner: Any, jobs: Sequence[Job]) -> None:
         self._runner = runner
         self._tick = runner.tick
+        self._siblings = runner.siblings
         self._position = {job.app_name: number for number, job in enumerate(jobs)}
         # Each job is in one of these, until it has had its turn or is not due: those to be judged, those that may run,
         # those that something holds back, and those that others were running when we looked.
@@ -46,10 +48,12 @@ class Sharing:
             self._judge()
             if self._ready:
                 self._run_one()
-            elif self._is_up_to_date or not (self._held_back or self._elsewhere):
-                return self._report()
-            else:
+            elif not self._is_up_to_date and (self._held_back or self._elsewhere):
                 self._look_around()
+            elif not self._held_back or not self._siblings:
+                return self._report()
+            elif not self._hear_of_siblings():
+                return None
 
     def _judge(self) -> None:
         """Find out which jobs may run, as far as we know."""
@@ -91,6 +95,7 @@ class Sharing:
             self._look_around()
             return
         self._is_up_to_date = False
+        self._tell_siblings(len(self._ready) - 1)
         began = time.monotonic()
         self._runner.run_claimed(self._ready.pop(claim.app_name), claim, force=False)
         self._release_children(claim.app_name)
@@ -105,10 +110,14 @@ class Sharing:
         return [job for name, job in self._ready.items() if (name not in states) == is_new][: self._limit]
 
     def _release_children(self, app_name: str) -> None:
-        """Judge those jobs again that were held back by one that has succeeded here."""
+        """Judge those jobs again that were held back by one that has succeeded here. If that changes nothing, a sibling
+        may know better: what else they depend on may have succeeded elsewhere."""
         if app_name in self._tick.succeeded:
             children = [name for name, (job, _) in self._held_back.items() if app_name in job.depends_on]
             self._put_back([self._held_back.pop(name)[0] for name in children])
+            if children:
+                self._judge()
+                self._tell_siblings(len(self._held_back.keys() & children))
 
     def _look_around(self) -> None:
         """Read all states, and judge every job again."""
@@ -121,6 +130,18 @@ class Sharing:
     def _put_back(self, jobs: Sequence[Job]) -> None:
         if jobs:
             self._unjudged = sorted([*jobs, *self._unjudged], key=lambda job: self._position[job.app_name])
+
+    def _tell_siblings(self, number_ready: int) -> None:
+        if self._siblings:
+            self._siblings.ready(number_ready)
+
+    def _hear_of_siblings(self) -> bool:
+        """Wait until they may have made something ready to run. False if they will not, and this worker is to end."""
+        word = self._siblings.wait_for_word()
+        self._is_up_to_date = False
+        if word == REPORT:
+            self._siblings = None
+        return bool(word != END)
 
     def _report(self) -> None:
         """Say what is left for others, and for later ticks."""

@@ -26,6 +26,7 @@ from crontabber.rules.words import because
 from crontabber.store import second_look
 from crontabber.store.claims import Claim, RowLevelLockError
 from crontabber.store.connections import cut_off_forked_children
+from crontabber.store.owners import is_sibling
 from crontabber.store.patrol import patrol
 
 
@@ -62,10 +63,12 @@ class Runner:
 
     def _attend_each(self, jobs: Sequence[Job], force: bool) -> None:
         run_one = self._settings.overrides.run_one or self.attend
+        if self.siblings and not self._can_share():
+            self.siblings.ready(len(jobs))
         for number, job in enumerate(jobs):
             if INTERRUPTION.signum or INTERRUPTION.restart:
                 break
-            if self.tick.met_other_processes and not force and self._can_share():
+            if (self.tick.met_other_processes or self.siblings) and not force and self._can_share():
                 from crontabber.engine.sharing import Sharing
 
                 return Sharing(self, jobs[number:]).run()
@@ -198,9 +201,17 @@ class Runner:
 
     def pass_over(self, job: Job, error: OngoingJobError, force: bool) -> None:
         """Note that another process runs `job`, which matters only if the job is due or forced."""
+        if self.siblings and is_sibling(self.tick.row(job.app_name)):
+            return
         if force or is_due(job.schedule, self.tick.row(job.app_name), self._clock(), self._zone_for(job)):
             self.tick.anything_due = self.tick.ongoing_elsewhere = True
             self._logger.info("%s", error)
+
+    @property
+    def siblings(self) -> Any:
+        """The reporter through which this worker reaches the others of one supervisor; None if it has none."""
+        reporter = self._settings.reporter
+        return reporter if reporter and reporter.worker else None
 
     def look_around(self) -> None:
         """Read all states again."""

@@ -60,7 +60,7 @@ class LoggerWrapper:
 
     def executor_identity(self) -> str:
         identity = self.config.get("executor_identity") if self.config is not None else None
-        return f"- {identity()} - " if callable(identity) else ""
+        return f"{identity()} - " if callable(identity) else ""
 
     def debug(self, message: Any, *args: Any, **kwargs: Any) -> None:
         self._log(DEBUG, message, args, kwargs)

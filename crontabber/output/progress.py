@@ -20,12 +20,13 @@ Advance = Callable[[datetime], None]
 
 @contextmanager
 def backfill_progress(
-    logger: Any, app_name: str, total: int, monotonic: Callable[[], float] = time.monotonic
-) -> Iterator[Advance]:
-    """Yield a function to call with each date that is done."""
+    logger: Any, app_name: str, total: int, monotonic: Callable[[], float] = time.monotonic,
+    has_terminal: bool = True,
+) -> Iterator[Advance]:  # fmt: skip
+    """Yield a function to call with each date that is done. Without `has_terminal`, other processes write to it too."""
     if total < 2:
         yield lambda date: None
-    elif is_terminal(sys.stderr) and _have_tqdm():
+    elif has_terminal and is_terminal(sys.stderr) and _have_tqdm():
         with _bar(app_name, total) as advance:
             yield advance
     else:

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator, Set
+from collections.abc import Container, Iterator, Set
 from contextlib import contextmanager, suppress
 
 # Process id and start, in ticks of the kernel's clock: together they name one process.
@@ -16,20 +16,27 @@ _PATIENCE_SECONDS = 5.0
 @contextmanager
 def orphans_adopted() -> Iterator[None]:
     """Be the parent of every descendant whose own parent ends, so that none can get out of sight."""
-    _set_subreaper(1)
+    adopt_orphans()
     try:
         yield
     finally:
         _set_subreaper(0)
 
 
-def descendants(pid: int) -> set[Process]:
-    """Return the descendants of a process that are still running."""
+def adopt_orphans() -> None:
+    """Do the same for the rest of this process."""
+    _set_subreaper(1)
+
+
+def descendants(pid: int, without: Container[int] = ()) -> set[Process]:
+    """Return the descendants of a process that are still running, without some and what is below these."""
     found: set[Process] = set()
     children = _children()
     parents = [pid]
     while parents:
         for process, is_running in children.get(parents.pop(), ()):
+            if process[0] in without:
+                continue
             if is_running:
                 found.add(process)
             # While its other threads are ending, a process whose main thread has ended is still a parent.
@@ -37,10 +44,11 @@ def descendants(pid: int) -> set[Process]:
     return found
 
 
-def kill_descendants(pid: int, but: Set[Process]) -> None:
-    """Kill the descendants of a process, and those that they start meanwhile, except for those in `but`."""
+def kill_descendants(pid: int, but: Set[Process], without: Container[int] = ()) -> None:
+    """Kill the descendants of a process, and those that they start meanwhile, except for those in `but`, and for
+    `without` and what is below these."""
     give_up_at = time.monotonic() + _PATIENCE_SECONDS
-    while (left := descendants(pid) - but) and time.monotonic() < give_up_at:
+    while (left := descendants(pid, without) - but) and time.monotonic() < give_up_at:
         for process, _ in left:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(process, signal.SIGKILL)

@@ -10,16 +10,22 @@ from typing import Any
 from crontabber.process.descendants import Process, descendants, kill_descendants
 from crontabber.process.signals import INTERRUPTION
 
+# What a worker without anything to run hears: look again; end, and tell the user what is left; just end.
+LOOK, REPORT, END = b"l", b"r", b"e"
+IDLE = "idle"
+
 
 class Reporter:
-    """The child's end of the pipe. Nothing that happens to the supervisor disturbs the child."""
+    """The child's ends of two pipes. Nothing that happens to the supervisor disturbs the child.
 
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-        self._inode = os.fstat(descriptor).st_ino
+    `worker` is the number of the child, 0 if it has no siblings.
+    """
+
+    def __init__(self, descriptor: int, words: int = -1, worker: int = 0) -> None:
+        self.worker = worker
+        self._end = _End(descriptor, os.O_WRONLY)
+        self._words = _End(words, os.O_RDONLY) if worker else None
         self._supervisor = os.getppid()
-        # The supervisor has the same end open, under the same number.
-        self._path = f"/proc/{self._supervisor}/fd/{descriptor}"
         self._facts: dict[str, Any] = {}
         self._others: set[Process] = set()
         # True after any job has.
@@ -56,22 +62,56 @@ class Reporter:
         """Report a connection to the database, which the server may keep after the child was killed."""
         self._send([connection.info.host, connection.info.port, connection.info.backend_pid])
 
+    def ready(self, number: int) -> None:
+        """Report that siblings may run so many jobs."""
+        if self.worker and number:
+            self._send(number)
+
+    def wait_for_word(self) -> bytes:
+        """Report that a worker has nothing to run now, and wait until that may have changed."""
+        assert self._words is not None
+        self._send(IDLE)
+        with INTERRUPTION.allowed():
+            return self._words.read()
+
     def _send_run(self, timeout: float | None, kill_timeout: float) -> None:
         self._send([self._facts, timeout, kill_timeout, sorted(self._others)])
 
     def _top(self) -> int:
         """Return the process below which all is that a job starts. Never init, our parent if the supervisor has died:
-        everything on the machine is below it."""
-        return self._supervisor if os.getppid() == self._supervisor else os.getpid()
+        everything on the machine is below it. A worker with siblings adopts its orphans itself."""
+        return self._supervisor if os.getppid() == self._supervisor and not self.worker else os.getpid()
 
     def _send(self, message: Any) -> None:
+        self._end.write(json.dumps(message).encode() + b"\n")
+
+
+class _End:
+    """A child's end of a pipe. A job may have closed it, as daemons do with all descriptors: then its number may be
+    another file. The supervisor keeps both ends open, under the same numbers."""
+
+    def __init__(self, descriptor: int, flags: int) -> None:
+        self._descriptor = descriptor
+        self._flags = flags
+        self._inode = os.fstat(descriptor).st_ino
+        self._path = f"/proc/{os.getppid()}/fd/{descriptor}"
+
+    def write(self, line: bytes) -> None:
         with suppress(OSError):
-            if not self._is_open():
-                self._descriptor = os.open(self._path, os.O_WRONLY)
-            os.write(self._descriptor, json.dumps(message).encode() + b"\n")
+            os.write(self._opened(), line)
+
+    def read(self) -> bytes:
+        """Wait for a byte. END if the supervisor is gone."""
+        with suppress(OSError):
+            return os.read(self._opened(), 1) or END
+        return END
+
+    def _opened(self) -> int:
+        if not self._is_open():
+            self._descriptor = os.open(self._path, self._flags)
+        return self._descriptor
 
     def _is_open(self) -> bool:
-        """False if a job has closed it, as daemons do with all descriptors: its number may be another file by now."""
         with suppress(OSError):
             return os.fstat(self._descriptor).st_ino == self._inode
         return False

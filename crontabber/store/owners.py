@@ -76,10 +76,21 @@ def is_running_here(seen: JobState, now: datetime) -> bool:
     return process.user == os.geteuid() and process.memory > 0 and was_there
 
 
+def is_sibling(seen: JobState) -> bool:
+    """True if the owner in this row has the same parent as this process, or ran on this host and has ended: a sibling
+    may just have stored its last result."""
+    host, _, pid = (seen.process or "").rpartition(":")
+    if host != socket.gethostname() or not pid.isdecimal():
+        return False
+    process = _look(pid)
+    return process is None or process.parent == os.getppid()
+
+
 class _Process(NamedTuple):
     """What Linux says about a process; its start is in clock ticks since the machine was booted."""
 
     state: bytes
+    parent: int
     start_ticks: int
     memory: int
     user: int
@@ -89,7 +100,7 @@ def _look(pid: str) -> _Process | None:
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123  # pathlib takes 5 ms to import
             state, *fields = file.read().rpartition(b")")[2].split()
-            return _Process(state, int(fields[18]), int(fields[19]), os.fstat(file.fileno()).st_uid)
+            return _Process(state, int(fields[0]), int(fields[18]), int(fields[19]), os.fstat(file.fileno()).st_uid)
     except OSError:
         return None
 
