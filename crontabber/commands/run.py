@@ -39,8 +39,19 @@ def run_all(app: Application) -> int:
         log_broken_entries(app, configured)
     elif not configured.jobs:
         warn_about_no_jobs(app.config.logger)
-    exit_code = supervised_if_needed(app, configured.jobs, partial(_run_due, app, configured.jobs))
+    exit_code = _run_somewhere(app, configured.jobs)
     return ExitCode.FAILED if configured.faults else exit_code
+
+
+def _run_somewhere(app: Any, jobs: Sequence[Job]) -> int:
+    """Return the exit code of a tick that runs here, or of those that an executor has run."""
+    tick = partial(_run_due, app, jobs)
+    here = partial(supervised_if_needed, app, tick=tick)
+    if not jobs or app.reporter is not None or not app.config.crontabber.get("executor_class"):
+        return here(jobs)
+    from crontabber.commands.submission import submitted_ticks
+
+    return submitted_ticks(app, jobs, here)
 
 
 def supervised_if_needed(

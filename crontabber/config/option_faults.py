@@ -32,6 +32,8 @@ _SECTION_OF_A_JOB = re.compile(r"(.*\.)?class-[^.]+\.")
 # Our own options that are texts. Options of jobs may have the same names and accept a list.
 _TEXTS = {"host", "port", "dbname", "user", "password", "data_dir", "run_as", "dsn", "syslog_host", "frequency", "time"}
 _OF_A_JOB = re.compile(r"(.*\.)?class-[^.]+\.(?!frequency$|time$)[^.]+")
+# Classes that need not be named: without one, there is no such thing.
+_MAY_BE_NO_CLASS = {"executor_class"}
 
 
 def faults_of_values(manager: Any, options: Mapping[str, Option]) -> list[str]:
@@ -137,7 +139,8 @@ def _why_not_meant(key: str, option: Option) -> str | None:
         return "put quotes around a value with a comma"
     if converter is str or not isinstance(text, str):
         return None
-    if converter is class_converter and not callable(option.value) and (text or option.name.endswith("_class")):
+    needs_class = option.name.endswith("_class") and option.name not in _MAY_BE_NO_CLASS
+    if converter is class_converter and not callable(option.value) and (text or needs_class):
         return "expected a class, written as module.Class"
     return None
 

@@ -125,11 +125,13 @@ def _add_crontabber(namespace: Namespace) -> None:
         "max_ongoing_age_hours", default=12.0, from_string_converter=_hours,
         doc="hours until a job that is still marked as ongoing runs again, if nothing else shows that its process died",
     )  # fmt: skip
-
-
     namespace.add_option(
         "workers", default=1, from_string_converter=_workers,
         doc="how many jobs may run at the same time, each in a process of its own",
+    )  # fmt: skip
+    namespace.add_option(
+        "executor_class", default=None, from_string_converter=class_converter,
+        doc="the class that has other machines run the jobs, for example crontabber.engine.executors.Dask",
     )  # fmt: skip
 
 

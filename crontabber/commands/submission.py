@@ -1,0 +1,132 @@
+"""Have other machines run the jobs that are due: submit ticks to an executor, and log what they print there."""
+
+import logging
+import os
+import re
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from typing import Any
+
+from crontabber import __version__
+from crontabber.commands.overview import overview
+from crontabber.config.command_line import option_given
+from crontabber.engine.executors import run_tick
+from crontabber.errors import CrontabberError, ExitCode
+from crontabber.output.secrets import SecretMask
+from crontabber.process.signals import INTERRUPTION
+from crontabber.rules.job import Job, path_of
+from crontabber.rules.text import one_line
+
+LOOK_SECONDS = 2.0
+# A worker that restarts is away for a moment.
+TROUBLE_SECONDS = 30.0
+LEVEL = re.compile(r".{0,60}? (DEBUG|INFO|WARNING|ERROR|CRITICAL) - ")
+
+Outcome = tuple[str, int, str]
+
+
+def submitted_ticks(app: Any, jobs: Sequence[Job], tick: Callable[[Sequence[Job]], int]) -> int:
+    """Submit a tick for each job that may run, but no more than there are workers. Return the exit code. If no job may
+    run, this process does what a tick does then."""
+    number = sum(step.runs for step in overview(app).steps())
+    if not number:
+        return tick(jobs)
+    outcomes = _Submission(app).run(min(number, app.config.get("workers") or app.config.crontabber.workers))
+    if any(exit_code not in (*ExitCode,) or exit_code == ExitCode.FAILED for _, exit_code, _ in outcomes):
+        return ExitCode.FAILED
+    # Each of them may have met the others.
+    busy = any(step.is_due and "ongoing" in {reason.code for reason in step.reasons} for step in overview(app).steps())
+    return ExitCode.ONGOING_ELSEWHERE if busy else ExitCode.DONE
+
+
+class _Submission:
+    """The ticks that run elsewhere."""
+
+    def __init__(self, app: Any) -> None:
+        self._logger = app.config.logger
+        self._executor_class = app.config.crontabber.executor_class
+        self._config = app.config.crontabber
+        self._mask = SecretMask(app.config)
+        self._arguments, self._config_path = _command_line(app)
+        # The ticks would say the same about the configuration: once is enough.
+        self._said: set[str] = set()
+
+    def run(self, number: int) -> list[Outcome]:
+        """Run so many ticks. Return (host, exit code, what it printed) of each; of one that failed, no host."""
+        executor = None
+        try:
+            with INTERRUPTION.allowed():
+                executor = self._executor_class(self._config)
+                futures = [
+                    executor.submit(run_tick, self._arguments, self._config_path, __version__) for _ in range(number)
+                ]
+                return self._outcomes(executor, futures)
+        except Exception as error:
+            return [self._failed(error)]
+        finally:
+            with suppress(Exception):
+                getattr(executor, "shutdown", lambda: None)()
+
+    def _outcomes(self, executor: Any, futures: Sequence["Future[Outcome]"]) -> list[Outcome]:
+        """Wait for all of them, as long as there is hope."""
+        pending, outcomes, fine_until = set(futures), [], time.monotonic()
+        while pending:
+            done, pending = wait(pending, LOOK_SECONDS)
+            outcomes += [self._outcome(future) for future in done]
+            trouble = getattr(executor, "trouble", lambda: None)()
+            if done or not trouble:
+                fine_until = time.monotonic()
+            elif time.monotonic() - fine_until > TROUBLE_SECONDS:
+                for future in pending:
+                    future.cancel()
+                return [*outcomes, self._failed(CrontabberError(trouble))]
+        return outcomes
+
+    def _outcome(self, future: "Future[Outcome]") -> Outcome:
+        try:
+            outcome = host, _, output = future.result()
+        except BaseException as error:
+            return self._failed(error)
+        self._log(host, output)
+        return outcome
+
+    def _failed(self, error: BaseException) -> Outcome:
+        said = one_line(self._mask(str(error))) or type(error).__name__
+        if isinstance(error, ModuleNotFoundError):
+            said += f" (a machine that runs ticks needs crontabber {__version__})"
+        self._logger.error(
+            "%s: %s; jobs that are still due run in the next tick", path_of(self._executor_class), said.rstrip(".")
+        )
+        return "", ExitCode.FAILED, said
+
+    def _log(self, host: str, output: str) -> None:
+        """Log what a tick has printed, each line at its own level."""
+        level = logging.WARNING
+        for line in output.splitlines():
+            found = LEVEL.match(line)
+            if found:
+                level = getattr(logging, found[1])
+            said = line[found.end() :] if found else line
+            if said.strip() and said not in self._said:
+                self._said.add(said)
+                self._logger.log(level, "%s: %s", host, line)
+
+
+def _command_line(app: Any) -> tuple[list[str], str]:
+    """Return the arguments of the ticks, and the path of their configuration file, "" if there is none. The rest of our
+    own command line may contain secrets."""
+    given = option_given(sys.argv[1:], "admin.conf") or f"{app.app_name}.ini"
+    path = os.path.abspath(given) if os.path.exists(given) else ""
+    arguments = [
+        *([f"--admin.conf={path}"] if path else []),
+        "--crontabber.executor_class=",
+        "--crontabber.workers=1",
+        f"--logging.stderr_error_logging_level={app.config.logging.stderr_error_logging_level}",
+    ]
+    application = path_of(type(app))
+    if not application.startswith(("crontabber.app.", "__main__.")):
+        arguments.append(f"--application={application}")
+    return arguments, path
