@@ -67,7 +67,7 @@ def supervised_if_needed(
     return supervised_tick(app, jobs, tick, once, workers)
 
 
-def _run_due(app: Application, configured: Sequence[Job], jobs: Sequence[Job]) -> ExitCode:
+def _run_due(app: Any, configured: Sequence[Job], jobs: Sequence[Job]) -> ExitCode:
     if not jobs:
         return ExitCode.DONE
     overrides = overrides_of(app)
@@ -76,7 +76,9 @@ def _run_due(app: Application, configured: Sequence[Job], jobs: Sequence[Job]) -
     tick = run_tick(app, ordered, configured, overrides=overrides)
     if _speaks_for_all(app) and not tick.anything_due and is_terminal(sys.stderr):
         log_what_is_next(app, jobs, tick)
-    return tick.exit_code()
+    exit_code = tick.exit_code()
+    # What another of several workers was quicker to take is not lost.
+    return ExitCode.DONE if exit_code == ExitCode.CLAIM_LOST and app.reporter and app.reporter.worker else exit_code
 
 
 def run_tick(

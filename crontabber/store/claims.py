@@ -87,9 +87,14 @@ class Claims(Settling):
             "owner": self._owner_at(now),
             "now": now,
         }
-        for row in self._send(list(candidates), statement, parameters):
+        for _ in candidates:
+            rows = self._send(list(candidates), statement, parameters)
+            if not rows:
+                break
+            [row] = rows
             if row[1] is not None:
                 return self._claimed(row[1:], is_new, now)
+            # Another process has claimed or run this one since the statement began.
             self._unlock(row[0])
         return None
 

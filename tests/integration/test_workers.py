@@ -4,7 +4,7 @@ import os
 import signal
 
 from tests.integration.fault_jobs import ALL_NAPS, FAMILY, NAP_ENTRIES
-from tests.integration.faults import FaultTestCase
+from tests.integration.faults import FaultTestCase, OwnServerTestCase
 from tests.integration.faulty_proxy import FaultyProxy
 from tests.support import connection_options, is_running, wait_until
 
@@ -100,6 +100,15 @@ class TestSharing(WorkersTestCase):
         self.assertGreaterEqual(max(sum(start <= moment < end for start, end in runs) for moment, _ in runs), 3)
         for worker in range(1, 5):
             self.assertIn(f"- worker {worker} - nap-", tick.stderr)
+        self.assert_at_rest()
+
+    def test_without_session_locks_each_job_runs_once_too(self):
+        self.configure(*NAP_ENTRIES[:8], session_locks=False)
+
+        tick = self.crontabber("--workers=4")
+
+        self.assertEqual(tick.returncode, 0, tick.stderr)
+        self.assert_each_once(self.ran(), ALL_NAPS[:8])
         self.assert_at_rest()
 
     def test_every_child_runs_after_its_parents(self):
@@ -241,4 +250,18 @@ class TestFaults(WorkersTestCase):
         self.end("program")
         self.assertEqual((self.end_of(tick).returncode, self.ran()), (0, ["program"]))
         self.assertIn("JobTimeout", self.errors_logged("late")[0])
+        self.assert_at_rest()
+
+
+class TestRestart(OwnServerTestCase):
+    def test_a_restart_of_the_server_loses_and_repeats_nothing(self):
+        self.configure(*NAP_ENTRIES[:8])
+        tick = self.start("--workers=4")
+        wait_until(lambda: (self.folder / "ran.txt").exists(), "no job has run")
+
+        self.restart_server()
+
+        end = self.end_of(tick)
+        self.assert_each_once(self.ran(), ALL_NAPS[:8])
+        self.assertEqual(self.sql("SELECT count(*), count(exc_type) FROM crontabber_log"), [(8, 0)], end.stderr)
         self.assert_at_rest()
