@@ -20,7 +20,8 @@ from crontabber.config.jobs_setting import (
     line_splitter,
     pipe_splitter,
 )
-from crontabber.config.options import mode_of, required_config
+from crontabber.config.modes import mode_of
+from crontabber.config.options import required_config
 from crontabber.datetimeutil import timesince, utc_now
 from crontabber.errors import (
     BrokenJSONError,

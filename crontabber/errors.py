@@ -71,6 +71,10 @@ class PolicyError(CrontabberError):
         self.expected = expected
 
 
+class NoSuchDateError(CrontabberError):
+    """A date on the command line is none of the dates of the job."""
+
+
 class CircularDAGError(CrontabberError):
     """Jobs depend on each other in a circle."""
 

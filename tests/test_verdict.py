@@ -46,7 +46,7 @@ class TestReasons(unittest.TestCase):
              "it depends on 'foo', whose entry in the setting jobs is broken"),
             (job(), tick(paused), "paused", "it is paused since"),
             (job(policy=Policy(max_errors=2)), tick(DUE._replace(error_count=2)), "gave_up",
-             "it gave up: it runs again after --reset-job, or with --job and --force"),
+             "it gave up: it runs again after --resume or --reset-job, or with --job and --force"),
             (child, tick(DUE), "dependency_never_ran", "its dependency 'parent' has not run yet"),
             (child, tick(DUE, JobState("parent", first_run=NOW)), "dependency_never_ran", "its dependency 'parent' has not"),
             (child, tick(DUE, FINE._replace(error_count=1)), "dependency_failed", "its dependency 'parent' errored last time"),

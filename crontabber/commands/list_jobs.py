@@ -91,6 +91,8 @@ def _lines(job: ListedJob, state: JobState | None, now: datetime) -> Iterator[st
     yield _labelled("Last run:", _past(state.last_run, now, "none"))
     yield _labelled("Last success:", _past(state.last_success, now, "no previous successful run"))
     yield _labelled("Next run:", _next_run(state.next_run, now))
+    if state.paused_at:
+        yield _labelled("Paused!", f"{_past(state.paused_at, now, '')} by {state.paused_by}")
     if job.policy.gave_up(state):
         yield _labelled("Gave up!", HOW_TO_GO_ON)
     if state.last_error:

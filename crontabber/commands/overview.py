@@ -15,6 +15,7 @@ from crontabber.rules.job import Job
 from crontabber.rules.job_state import Failure, JobState
 from crontabber.rules.plan import Step, prepare, steps
 from crontabber.rules.tick import Tick
+from crontabber.rules.verdict import first_reason
 from crontabber.store.history import History, history_of
 from crontabber.store.owners import Verdict, is_running_here, judge, obituary
 
@@ -54,6 +55,11 @@ class Overview(NamedTuple):
             return steps(jobs, tick, self.zone, self.dead, self.overrides.judges, force)
         finally:
             self.app._runner = None
+
+    def ready(self) -> list[Job]:
+        """Return the jobs that may run as things are now, before any other has run."""
+        tick, judges = self.prepared(self.configured.jobs), self.overrides.judges
+        return [job for job in self.configured.jobs if first_reason(job, tick, self.now, self.zone, judges) is None]
 
     def prepared(self, jobs: Sequence[Job], force: bool = False) -> Tick:
         """Return a tick that is about to attend to its first job."""

@@ -30,7 +30,7 @@ def command(app: Any) -> int | None:
     return app.run_all()  # type: ignore[no-any-return]
 
 
-def run_all(app: Application) -> int:
+def run_all(app: Any) -> int:
     """Run one tick. Return its exit code."""
     configured = app.configured_jobs()
     if configured.faults:
@@ -40,6 +40,10 @@ def run_all(app: Application) -> int:
     elif not configured.jobs:
         warn_about_no_jobs(app.config.logger)
     exit_code = _run_somewhere(app, configured.jobs)
+    if (retention := app.config.crontabber.get("log_retention")) and app.reporter is None:
+        from crontabber.commands.prune_log import prune_quickly
+
+        prune_quickly(app, retention)
     return ExitCode.FAILED if configured.faults else exit_code
 
 
@@ -85,10 +89,21 @@ def run_tick(
     app: Any, jobs: Sequence[Job], configured: Sequence[Job], force: bool = False, overrides: Overrides = NO_OVERRIDES
 ) -> Tick:
     """Run those of `jobs` that are due, or all of them with `force`; `configured` are all jobs there are."""
-    database, logger = app.job_states, engine_logger(app.config.logger)
+    database = app.job_states
     if _speaks_for_all(app):
         _warn_about_the_clock(app.config.logger, database, app.current_time())
-    settings = RunSettings(
+    runner = app._runner = Runner(database, run_settings(app, overrides), [job.app_name for job in configured])
+    try:
+        runner.run(jobs, force)
+    finally:
+        app._runner = None
+    return runner.tick
+
+
+def run_settings(app: Any, overrides: Overrides = NO_OVERRIDES) -> RunSettings:
+    """Return what every run of a job shares."""
+    logger = engine_logger(app.config.logger)
+    return RunSettings(
         logger=logger,
         app_logger=app.config.logger,
         clock=app.current_time,
@@ -98,12 +113,6 @@ def run_tick(
         overrides=overrides,
         reporter=app.reporter,
     )
-    runner = app._runner = Runner(database, settings, [job.app_name for job in configured])
-    try:
-        runner.run(jobs, force)
-    finally:
-        app._runner = None
-    return runner.tick
 
 
 def _speaks_for_all(app: Any) -> bool:

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any
 
 from crontabber import __version__
-from crontabber.commands.overview import overview
+from crontabber.commands.overview import Overview, overview
 from crontabber.config.command_line import option_given
 from crontabber.engine.executors import run_tick
 from crontabber.errors import CrontabberError, ExitCode
@@ -29,12 +29,11 @@ Outcome = tuple[str, int, str]
 
 
 def submitted_ticks(app: Any, jobs: Sequence[Job], tick: Callable[[Sequence[Job]], int]) -> int:
-    """Submit a tick for each job that may run, but no more than there are workers. Return the exit code. If no job may
-    run, this process does what a tick does then."""
-    number = sum(step.runs for step in overview(app).steps())
-    if not number:
+    """Submit a tick for each job that may run, but no more at a time than there are workers. Return the exit code. If
+    no job may run, this process does what a tick does then."""
+    if not overview(app).ready():
         return tick(jobs)
-    outcomes = _Submission(app).run(min(number, app.config.get("workers") or app.config.crontabber.workers))
+    outcomes = _Submission(app).run()
     if any(exit_code not in (*ExitCode,) or exit_code == ExitCode.FAILED for _, exit_code, _ in outcomes):
         return ExitCode.FAILED
     # Each of them may have met the others.
@@ -46,6 +45,9 @@ class _Submission:
     """The ticks that run elsewhere."""
 
     def __init__(self, app: Any) -> None:
+        self._app = app
+        self._started = app.current_time()
+        self._workers = app.config.get("workers") or app.config.crontabber.workers
         self._logger = app.config.logger
         self._executor_class = app.config.crontabber.executor_class
         self._config = app.config.crontabber
@@ -54,26 +56,30 @@ class _Submission:
         # The ticks would say the same about the configuration: once is enough.
         self._said: set[str] = set()
 
-    def run(self, number: int) -> list[Outcome]:
-        """Run so many ticks. Return (host, exit code, what it printed) of each; of one that failed, no host."""
+    def run(self) -> list[Outcome]:
+        """Run ticks until no job may run. Return (host, exit code, what it printed) of each; of one that failed, no
+        host."""
         executor = None
         try:
             with INTERRUPTION.allowed():
                 executor = self._executor_class(self._config)
-                futures = [
-                    executor.submit(run_tick, self._arguments, self._config_path, __version__) for _ in range(number)
-                ]
-                return self._outcomes(executor, futures)
+                return self._outcomes(executor)
         except Exception as error:
             return [self._failed(error)]
         finally:
             with suppress(Exception):
                 getattr(executor, "shutdown", lambda: None)()
 
-    def _outcomes(self, executor: Any, futures: Sequence["Future[Outcome]"]) -> list[Outcome]:
-        """Wait for all of them, as long as there is hope."""
-        pending, outcomes, fine_until = set(futures), [], time.monotonic()
-        while pending:
+    def _outcomes(self, executor: Any) -> list[Outcome]:
+        """Submit ticks, also for what becomes ready, and wait for all of them, as long as there is hope."""
+        pending: set[Future[Outcome]] = set()
+        outcomes: list[Outcome] = []
+        fine_until = time.monotonic()
+        while True:
+            if not any(exit_code == ExitCode.FAILED for _, exit_code, _ in outcomes):
+                pending |= self._submitted(executor, len(pending))
+            if not pending:
+                return outcomes
             done, pending = wait(pending, LOOK_SECONDS)
             outcomes += [self._outcome(future) for future in done]
             trouble = getattr(executor, "trouble", lambda: None)()
@@ -83,7 +89,21 @@ class _Submission:
                 for future in pending:
                     future.cancel()
                 return [*outcomes, self._failed(CrontabberError(trouble))]
-        return outcomes
+
+    def _submitted(self, executor: Any, number: int) -> "set[Future[Outcome]]":
+        """Submit a tick for each job that may run now, beside this number of others, which may have none yet."""
+        if number == self._workers:
+            return set()
+        seen = overview(self._app)
+        # What has run since we began has had its turn.
+        ready = [job for job in seen.ready() if not self._has_run(seen, job)]
+        wanted = len(ready) - max(0, number - len(seen.tick.ongoing))
+        call = (run_tick, self._arguments, self._config_path, __version__)
+        return {executor.submit(*call) for _ in range(min(self._workers - number, wanted))}
+
+    def _has_run(self, seen: Overview, job: Job) -> bool:
+        row = seen.dead.get(job.app_name) or seen.tick.row(job.app_name)
+        return row.last_run is not None and row.last_run >= self._started
 
     def _outcome(self, future: "Future[Outcome]") -> Outcome:
         try:

@@ -69,7 +69,7 @@ def settle_timed_out(app: Any, jobs: Sequence[Job], facts: dict[str, Any]) -> No
     error, now = JobTimeout(job.policy.timeout, killed=True), app.current_time()
     outcome = Outcome(seen.ongoing, now, failure=failure_of(error))
     before = seen._replace(ongoing=None, owner=None)
-    state = state_after(job, Occasion(before, seen.ongoing), outcome, states.zone)
+    state = before if seen.is_rerun else state_after(job, Occasion(before, seen.ongoing), outcome, states.zone)
     slot = date_of_death(job, seen, states.zone)
     states.claims.bury_killed(seen, state, outcome.failure, now, facts["backends"], slot)
     log_run(engine_logger(app.config.logger), job, before, outcome, state, states.zone)

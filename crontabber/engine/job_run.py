@@ -1,12 +1,11 @@
 """Run one job under its claim: compute the outcome, then have it stored."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import datetime
 from typing import Any
 
 from crontabber.engine.failure import as_log_text, failure_of, is_success
-from crontabber.engine.run_log import log_run
 from crontabber.engine.run_record import RunRecord
 from crontabber.engine.run_settings import RunSettings
 from crontabber.errors import (
@@ -32,7 +31,11 @@ from crontabber.store.rows import as_mapping
 class JobRun:
     """One run of one job."""
 
-    def __init__(self, store: Any, settings: RunSettings, job: Job, claim: Claim, occasion: Occasion) -> None:
+    def __init__(
+        self, store: Any, settings: RunSettings, job: Job, claim: Claim, occasion: Occasion,
+        record: RunRecord | None = None, dates: Sequence[datetime] | None = None,
+    ) -> None:  # fmt: skip
+        """`record` stores the results, `dates` are those of a backfill job: without them, what a tick does."""
         self._store = store
         self._settings = settings
         self._logger = settings.logger
@@ -44,7 +47,8 @@ class JobRun:
         self._failure: Failure | None = None
         self._interrupted = False
         self._running: Any = None
-        self._record = RunRecord(store, settings, job, claim, occasion)
+        self._record = record or RunRecord(store, settings, job, claim, occasion)
+        self._dates = dates
 
     def complete(self) -> JobState:
         """Execute and settle. Return the new state. LostClaimError if another process has taken over the job."""
@@ -63,7 +67,7 @@ class JobRun:
                 self._settings.report_error(error, self._job.app_name)
             # Its traceback refers to us, and to whatever the job had in memory.
             self._error = error = None
-        log_run(self._logger, self._job, self._occasion.before, outcome, state, self._store.zone)
+        self._record.log(outcome, state)
         return state
 
     def _execute(self) -> Outcome:
@@ -106,6 +110,8 @@ class JobRun:
     def _number_of_dates(self) -> int:
         if not self._job.is_backfill:
             return 0
+        if self._dates is not None:
+            return len(self._dates)
         row = self._occasion.row(self._job.app_name)
         return count_backfill_dates(self._job.schedule, row, self._claim.since, self._store.zone)
 
@@ -145,6 +151,8 @@ class JobRun:
         instance._claimed_at = self._claim.since
         instance._claimed_row = self._claim.state
         instance._before_commit = self._record.before_commit
+        if (dates := self._dates) is not None:
+            instance._dates = lambda now: iter(dates)
         return instance
 
     def _failed(self, error: BaseException) -> Failure:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from crontabber.engine.failure import failure_of
+from crontabber.engine.run_log import log_run
 from crontabber.engine.run_settings import RunSettings
 from crontabber.errors import CommitLostError, LostClaimError
 from crontabber.process.forking import end_if_forked
@@ -84,6 +85,10 @@ class RunRecord:
         # The application has stored the outcome in its own way.
         self._store.claims.release(self._claim)
         return outcome, self._store.state(self._job.app_name) or JobState(self._job.app_name)
+
+    def log(self, outcome: Outcome, state: JobState) -> None:
+        """Log how the run ended, which left the job in this state."""
+        log_run(self._settings.logger, self._job, self._occasion.before, outcome, state, self._store.zone)
 
     def _settle_claim(self, outcome: Outcome, date: datetime | None) -> tuple[Outcome, JobState]:
         try:

@@ -176,9 +176,12 @@ class Runner:
         from crontabber.engine.job_run import JobRun
         from crontabber.rules.after_run import Occasion
 
-        if INTERRUPTION.signum:
+        is_paused = claim.state.paused_at is not None
+        if INTERRUPTION.signum or (is_paused and not force):  # since the tick has read the states
             self._store.claims.release(claim)
             return
+        if is_paused:
+            self._logger.warning("%s is paused, and runs because of --force", job.app_name)
         tick = self.tick
         before = claim.state if job.app_name in tick.states else None
         try:

@@ -19,6 +19,8 @@ def state_after_death(seen: JobState, policy: Policy, failure: Failure, now: dat
     The first death may be an accident: the job stays due. A further one, without a success in between, is the job's own
     doing, and waits like any failure.
     """
+    if seen.is_rerun:
+        return seen.unclaimed()  # It does not count.
     deaths = deaths_of(seen) + 1
     failures = seen.error_count + 1
     again = deaths > 1

@@ -82,6 +82,16 @@ def calendar_date(at: time, moment: datetime, zone: tzinfo) -> date:
     return day_of(at, moment, zone)
 
 
+def calendar_date_done(at: time, state: JobState, zone: tzinfo) -> date:
+    """Return the calendar date of the last date that is done; `last_success` says that there is one."""
+    assert state.last_success is not None
+    # The original, or a person, may have stored another success since: then its date counts.
+    noted = state.last_date is not None and state.last_date_for is not None
+    if noted and state.last_date_for.astimezone(UTC) == state.last_success.astimezone(UTC):  # type: ignore[union-attr]
+        return state.last_date  # type: ignore[return-value]
+    return day_of(at, state.last_success, zone)
+
+
 def _first_date(schedule: Schedule, state: JobState | None, now: datetime, zone: tzinfo) -> datetime:
     """Return the first date that is still to run. If the very first one failed, it counts from the first run.
 
@@ -101,13 +111,10 @@ def _first_date(schedule: Schedule, state: JobState | None, now: datetime, zone:
 
 def _date_after_the_last(schedule: Schedule, state: JobState, zone: tzinfo) -> datetime:
     assert state.last_success is not None
-    if schedule.at is None or state.last_date is None or state.last_date_for is None:
-        return date_after(schedule, state.last_success, zone)
-    # The original, or a person, may have stored another success since: then its date counts.
-    if state.last_date_for.astimezone(UTC) != state.last_success.astimezone(UTC):
+    if schedule.at is None:
         return date_after(schedule, state.last_success, zone)
     try:
-        return slot_after(schedule, state.last_date, zone)
+        return slot_after(schedule, calendar_date_done(schedule.at, state, zone), zone)
     except OverflowError:
         return NEVER
 

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from datetime import date, datetime, timedelta, timezone
 from typing import Any, NamedTuple
 
+# At the end of the process in an owner: its run is a rerun.
+RERUN = "+rerun"
+
 
 class JobState(NamedTuple):
     """A row of the state table. Every time is aware; None means that it has not happened, or is not planned.
@@ -39,12 +42,20 @@ class JobState(NamedTuple):
         process, at, moment = (self.owner or "").partition("@")
         if self.ongoing is None or (at and moment != claim_time(self.ongoing)):
             return None
-        return process.partition("/")[0] or None
+        return process.removesuffix(RERUN).partition("/")[0] or None
 
     @property
     def birth(self) -> str:
         """The birth of that process, "" where it is not known."""
-        return (self.owner or "").partition("@")[0].partition("/")[2]
+        return (self.owner or "").partition("@")[0].removesuffix(RERUN).partition("/")[2]
+
+    @property
+    def is_rerun(self) -> bool:
+        """True if the row has been claimed for a rerun, which leaves it as it was."""
+        return (self.owner or "").partition("@")[0].endswith(RERUN)
+
+    def unclaimed(self) -> "JobState":
+        return self._replace(ongoing=None, owner=None)
 
 
 def claim_time(ongoing: datetime) -> str:

@@ -46,7 +46,7 @@ class Policy(NamedTuple):
 DEFAULT = Policy()
 
 # Ends a job's having given up.
-HOW_TO_GO_ON = "it runs again after --reset-job, or with --job and --force"
+HOW_TO_GO_ON = "it runs again after --resume or --reset-job, or with --job and --force"
 
 
 def policy_of(*sources: Mapping[str, Any]) -> Policy:

@@ -14,7 +14,7 @@ from typing import Any
 
 from crontabber.errors import ClaimFailedError, OngoingJobError, OwnerDiedError, StateDatabaseError
 from crontabber.rules.after_death import state_after_death
-from crontabber.rules.job_state import Failure, JobState, claim_time
+from crontabber.rules.job_state import RERUN, Failure, JobState, claim_time
 from crontabber.rules.policy import DEFAULT, Policy
 from crontabber.store import sql
 from crontabber.store.claim import Claim, RowLevelLockError
@@ -51,6 +51,10 @@ class Claims(Settling):
         self._max_ongoing_age = max_ongoing_age
         self._process = this_process()
         self._second_look = SecondLook(connection)
+
+    def mark_as_reruns(self) -> None:
+        """Have all claims from now on say that they are those of reruns: if this process dies, that does not count."""
+        self._process += RERUN
 
     def take(self, app_name: str, depends_on: Sequence[str], seen: JobState | None, now: datetime) -> Claim:
         """Claim a job whose row was `seen` (None: it had none).

@@ -96,6 +96,30 @@ class Settling:
             raise self._why_refused(claim)
         return True
 
+    def log_rerun(
+        self, claim: Claim, duration: timedelta, success: datetime | None, slot: datetime | None,
+        connection: Any = None, failure: Failure | None = None,
+    ) -> bool:  # fmt: skip
+        """Add the log row of a rerun while the claim is ours, inside the open transaction of `connection` if there is
+        one. False if that may not write to our log. LostClaimError if another process has taken over the job."""
+        failure = failure and Failure(*map(self._connection.sendable, failure))
+        parameters = settle_parameters(self._key(claim), claim.state, duration, success, failure, slot)
+        if connection is None:
+            rows: Any = self._retry(claim, sql.log_rerun(), parameters)
+        else:
+            statement = self._connection.adapted(sql.log_rerun(self._schema))
+            rows = execute_within(connection, [statement], parameters)
+            if isinstance(rows, Refusal):
+                return False
+        if not rows:
+            raise self._why_refused(claim)
+        return True
+
+    def end_rerun(self, claim: Claim) -> None:
+        """Give up the claim of a rerun of a plain job: of the row, only last_run changes."""
+        self._retry(claim, sql.END_RERUN, self._key(claim) | {"session_locks": self._session_locks})
+        self._end_watch(claim.app_name)
+
     def _statements_within(self, claim: Claim, state: JobState | None, last_date: Date | None) -> list[str]:
         """Return what to try in a job's own transaction: its role may have fewer rights on crontabber_job."""
         if state:

@@ -212,6 +212,15 @@ WITH settled AS ({_settle_row(schema)}), {_log_settled(schema)}{notes.drop_slot(
 SELECT app_name, {_DURABLE} FROM settled"""
 
 
+def log_rerun(schema: str = "") -> str:
+    """Return the statement for the log row of a rerun."""
+    return f"""
+WITH settled AS (
+    SELECT app_name FROM {in_schema(schema)}crontabber WHERE {_OURS} FOR SHARE
+), {_log_settled(schema)}
+SELECT app_name, {_DURABLE} FROM settled"""
+
+
 def _settle_row(schema: str) -> str:
     """Update the row. Keep a last_success that was stored earlier, by a date or by the job's own transaction."""
     return f"""
@@ -222,6 +231,10 @@ UPDATE {in_schema(schema)}crontabber SET
 WHERE {_OURS} AND (NOT %(chained)s OR {_ON_TOP})
 RETURNING app_name"""
 
+
+END_RERUN = f"""
+UPDATE crontabber SET last_run = %(since)s, ongoing = NULL, owner = NULL WHERE {_OURS} RETURNING app_name, {_UNLOCKED}
+"""
 
 # Was the run stored after all: by the job's own transaction, or by a statement whose answer was lost?
 WAS_SETTLED = """

@@ -7,7 +7,7 @@ SMALL = 4 * 1024 * 1024
 
 # The log may have millions of rows: without the index, only a small one is searched. The subqueries without FROM are
 # evaluated once, before anything is read.
-_HAS_INDEX = """(
+HAS_INDEX = """(
     SELECT EXISTS (
         SELECT FROM pg_index WHERE indrelid = to_regclass('crontabber_log') AND indisvalid AND indpred IS NULL
         AND pg_get_indexdef(indexrelid, 1, true) = 'app_name' AND pg_get_indexdef(indexrelid, 2, true) = 'log_time'
@@ -19,10 +19,10 @@ SELECT app_name, newest.duration FROM crontabber CROSS JOIN LATERAL (
     SELECT duration FROM crontabber_log AS log WHERE log.app_name = crontabber.app_name
     ORDER BY log_time DESC LIMIT 1
 ) AS newest
-WHERE {_HAS_INDEX}
+WHERE {HAS_INDEX}
 UNION ALL
 (SELECT DISTINCT ON (app_name) app_name, duration FROM crontabber_log
- WHERE NOT {_HAS_INDEX} AND {_IS_SMALL} ORDER BY app_name, log_time DESC)
+ WHERE NOT {HAS_INDEX} AND {_IS_SMALL} ORDER BY app_name, log_time DESC)
 """
 
 _RUN = "log_time, duration, success, exc_type, exc_value, exc_traceback"

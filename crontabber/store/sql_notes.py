@@ -15,7 +15,10 @@ WHERE job.first_slot IS NOT DISTINCT FROM (%(seen)s::json ->> job.app_name)::tim
 RETURNING app_name
 """
 
-FORGET = "DELETE FROM crontabber_job WHERE app_name = %(app_name)s"
+# A pause outlives what else is known of a job.
+FORGET = """
+UPDATE crontabber_job SET first_slot = NULL, last_date = NULL, last_date_for = NULL WHERE app_name = %(app_name)s
+"""
 
 
 def note_date(schema: str) -> str:
@@ -29,10 +32,10 @@ def note_date(schema: str) -> str:
 
 
 def drop_slot(schema: str) -> str:
-    """Drop the first slot of the row in `settled`; a job without other notes needs no row."""
+    """Drop the first slot of the row in `settled`."""
     return f""", dropped AS (
-    DELETE FROM {in_schema(schema)}crontabber_job AS job USING settled
-    WHERE job.app_name = settled.app_name AND job.first_slot IS NOT NULL AND job.last_date IS NULL
+    UPDATE {in_schema(schema)}crontabber_job AS job SET first_slot = NULL FROM settled
+    WHERE job.app_name = settled.app_name AND job.first_slot IS NOT NULL
 )"""
 
 

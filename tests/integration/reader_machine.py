@@ -29,6 +29,7 @@ CRON_ENVIRONMENT = {"SHELL": "/bin/sh", "PATH": "/usr/bin:/bin", "LOGNAME": "me"
 AMOUNT = r"\d+ (?:(?:milli)?second|minute|hour|day|week|month|year)s?"
 # What differs from run to run, and what replaces it in a comparison.
 RULES = (
+    (r"\b\w+@[\w.-]+", "WHO"),
     (r"\x1b\[[\d;]*m", ""),  # colours of a terminal
     (r"\n *[~^]+(?=\n)", ""),  # marks below a line of a traceback, in Pythons that print them
     (r"\d{4}-\d\d-\d\d( \d\d:\d\d(:\d\d([.,]\d+)?( (UTC|[A-Z]{2,4}T|[+-]\d\d(\d\d)?)(?=\W))?)?)?", "TIME"),

@@ -102,7 +102,7 @@ class TestReasons(AnswersCase):
         self.tables()
         self.ini("nightly.Foo|1d", extra=POLICY)
         self.row_of("foo", error_count=2)
-        how = "it gave up: it runs again after --reset-job, or with --job and --force"
+        how = "it gave up: it runs again after --resume or --reset-job, or with --job and --force"
 
         self.assertEqual(self.status(), [f"gave up foo T due T - failed 2 times in a row (ValueError); {how}"])
         self.assertEqual(self.explained("foo"), ([how], [f"The next tick does not run it: {how}."]))

@@ -1,0 +1,41 @@
+"""--prune-log: delete the old rows of crontabber_log, but never the last run of a job."""
+
+from contextlib import suppress
+from datetime import timedelta
+
+from crontabber.commands import Application
+from crontabber.commands.changing import is_agreed, who
+from crontabber.datetimeutil import host_time
+from crontabber.errors import ConfigurationError, ExitCode, StateDatabaseError
+from crontabber.rules.policy import parse_duration
+from crontabber.store.pruning import pruning_of
+
+
+def command(app: Application) -> int:
+    pruning, age = pruning_of(app.job_states), _age(app.config["older-than"])
+    cutoff = app.current_time() - age
+    plan = [f"crontabber_log: delete {pruning.count(cutoff)} rows from before {host_time(cutoff)}"]
+    if not pruning.has_index():
+        plan.append("crontabber_log: create an index on (app_name, log_time)")
+    if not is_agreed(app, plan):
+        return ExitCode.DONE
+    pruning.make_index()
+    deleted = pruning.prune(cutoff)
+    app.config.logger.info("%d rows of crontabber_log were deleted by %s", deleted, who())
+    return ExitCode.DONE
+
+
+def prune_quickly(app: Application, retention: str) -> None:
+    """Delete some of the rows that are older, if there are any: what is left has time until the next tick."""
+    with suppress(StateDatabaseError):
+        pruning_of(app.job_states).prune_quickly(app.current_time() - parse_duration(retention))
+
+
+def _age(text: str) -> timedelta:
+    try:
+        age = parse_duration(text)
+    except ValueError:
+        age = timedelta(0)
+    if not age:
+        raise ConfigurationError(f"--older-than is {text!r}: expected a duration such as 180d, more than 0")
+    return age

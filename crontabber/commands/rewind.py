@@ -1,0 +1,44 @@
+"""--rewind: move the cursor of a backfill job back, so that the next ticks run its dates once more."""
+
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from crontabber.commands import Application
+from crontabber.commands.changing import all_rows, is_agreed, who, with_claim
+from crontabber.errors import ConfigurationError, ExitCode, NoSuchDateError
+from crontabber.rules.backfill import next_date
+from crontabber.rules.job import Job
+from crontabber.rules.job_state import JobState
+from crontabber.rules.named_dates import date_before, date_named, dates_between, shown
+from crontabber.store.claims import Claim
+
+
+def command(app: Application) -> int:
+    job, states = app.configured_jobs().find(app.config["rewind"]), app.job_states
+    if not job.is_backfill:
+        raise ConfigurationError(f"{job.app_name} is no backfill job, so it has no dates: --rerun runs it once more")
+    row = all_rows(states).get(job.app_name) or JobState(job.app_name)
+    first = date_named(app.config["to"], job, row, states.zone)
+    following = next_date(job.schedule, row, states.zone)
+    if row.last_success is None or following is None or first >= following:
+        raise NoSuchDateError(
+            f"{job.app_name} has not done {shown(first, states.zone)} yet:"
+            " --rewind goes back, --mark-success skips dates"
+        )
+    again = dates_between(first, date_before(following, job, states.zone), job, states.zone)
+    number = "1 date" if len(again) == 1 else f"{len(again)} dates"
+    plan = f"{job.app_name}: run {number} again, {shown(first, states.zone)} to {shown(again[-1], states.zone)}"
+    if not is_agreed(app, [plan]):
+        return ExitCode.DONE
+    return with_claim(app, job, partial(_rewind, app, job, first))
+
+
+def _rewind(app: Any, job: Job, first: datetime, claim: Claim) -> int:
+    states = app.job_states
+    state = claim.state._replace(next_run=first, error_count=0, last_error={}, depends_on=job.depends_on)
+    before = date_before(first, job, states.zone)
+    # The runs of the dates have their rows in the log already: this adds none.
+    states.claims.settle(claim, state, timedelta(0), before, None, True)
+    app.config.logger.info("%s was rewound to %s by %s", job.app_name, shown(first, states.zone), who())
+    return ExitCode.DONE
