@@ -2,6 +2,7 @@
 
 The output of a module that fails is shown in full; the last lines sum up, in nose's format. Without arguments it runs
 every tests/**/test_*.py. With PROCESSES=1, or a test-crontabber.ini whose database they share, one runs after another.
+With ONCE=no, modules that need only one interpreter are left out.
 """
 
 import json
@@ -28,6 +29,14 @@ SECONDS_FILE = Path(sys.prefix) / "test-seconds.json"
 LONGEST_MODULE_SECONDS = 900
 # How long a module may take to stop its servers when we stop, and then how long leftover processes may take to end.
 GRACE_SECONDS = 15
+# What these test is PostgreSQL, the network, the kernel, pip and other programs, rather than Python. With ONCE=no, as for
+# some interpreters in .ci/run, they are left out.
+ON_ONE_INTERPRETER = [
+    "bad_networks", "completion", "control", "cut_points", "documentation", "embedded",
+    "embedded_surroundings", "executors", "failover", "installation", "lost_server", "night",
+    "odd_databases", "out_of_memory", "playground", "pooling_proxy", "recording", "sharing",
+    "stopping", "supervisor", "workers",
+]  # fmt: skip
 
 
 class Result(NamedTuple):
@@ -107,7 +116,7 @@ class Runner:
 
 
 def main(arguments: list[str]) -> int:
-    modules = arguments or [str(path.relative_to(TESTS.parent)) for path in sorted(TESTS.rglob("test_*.py"))]
+    modules = arguments or [str(path.relative_to(TESTS.parent)) for path in sorted(TESTS.rglob("test_*.py")) if _is_wanted(path)]
     # Most tests wait more than they compute.
     processes = int(os.environ.get("PROCESSES") or (1 if OWN_SERVER.exists() else 2 * len(os.sched_getaffinity(0)) + 1))
     runner = Runner(processes)
@@ -119,6 +128,10 @@ def main(arguments: list[str]) -> int:
         _remember_seconds(results)
     print(summary(results, time.monotonic() - began, runner.is_stopping))
     return 1 if runner.is_stopping or any(result.bad for result in results) else 0
+
+
+def _is_wanted(path: Path) -> bool:
+    return os.environ.get("ONCE") != "no" or path.stem.removeprefix("test_") not in ON_ONE_INTERPRETER
 
 
 def result_of(module: str, exit_code: int, seconds: float, output: str) -> Result:
