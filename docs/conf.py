@@ -11,9 +11,10 @@ project = "crontabber"
 copyright = "the crontabber maintainers"
 version = release = re.search(r'^__version__ = "(.+)"$', (ROOT / "crontabber/__init__.py").read_text(), re.M)[1]
 exclude_patterns = ["_build"]
-html_theme = "alabaster"
-html_theme_options = {"description": "Cron jobs that keep their state in PostgreSQL", "fixed_sidebar": True}
+html_theme = "furo"
+html_title = f"crontabber {version}"
 html_show_sourcelink = False
+html_copy_source = False
 highlight_language = "none"
 man_pages = [("user/command-line", "crontabber", "runs the cron jobs that are due", [], 1)]
 # The date of the manual page, which would be that of its making.
