@@ -29,12 +29,16 @@ __all__ = [
 class BaseCronApp(RequiredConfig):
     """A job: derive from it, set `app_name`, write `run`.
 
-    `config` has the job's own options and those it acquires (the logger, database options). `job_information` is the
-    state row as a mapping, None on the first run.
+    `self.config` has the job's own options and those it acquires (`logger`, database options).
+    `self.job_information` is its row in the table crontabber, as it was before the run, as a mapping with the columns
+    as keys and aware datetimes; None on the first run.
     """
 
+    #: The name of the job: in the tables, in `depends_on`, on the command line. No two jobs share one.
     app_name: ClassVar[str] = ""
+    #: The `app_name` of each job that has to succeed before this one runs.
     depends_on: ClassVar[str | list[str] | tuple[str, ...] | None] = None
+    #: The options of the job, a configman Namespace.
     required_config = Namespace()
 
     # What decorators pass to run, before the date of a backfill job.
@@ -51,7 +55,11 @@ class BaseCronApp(RequiredConfig):
         self.job_information = job_information
 
     def main(self, function: Callable[..., Any] | None = None, once: bool = True) -> Iterator[datetime]:
-        """Run the job and yield the time of each success as it happens: one, or one per date if `once` is false."""
+        """Run the job and yield each success as it happens: the time at which the run started, or, if `once` is false,
+        the date of each call. Times are aware: the former in UTC, the latter in the server's zone.
+
+        `function` is called in place of `run`. What it raises is passed on.
+        """
         function = function or self._run_proxy
         if once:
             now = utc_now()
@@ -64,8 +72,12 @@ class BaseCronApp(RequiredConfig):
             yield date
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
-        """Do the work, also as a coroutine (`async def run`). The return value is ignored; if it raises, the error is
-        recorded and the job retried."""
+        """Do the work, also as a coroutine (`async def run`). The return value is ignored.
+
+        The arguments are the connections that decorators pass, from the lowest decorator to the highest, and then the
+        date of a backfill job. Whatever it raises is a failure: it is recorded, and the job is retried. So is
+        `sys.exit` with a code other than 0 or None.
+        """
         raise NotImplementedError(f"{type(self).__name__} has no run()")
 
     def _run_proxy(self, *args: Any, **kwargs: Any) -> Any:

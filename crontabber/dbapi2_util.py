@@ -23,7 +23,7 @@ class SQLDidNotReturnSingleRow(DBApiUtilNonFatalBaseException):
 
 
 def single_value_sql(connection: Any, sql: str, parameters: Any = None) -> Any:
-    """Return the first value of the first row. SQLDidNotReturnSingleValue if there is no row."""
+    """Return the first value of the first row, None for NULL. SQLDidNotReturnSingleValue if there is no row."""
     row = _first_row(connection, sql, parameters)
     if row is None:
         raise SQLDidNotReturnSingleValue(f"no value returned by: {sql}")
@@ -31,7 +31,7 @@ def single_value_sql(connection: Any, sql: str, parameters: Any = None) -> Any:
 
 
 def single_row_sql(connection: Any, sql: str, parameters: Any = None) -> Row:
-    """Return the first row. SQLDidNotReturnSingleRow if there is none."""
+    """Return the first row, a tuple. SQLDidNotReturnSingleRow if there is none."""
     row = _first_row(connection, sql, parameters)
     if row is None:
         raise SQLDidNotReturnSingleRow(f"no row returned by: {sql}")
@@ -48,7 +48,7 @@ def execute_query_iter(connection: Any, sql: str, parameters: Any = None) -> Ite
 
 
 def execute_query_fetchall(connection: Any, sql: str, parameters: Any = None) -> list[Row]:
-    """Return all rows."""
+    """Return all rows, each a tuple; an empty list if there is none."""
     with _executed(connection, sql, parameters) as cursor:
         return list(cursor.fetchall())
 

@@ -12,7 +12,10 @@ Decorator = Callable[[JobClass], JobClass]
 
 
 def as_backfill_cron_app(job_class: JobClass) -> JobClass:
-    """Call `run(self, date)` once for each date that has not succeeded yet."""
+    """Call `run(self, date)` once for each date that has not succeeded yet, the oldest first.
+
+    `date` is an aware datetime in the zone of the PostgreSQL server.
+    """
 
     def main(self: Any, function: Callable[..., Any] | None = None, once: bool = False) -> Any:
         # A `main` of the class itself is replaced, as in the original.
@@ -24,10 +27,10 @@ def as_backfill_cron_app(job_class: JobClass) -> JobClass:
 def with_transactional_resource(
     transactional_resource_class: type | str, resource_name: str, reference_value_from: str | None = None
 ) -> Decorator[JobClass]:
-    """Give the job `self.NAME_connection_factory` and `self.NAME_transaction_executor`, with options in its namespace
-    NAME. They connect on first use.
+    """Give the job `self.NAME_connection_factory` and `self.NAME_transaction_executor`, where NAME is `resource_name`.
+    They connect on first use. Their options are in the namespace NAME of the job.
 
-    The class, or its dotted name, is called with these options and returns a connection source as described in
+    The class, or its dotted name, is called with these options and returns a connection source: see
     crontabber.transaction_executor. `reference_value_from` names the namespace with the defaults of the options.
     """
 
@@ -94,17 +97,17 @@ def with_single_transaction(resource_name: str) -> Decorator[JobClass]:
 
 
 def with_subprocess(job_class: JobClass) -> JobClass:
-    """Give the job `self.run_process(command)`."""
+    """Give the job `self.run_process(command, input=None, timeout=None)`, which returns (exit code, stdout, stderr).
+
+    A text is a command line for the shell. A list of a program and its arguments runs without one; numbers in it become
+    text. The program reads `input`, a text or bytes, or else nothing. Both outputs are text, without the blanks at their
+    ends. subprocess.TimeoutExpired after `timeout` seconds. If the job ends first, the command and everything it has
+    started are killed.
+    """
 
     def run_process(
         self: Any, command: str | Sequence[str], input: str | bytes | None = None, timeout: float | None = None
     ) -> tuple[int, str, str]:
-        """Run a command line in the shell, or without a shell a list of a program and its arguments. Return
-        (exit code, stdout, stderr), stripped. Without `input`, the input is empty.
-
-        subprocess.TimeoutExpired after `timeout` seconds. If the job ends first, the command and everything it started
-        are killed.
-        """
         # Few jobs run other programs, but every tick would pay for the import.
         from crontabber.process import subprocesses
 
@@ -114,7 +117,10 @@ def with_subprocess(job_class: JobClass) -> JobClass:
 
 
 def using_postgres() -> Decorator[JobClass]:
-    """Give the job `self.database_connection_factory` and `self.database_transaction_executor`."""
+    """Give the job `self.database_connection_factory` and `self.database_transaction_executor`.
+
+    Their options are in the namespace `database` of the job, with the defaults of `resource.postgresql`.
+    """
     return with_transactional_resource(
         "crontabber.connection_factory.ConnectionFactory", "database", reference_value_from="resource.postgresql"
     )

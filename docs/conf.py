@@ -1,16 +1,24 @@
 """How Sphinx builds these pages."""
 
 import re
+import sys
 from pathlib import Path
 
 from docutils.nodes import reference
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# The pages describe this checkout, wherever else crontabber is installed.
+sys.path.insert(0, str(ROOT))
+
 project = "crontabber"
 copyright = "the crontabber maintainers"
 version = release = re.search(r'^__version__ = "(.+)"$', (ROOT / "crontabber/__init__.py").read_text(), re.M)[1]
 exclude_patterns = ["_build"]
+extensions = ["sphinx.ext.autodoc"]
+autodoc_member_order = "bysource"
+# A `name` in a docstring is code.
+default_role = "code"
 html_theme = "furo"
 html_title = f"crontabber {version}"
 html_show_sourcelink = False

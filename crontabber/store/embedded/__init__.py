@@ -19,6 +19,7 @@ _servers_mutex = threading.Lock()
 
 class EmbeddedConnectionFactory(ConnectionFactory):
     """Start the server in `data_dir` at the first connection, and stop it at exit unless others use it.
+    EmbeddedServerError if it does not start.
 
     `host`, `port` and `password` are ignored; `user` and `dbname` are created if they are missing.
     """
