@@ -100,8 +100,8 @@ def with_subprocess(job_class: JobClass) -> JobClass:
     """Give the job `self.run_process(command, input=None, timeout=None)`, which returns (exit code, stdout, stderr).
 
     A text is a command line for the shell. A list of a program and its arguments runs without one; numbers in it become
-    text. The program reads `input`, a text or bytes, or else nothing. Both outputs are text, without the blanks at their
-    ends. subprocess.TimeoutExpired after `timeout` seconds. If the job ends first, the command and everything it has
+    text. The program reads `input`, a text or bytes, or else nothing. Both outputs are text, without the blanks around
+    them. subprocess.TimeoutExpired after `timeout` seconds. If the job ends first, the command and everything it has
     started are killed.
     """
 
