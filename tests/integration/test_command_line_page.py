@@ -9,6 +9,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
+from crontabber.errors import ExitCode
 from crontabber.rules.policy import PARSERS
 from tests.documents import ROOT
 
@@ -53,6 +54,11 @@ class TestCommandLinePage(unittest.TestCase):
         options = options_of_the_program() | options_of_the_program(EMBEDDED)
 
         self.assertEqual(documented_options() - OF_JOBS, options | OF_POLICIES)
+
+    def test_the_page_has_every_exit_code(self) -> None:
+        terms = re.findall(r"^(\d+(?:, \d+)*)\n   \S", PAGE.read_text("utf-8"), re.MULTILINE)
+
+        self.assertEqual(sorted(int(code) for term in terms for code in term.split(", ")), sorted(ExitCode))
 
 
 class TestDistributedConfiguration(unittest.TestCase):
