@@ -39,6 +39,8 @@ class BaseCronApp(RequiredConfig):
     #: The `app_name` of each job that has to succeed before this one runs.
     depends_on: ClassVar[str | list[str] | tuple[str, ...] | None] = None
     #: The options of the job, a configman Namespace.
+    #:
+    #: :meta hide-value:
     required_config = Namespace()
 
     # What decorators pass to run, before the date of a backfill job.

@@ -7,7 +7,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 environment=$(place_for "$root" crontabber-tests)/.venv-checks
 make_environment "$environment" --requirement .ci/requirements.txt
-"$environment/bin/python" -m sphinx -q -W --keep-going -b html docs docs/_build/html
+"$environment/bin/python" -m sphinx -q -a -W --keep-going -b html docs docs/_build/html
 first_page=file://$root/docs/_build/html/index.html
 echo "$first_page"
 if [ "${1-}" = --open ]; then "$environment/bin/python" -m webbrowser "$first_page"; fi
