@@ -68,7 +68,7 @@ PIPS_ENVIRONMENT = ("PIP_", "http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PR
 QUICKSTART = (
     "python3 -m venv venv",
     ". venv/bin/activate",
-    "pip install crontabber",
+    "pip install ~/crontabber",
     "createdb crontabber",
     "crontabber --admin.dump_conf=crontabber.ini",
     "mkdir jobs",

@@ -38,11 +38,11 @@ def interpreter_for(user: str | None) -> str | None:
 
 
 def reader_with(wheel: Path, python: str, place: Path, server: Mapping[str, str], user: str | None, home: str) -> Reader:
-    """Return a reader in the new folder `place`, for whom `pip install crontabber` installs this wheel."""
+    """Return a reader in the new folder `place`, for whom `pip install ~/crontabber` installs this wheel."""
     place.mkdir()
     if user:
         shutil.chown(place, user)
-    install = {"pip install crontabber": f"pip install --quiet --no-cache-dir --disable-pip-version-check {wheel}"}
+    install = {"pip install ~/crontabber": f"pip install --quiet --no-cache-dir --disable-pip-version-check {wheel}"}
     reader = Reader(place, server, new_database_name(), install, user, home)
     script(reader.programs / "python3", f'#!/bin/sh\nexec {python} "$@"\n')
     return reader
