@@ -71,6 +71,10 @@ def files_in(folder: Path, *tops: str) -> set[str]:
     return {str(path.relative_to(folder)) for top in tops for path in (folder / top).rglob("*") if path.is_file()}
 
 
+def contents_of(archive: zipfile.ZipFile) -> dict[str, bytes]:
+    return {name: archive.read(name) for name in sorted(archive.namelist())}
+
+
 def libraries_in(path: Path) -> set[str]:
     """Return the third-party packages that a module imports."""
     nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
@@ -147,6 +151,14 @@ class TestPackaging(unittest.TestCase):
 
         made = {name for name in names if name.startswith("crontabber.egg-info/")} | {"PKG-INFO", "setup.cfg"}
         self.assertEqual(names, kept | made)
+
+    def test_the_source_distribution_builds_the_wheel_of_the_checkout(self) -> None:
+        """The other wheel was built from the source distribution."""
+        folder = copytree(self.clean, self.folder / "direct")
+        run(sys.executable, "-m", "build", "--no-isolation", "--wheel", f"--outdir={folder}", str(folder))
+
+        with zipfile.ZipFile(folder / f"{NAME}-py3-none-any.whl") as archive:
+            self.assertEqual(contents_of(archive), contents_of(self.wheel()))
 
     def test_its_description_is_the_readme_and_its_command_is_crontabber(self) -> None:
         about = self.metadata()

@@ -44,8 +44,8 @@ class TestInstallation(unittest.TestCase):
     def test_the_quickstart_works_for_an_ordinary_user_without_a_home(self) -> None:
         self.quickstart(SOME_USER, NO_HOME)
 
-    def quickstart(self, user: str | None, home: str) -> None:
-        python = interpreter_for(user)
+    def quickstart(self, user: str | None, home: str, python: str | None = None) -> None:
+        python = python or interpreter_for(user)
         if self.wheel is None:
             self.skipTest("no package registry can be reached from here, or there is no pip")
         if python is None:
