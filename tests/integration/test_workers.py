@@ -262,6 +262,8 @@ class TestRestart(OwnServerTestCase):
         self.restart_server()
 
         end = self.end_of(tick)
+        # A worker that started when there was no server has left its jobs to the next tick.
+        self.crontabber("--workers=4")
         self.assert_each_once(self.ran(), ALL_NAPS[:8])
         self.assertEqual(self.sql("SELECT count(*), count(exc_type) FROM crontabber_log"), [(8, 0)], end.stderr)
         self.assert_at_rest()
