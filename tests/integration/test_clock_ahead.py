@@ -32,9 +32,11 @@ class TestClockAhead(SimulatedCrontab):
             "nightly": datetime(2030, 3, 10, 21, 0, tzinfo=UTC),
             "weekly": datetime(2030, 3, 17, 3, 0, tzinfo=UTC),
         })  # fmt: skip
-        self.assertIn(
-            "WARNING - five last ran at 2031-03-10 12:05:05 UTC, which is still to come: a clock was ahead."
-            " Its next run was planned for 2031-03-10 12:10:00 UTC, and is now for 2030-03-10 12:15:00 UTC\n", said)  # fmt: skip
+        self.assertRegex(
+            said,
+            r"WARNING - five last ran at 2031-03-10 12:05:\d\d UTC, which is still to come: a clock was ahead\."
+            r" Its next run was planned for 2031-03-10 12:10:00 UTC, and is now for 2030-03-10 12:15:00 UTC\n",
+        )
         self.assertEqual(said.count("a clock was ahead"), 4)
 
         self.assertNotIn("a clock was ahead", self.tick(NOON + 3 * TICK).stderr)
@@ -66,9 +68,9 @@ class TestClockAhead(SimulatedCrontab):
 
     def test_a_first_date_that_failed_in_the_future_starts_anew(self):
         for entry, seen, dates in (
-            ("1d|03:00", "2030-03-10 03:00:00", ["10 03:00:00", "11 03:00:00"]),
-            ("1d|21:00", "2030-03-10 21:00:00", ["10 21:00:00", "11 21:00:00"]),
-            ("1d", None, ["10 12:05:05", "11 12:05:05"]),
+            ("1d|03:00", "2030-03-10 03:00:00", ["10 03:00", "11 03:00"]),
+            ("1d|21:00", "2030-03-10 21:00:00", ["10 21:00", "11 21:00"]),
+            ("1d", None, ["10 12:05", "11 12:05"]),
         ):
             with self.subTest(entry):
                 self.sql("DROP TABLE IF EXISTS crontabber, crontabber_log, crontabber_job")
@@ -82,10 +84,10 @@ class TestClockAhead(SimulatedCrontab):
                 self.failing()
                 self.tick(NOON + DAY + 12 * DAY / 24)
 
-                self.assertIn("dates first ran at 2031-03-10 22:00:05 UTC, which is still to come: a clock was ahead", said)
+                self.assertRegex(said, r"dates first ran at 2031-03-10 22:00:\d\d UTC, which is still to come: a clock was ahead")
                 self.assertNotIn("a clock was ahead", quiet)
                 self.assertEqual(noted, [(seen,)] if seen else [])
-                self.assertEqual([f"{moment:%d %H:%M:%S}" for _, moment in self.ran()], dates)
+                self.assertEqual([f"{moment:%d %H:%M}" for _, moment in self.ran()], dates)
                 self.assertNotIn("a clock was ahead", self.tick(NOON + 2 * DAY).stderr)
                 self.ran()
 
