@@ -5,6 +5,7 @@ from crontabber.commands.changing import all_rows, is_agreed, jobs_named, who
 from crontabber.datetimeutil import host_time
 from crontabber.errors import ExitCode
 from crontabber.rules.job_state import JobState
+from crontabber.rules.text import one_line
 from crontabber.store.pauses import pauses_of
 
 
@@ -12,7 +13,7 @@ def command(app: Application) -> int:
     states, pauses = app.job_states, pauses_of(app.job_states)
     known = all_rows(states)
     rows = [known.get(job.app_name) or JobState(job.app_name) for job in jobs_named(app, app.config["pause"])]
-    reason = app.config.get("reason")
+    reason = one_line(app.config.get("reason") or "") or None
     because = f": {reason}" if reason else ""
     if not is_agreed(app, [_plan(row, because) for row in rows]):
         return ExitCode.DONE

@@ -39,6 +39,7 @@ def command(app: Application) -> int:
     if not is_agreed(app, [_plan(each, zone) for each in reruns]):
         return ExitCode.DONE
     todo = [each for each in reruns if not each.skipped]
+    app.config.logger.info("A rerun of %s by %s", ", ".join(each.job.app_name for each in todo), who())
     return supervised_if_needed(app, [each.job for each in todo], partial(_run_all, app, todo), once=True)
 
 
@@ -101,7 +102,6 @@ def _run_all(app: Any, reruns: Sequence[Rerun], jobs: Sequence[Job]) -> int:
     """Run those of them that are left. Stop at the first failure."""
     left = {job.app_name for job in jobs}
     app.job_states.claims.mark_as_reruns()
-    app.config.logger.info("A rerun of %s by %s", ", ".join(each.job.app_name for each in reruns), who())
     if len(left) < len(reruns):
         return ExitCode.FAILED  # One of them was killed at its timeout.
     with INTERRUPTION.deferred(), INTERRUPTION.patrolled(patrol):

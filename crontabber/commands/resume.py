@@ -29,8 +29,10 @@ def _policies(app: Application, pauses: Pauses) -> dict[str, Policy]:
     text, paused = app.config["resume"], pauses.paused()
     unconfigured = paused - app.configured_jobs().names()
     if text.strip() == "all":
+        rows = all_rows(app.job_states)
         found = {job.app_name: job.policy for job in jobs_named(app, "all")}
-        return found | dict.fromkeys(sorted(unconfigured), DEFAULT)
+        stopped = {name: policy for name, policy in found.items() if name in paused or policy.gave_up(rows.get(name))}
+        return stopped | dict.fromkeys(sorted(unconfigured), DEFAULT)
     policies: dict[str, Policy] = {}
     for name in filter(None, map(str.strip, text.split(","))):
         try:

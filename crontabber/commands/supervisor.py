@@ -8,7 +8,7 @@ from typing import Any
 from crontabber.connection_factory import ConnectionFactory
 from crontabber.engine.error_report import error_reporter
 from crontabber.engine.failure import failure_of
-from crontabber.engine.run_log import log_run
+from crontabber.engine.run_log import log_failed_rerun, log_run
 from crontabber.errors import JobTimeout
 from crontabber.output.logger import engine_logger
 from crontabber.process.reports import Reporter
@@ -67,10 +67,15 @@ def settle_timed_out(app: Any, jobs: Sequence[Job], facts: dict[str, Any]) -> No
     if not is_ours or job.policy.timeout is None or not hasattr(states.claims, "bury_killed"):
         return
     error, now = JobTimeout(job.policy.timeout, killed=True), app.current_time()
-    outcome = Outcome(seen.ongoing, now, failure=failure_of(error))
+    failure = failure_of(error)
+    outcome = Outcome(seen.ongoing, now, failure=failure)
     before = seen._replace(ongoing=None, owner=None)
     state = before if seen.is_rerun else state_after(job, Occasion(before, seen.ongoing), outcome, states.zone)
     slot = date_of_death(job, seen, states.zone)
-    states.claims.bury_killed(seen, state, outcome.failure, now, facts["backends"], slot)
-    log_run(engine_logger(app.config.logger), job, before, outcome, state, states.zone)
+    states.claims.bury_killed(seen, state, failure, now, facts["backends"], slot)
+    logger = engine_logger(app.config.logger)
+    if seen.is_rerun:
+        log_failed_rerun(logger, app_name, (now - seen.ongoing).total_seconds(), failure)
+    else:
+        log_run(logger, job, before, outcome, state, states.zone)
     error_reporter(app)(error, app_name)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from crontabber.engine.failure import as_log_text
+from crontabber.engine.run_log import log_failed_rerun
 from crontabber.engine.run_record import RunRecord
 from crontabber.process.forking import end_if_forked
 from crontabber.rules.job_state import JobState, Outcome
@@ -62,7 +62,7 @@ class RerunRecord(RunRecord):
         seconds = (outcome.finished - outcome.started).total_seconds()
         name, logger = self._job.app_name, self._settings.logger
         if outcome.failure:
-            logger.error("%s: the rerun failed after %.1f s\n%s", name, seconds, as_log_text(outcome.failure))
+            log_failed_rerun(logger, name, seconds, outcome.failure)
         elif self._job.is_backfill:
             logger.info("%s ran again for %d %s in %.1f s", name, len(self.done), _dates(len(self.done)), seconds)
         else:

@@ -48,6 +48,16 @@ def log_death(logger: Any, job: Job, state: JobState, now: datetime) -> None:
     log("%s: %s; %s", job.app_name, one_line(str(state.last_error.get("value"))), following)
 
 
+def log_failed_rerun(logger: Any, app_name: str, seconds: float, failure: Failure) -> None:
+    logger.error("%s: the rerun failed after %.1f s\n%s", app_name, seconds, as_log_text(failure))
+
+
+def log_dead_rerun(logger: Any, seen: JobState) -> None:
+    """Log that the process of a rerun, which claimed the row `seen`, has died."""
+    process = one_line(seen.process or "")
+    logger.warning("%s: %s, which ran it once more, ended without a result", seen.app_name, process)
+
+
 def code_of(job_class: type) -> str:
     """Return what the paths of the job's own code begin with: the folder of its package, or its only file."""
     module = sys.modules.get(job_class.__module__)

@@ -126,9 +126,12 @@ class Runner:
         with self._passing_over(job, force):
             state = bury(seen, self._clock(), job.policy, lambda: date_of_death(job, seen, self._store.zone))
             self.tick.states[job.app_name] = state
-            from crontabber.engine.run_log import log_death
+            from crontabber.engine.run_log import log_dead_rerun, log_death
 
-            log_death(self._logger, job, state, self._clock())
+            if seen.is_rerun:
+                log_dead_rerun(self._logger, seen)
+            else:
+                log_death(self._logger, job, state, self._clock())
             return True
         return False
 

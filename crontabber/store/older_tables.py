@@ -1,6 +1,7 @@
 """Adapt statements to tables that lack what our role may not add."""
 
-from crontabber.store.sql import FORGET_NOTES, JOIN_NOTES, NOTES, OWNER
+from crontabber.store.sql import JOIN_NOTES, NOTES, OWNER
+from crontabber.store.sql_notes import WITH_FORGOTTEN
 
 # Without an owner, a claim is recognised by the time at which it was taken.
 _WITHOUT_OWNER = {
@@ -17,7 +18,7 @@ _WITHOUT_NOTES = {
     f" LEFT {JOIN_NOTES}": "",
     f" FULL {JOIN_NOTES}": "",
     NOTES: ", ".join(["NULL"] * 6),
-    FORGET_NOTES: "",
+    WITH_FORGOTTEN: "",
 }
 _WITHOUT_SLOTS = {
     ", slot, host)": ")",

@@ -46,8 +46,7 @@ SELECT_STATES_AND_SLOTS = f"SELECT {COLUMNS}, crontabber.app_name IS NULL FROM c
 SELECT_WHATEVER = "SELECT * FROM crontabber"
 HAS_DATA = "SELECT EXISTS (SELECT FROM crontabber)"
 SELECT_NAMES = "SELECT app_name FROM crontabber ORDER BY app_name"
-FORGET_NOTES = f"WITH forgotten AS ({notes.FORGET}) "
-DELETE_STATE = f"{FORGET_NOTES}DELETE FROM crontabber WHERE app_name = %(app_name)s RETURNING app_name"
+DELETE_STATE = f"{notes.WITH_FORGOTTEN}DELETE FROM crontabber WHERE app_name = %(app_name)s RETURNING app_name"
 
 # Not of a job that has been claimed since we read its row. A job without a plan waits for its first run.
 CHANGE_PLANS = f"""

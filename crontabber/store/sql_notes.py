@@ -15,10 +15,16 @@ WHERE job.first_slot IS NOT DISTINCT FROM (%(seen)s::json ->> job.app_name)::tim
 RETURNING app_name
 """
 
-# A pause outlives what else is known of a job.
-FORGET = """
-UPDATE crontabber_job SET first_slot = NULL, last_date = NULL, last_date_for = NULL WHERE app_name = %(app_name)s
+# A pause outlives what else is known of a job. Without one, it needs no row.
+WITH_FORGOTTEN = """
+WITH kept AS (
+    UPDATE crontabber_job SET first_slot = NULL, last_date = NULL, last_date_for = NULL
+    WHERE app_name = %(app_name)s AND paused_at IS NOT NULL
+), forgotten AS (
+    DELETE FROM crontabber_job WHERE app_name = %(app_name)s AND paused_at IS NULL
+)
 """
+FORGET = f"{WITH_FORGOTTEN} SELECT"
 
 
 def note_date(schema: str) -> str:
@@ -32,10 +38,15 @@ def note_date(schema: str) -> str:
 
 
 def drop_slot(schema: str) -> str:
-    """Drop the first slot of the row in `settled`."""
+    """Drop the first slot of the row in `settled`; a job without other notes needs no row."""
+    table = f"{in_schema(schema)}crontabber_job AS job"
     return f""", dropped AS (
-    UPDATE {in_schema(schema)}crontabber_job AS job SET first_slot = NULL FROM settled
-    WHERE job.app_name = settled.app_name AND job.first_slot IS NOT NULL
+    DELETE FROM {table} USING settled
+    WHERE job.app_name = settled.app_name AND job.first_slot IS NOT NULL AND job.last_date IS NULL
+      AND job.paused_at IS NULL
+), kept AS (
+    UPDATE {table} SET first_slot = NULL FROM settled
+    WHERE job.app_name = settled.app_name AND job.paused_at IS NOT NULL
 )"""
 
 

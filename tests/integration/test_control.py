@@ -187,7 +187,7 @@ class TestPause(ControlTestCase):
     def test_a_paused_job_and_its_dependents_wait_for_resume(self):
         self.choose("Plain|1d", "Child|1d")
 
-        said = self.does("--pause=plain", "--reason=no disk").stderr
+        said = self.does("--pause=plain", "--reason=no\n\x1b disk").stderr
         self.assertRegex(said, r"INFO - plain was paused by \S+@\S+: no disk\n\Z")
         self.assertIn("child is held back: its dependency 'plain' is paused", self.crontabber().stderr)
         self.assertEqual(self.ran(), [])
@@ -338,10 +338,23 @@ class TestRerun(ControlTestCase):
 
         self.kill(rerun)
         self.forget("slow")
-        self.assertEqual(self.crontabber().returncode, 0)
+        tick = self.crontabber()
+        self.assertEqual(tick.returncode, 0)
+        self.assertRegex(tick.stderr, r"WARNING - dates: \S+, which ran it once more, ended without a result\n\Z")
 
         self.assertEqual(self.errors_logged("dates"), ["<class 'crontabber.errors.OwnerDiedError'>"])
         self.assertEqual(self.rows(), self.before)
+
+    def test_one_that_is_killed_at_its_timeout_is_logged_and_does_not_count(self):
+        self.choose("Plain|1d", extra="[[policy]]\ntimeout=0.3\nkill_timeout=0.1")
+        self.write_module("work", JOBS.replace("time.sleep(0.01)", "os.kill(os.getpid(), 19)"))
+        self.give("slow")
+
+        said = self.does("--rerun=plain", code=1).stderr
+
+        self.assertIn("ERROR - plain: the rerun failed after", said)
+        self.assertEqual(said.count("A rerun of plain by"), 1)
+        self.assertEqual((self.rows(), self.errors_logged("plain")), (self.before, ["<class 'crontabber.errors.JobTimeout'>"]))
 
     def test_sigterm_ends_it_with_a_row_in_the_log(self):
         self.give("slow")

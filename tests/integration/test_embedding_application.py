@@ -300,7 +300,7 @@ class TestEmbeddingApplication(DatabaseTestCase):
     def test_crontabbers_own_application_is_unchanged(self):
         self.configure("works.Fetch|1d")
         tell = "import tab; from crontabber.app import CronTabber as C; r = C.get_required_config();"
-        tell += " print(r.crontabber.error_retry_time.default, repr(r.crontabber.jobs.default), 'mark-success' in r)"
+        tell += " print(r.crontabber.error_retry_time.default, repr(r.crontabber.jobs.default), 'deployment' in r)"
 
         told = subprocess.run([sys.executable, "-c", tell], env=self.environment(), cwd=self.folder, text=True,
                               capture_output=True, timeout=60, check=False)
