@@ -107,6 +107,16 @@ class TestEveryMode(OriginalTestCase):
                                  "Found the following in the state database but not configured here:\n\tback\n\tfoo\n\tghost\n")
                 self.assert_said(self.crontabber("--list-jobs"), 0, self.listed_sad() + (
                     LINE + "Class:          nightly.Bar\nApp name:       bar\nFrequency:      1d\n*NO PREVIOUS RUN INFO*\n"))
+                for mode, said in (
+                    ("--status", "2 jobs: 1 failing, 1 never ran (times in Etc/UTC)"),
+                    ("--explain=sad", "\n  \u2717 it waits for its retry until "),
+                    ("--explain=bar", "\n  \u2713 it is due: it has never run\n"),
+                    ("--history=sad", "sad has not run yet"),
+                    ("--dry-run", "bar would run\n"),
+                ):
+                    answer = self.crontabber(mode)
+                    self.assertEqual((answer.returncode, answer.stderr), (0, ""), mode)
+                    self.assertIn(said, answer.stdout)
                 self.assertEqual(self.sql(COLUMNS, ("crontabber", "public")), columns)
 
     def listed_sad(self):
