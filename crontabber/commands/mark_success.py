@@ -15,7 +15,7 @@ from crontabber.rules.backfill import backfill_dates
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState, Outcome
 from crontabber.rules.local_time import UTC
-from crontabber.rules.named_dates import date_named, shown
+from crontabber.rules.named_dates import date_named, shown, shown_range
 from crontabber.store.claims import Claim
 
 
@@ -57,9 +57,7 @@ def _plan(job: Job, dates: list[datetime], zone: tzinfo) -> str:
         return f"{job.app_name}: store a success now, without a run"
     if not dates:
         return f"{job.app_name}: no such date is outstanding; nothing to do"
-    if len(dates) == 1:
-        return f"{job.app_name}: skip {shown(dates[0], zone)}"
-    return f"{job.app_name}: skip {len(dates)} dates, {shown(dates[0], zone)} to {shown(dates[-1], zone)}"
+    return f"{job.app_name}: skip {shown_range(dates, zone)}"
 
 
 def _mark(app: Any, job: Job, last: datetime | None, claim: Claim) -> int:

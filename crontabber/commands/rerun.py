@@ -17,7 +17,7 @@ from crontabber.rules.dependencies import reorder_dag
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
 from crontabber.rules.local_time import local_date
-from crontabber.rules.named_dates import date_named, dates_between, shown
+from crontabber.rules.named_dates import date_named, dates_between, shown, shown_range
 from crontabber.store.claims import Claim
 from crontabber.store.patrol import patrol
 
@@ -93,9 +93,7 @@ def _plan(rerun: Rerun, zone: tzinfo) -> str:
         return f"{name}: skip: {rerun.skipped}"
     if not dates:
         return f"{name}: run once more"
-    if len(dates) == 1:
-        return f"{name}: run {shown(dates[0], zone)} once more"
-    return f"{name}: run {len(dates)} dates once more, {shown(dates[0], zone)} to {shown(dates[-1], zone)}"
+    return f"{name}: run once more: {shown_range(dates, zone)}"
 
 
 def _run_all(app: Any, reruns: Sequence[Rerun], jobs: Sequence[Job]) -> int:

@@ -10,7 +10,7 @@ from crontabber.errors import ConfigurationError, ExitCode, NoSuchDateError
 from crontabber.rules.backfill import next_date
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
-from crontabber.rules.named_dates import date_before, date_named, dates_between, shown
+from crontabber.rules.named_dates import date_before, date_named, dates_between, shown, shown_range
 from crontabber.store.claims import Claim
 
 
@@ -27,9 +27,7 @@ def command(app: Application) -> int:
             " --rewind goes back, --mark-success skips dates"
         )
     again = dates_between(first, date_before(following, job, states.zone), job, states.zone)
-    number = "1 date" if len(again) == 1 else f"{len(again)} dates"
-    plan = f"{job.app_name}: run {number} again, {shown(first, states.zone)} to {shown(again[-1], states.zone)}"
-    if not is_agreed(app, [plan]):
+    if not is_agreed(app, [f"{job.app_name}: run again: {shown_range(again, states.zone)}"]):
         return ExitCode.DONE
     return with_claim(app, job, partial(_rewind, app, job, first))
 

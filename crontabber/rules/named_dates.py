@@ -3,7 +3,7 @@
 A date is written as `2026-11-20`, `2026-11-20T06:00`, or with an offset; without one, in the job's zone.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta, tzinfo
 
 from crontabber.errors import NoSuchDateError
@@ -56,6 +56,13 @@ def shown(moment: datetime, zone: tzinfo) -> str:
     """Return a date as it can be named: dates are at least a minute apart."""
     local = moment.astimezone(zone)
     return local.isoformat(timespec="seconds" if local.second or local.microsecond else "minutes")
+
+
+def shown_range(dates: Sequence[datetime], zone: tzinfo) -> str:
+    """Return the only date, or the number of dates, the first and the last."""
+    if len(dates) == 1:
+        return shown(dates[0], zone)
+    return f"{len(dates)} dates, {shown(dates[0], zone)} to {shown(dates[-1], zone)}"
 
 
 def _span(text: str, zone: tzinfo) -> tuple[datetime, datetime]:

@@ -4,8 +4,16 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 
-from crontabber.store import sql, sql_notes
+from crontabber.store import sql_notes
+from crontabber.store.sql import within_the_calendar
 from crontabber.store.state_connection import StateConnection
+
+# Not of a job that has been claimed since we read its row. A job without a plan waits for its first run.
+CHANGE_PLANS = f"""
+UPDATE crontabber SET next_run = planned, first_run = CASE WHEN planned IS NOT NULL THEN first_run END
+FROM unnest(%(app_names)s::text[], %(seen)s::timestamptz[], %(planned)s::timestamptz[]) AS plan (name, seen, planned)
+WHERE app_name = name AND ongoing IS NULL AND {within_the_calendar('next_run')} = seen
+"""
 
 
 class Plans:
@@ -31,4 +39,4 @@ class Plans:
         """Change next runs: app_name -> (as it was seen, as it should be; None for a job that starts anew)."""
         seen, planned = zip(*next_runs.values(), strict=True)
         parameters = {"app_names": list(next_runs), "seen": list(seen), "planned": list(planned)}
-        self._connection.fetch(sql.CHANGE_PLANS, parameters)
+        self._connection.fetch(CHANGE_PLANS, parameters)

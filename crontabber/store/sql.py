@@ -48,13 +48,6 @@ HAS_DATA = "SELECT EXISTS (SELECT FROM crontabber)"
 SELECT_NAMES = "SELECT app_name FROM crontabber ORDER BY app_name"
 DELETE_STATE = f"{notes.WITH_FORGOTTEN}DELETE FROM crontabber WHERE app_name = %(app_name)s RETURNING app_name"
 
-# Not of a job that has been claimed since we read its row. A job without a plan waits for its first run.
-CHANGE_PLANS = f"""
-UPDATE crontabber SET next_run = planned, first_run = CASE WHEN planned IS NOT NULL THEN first_run END
-FROM unnest(%(app_names)s::text[], %(seen)s::timestamptz[], %(planned)s::timestamptz[]) AS plan (name, seen, planned)
-WHERE app_name = name AND ongoing IS NULL AND {within_the_calendar('next_run')} = seen
-"""
-
 UPSERT_STATE = """
 INSERT INTO crontabber (app_name, next_run, first_run, last_run, last_success, error_count, depends_on, last_error,
                         ongoing)

@@ -126,10 +126,10 @@ class TestAgreement(ControlTestCase):
             (("--resume=plain",), "plain: is not paused; nothing to do\n"),
             (("--rerun=plain",), "plain: run once more\n"),
             (("--rerun=dates", "--from=2026-11-01", "--to=2026-11-03"),
-             "dates: run 3 dates once more, 2026-11-01T03:00+00:00 to 2026-11-03T03:00+00:00\n"),
+             "dates: run once more: 3 dates, 2026-11-01T03:00+00:00 to 2026-11-03T03:00+00:00\n"),
             (("--mark-success=plain",), "plain: store a success now, without a run\n"),
             (("--mark-success=dates", "--date=2026-11-12"), "dates: skip 2 dates, 2026-11-11T03:00+00:00 to 2026-11-12T03:00+00:00\n"),
-            (("--rewind=dates", "--to=2026-11-09"), "dates: run 2 dates again, 2026-11-09T03:00+00:00 to 2026-11-10T03:00+00:00\n"),
+            (("--rewind=dates", "--to=2026-11-09"), "dates: run again: 2 dates, 2026-11-09T03:00+00:00 to 2026-11-10T03:00+00:00\n"),
             (("--prune-log", "--older-than=1s"), None),
             (("--reset-job=plain",), "plain: forget its state\n"),
         ):  # fmt: skip
