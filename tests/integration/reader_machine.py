@@ -9,6 +9,7 @@ import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -36,6 +37,8 @@ RULES = (
     (r"\b\w+day$|\bweek \d\d", "DAY"),
     (rf"\((in |was )?{AMOUNT}(?:, {AMOUNT})?( ago)?\)", r"(\1DURATION\2)"),
     (r"\d+(\.\d+)? (milli)?seconds?\b|\d+(\.\d+)? m?s\b|\d+\.\d+s\b", "DURATION"),
+    (r", DURATION ago", ""),  # not there within the first second
+    (rf"(?<=  ){re.escape(socket.gethostname())}(?=  )", "host"),
     (r"  +", "  "),  # columns are padded to their content
     (r"\bline \d+", "line N"),
     (r"Reference: \w+|identifier: \w+", "Reference: ID"),
