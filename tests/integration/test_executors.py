@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import unittest
+from contextlib import suppress
 
 from tests.integration.mode_case import ModeTestCase
 from tests.support import ROOT, is_running, wait_until
@@ -113,6 +114,18 @@ class ExecutorTestCase(ModeTestCase):
         entries = "\n".join(f"elsewhere.{name}|1d" for name in jobs.split())
         self.ini(entries, executor_class=executor, **{"workers": 3} | options)
 
+    def wait_for_long(self):
+        """Wait until the job runs, and return its process id. It does not outlive the test."""
+        pids = self.folder / "long.pids"
+        pid = int(wait_until(lambda: pids.exists() and pids.read_text().split(), "it does not run")[0])
+        self.addCleanup(self.end, pid)
+        return pid
+
+    def end(self, pid):
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            wait_until(lambda: not is_running(pid), "it is still there")
+
     def submitted(self):
         path = self.folder / "submitted"
         return path.read_text().splitlines() if path.exists() else []
@@ -193,7 +206,7 @@ class TestExecutorOfTheUser(ExecutorTestCase):
         self.distributed("A Long")
         self.ini("elsewhere.Long|1d", name="other.ini")
         other = self.start(ini="other.ini")
-        self.wait_for("long.pids")
+        self.wait_for_long()
 
         self.assertEqual(self.crontabber().returncode, 3)
 
@@ -255,7 +268,7 @@ class TestDask(ExecutorTestCase):
         first = self.cluster()[0]
         self.on_the_cluster("Long", workers=1)
         tick = self.start()
-        self.wait_for("long.pids")
+        self.wait_for_long()
         self.worker()
 
         first.kill()
@@ -269,10 +282,9 @@ class TestDask(ExecutorTestCase):
         worker, = self.cluster()
         self.on_the_cluster("Long", workers=1)
         tick = self.start()
-        self.wait_for("long.pids")
+        self.wait_for_long()
 
-        pid = int((self.folder / "long.pids").read_text().split()[0])
-        os.kill(pid, signal.SIGKILL)
+        os.kill(self.wait_for_long(), signal.SIGKILL)
 
         self.assertEqual(tick.wait(60), 1)
         (self.folder / "go").touch()
@@ -292,7 +304,7 @@ class TestDask(ExecutorTestCase):
         worker, = self.cluster()
         self.on_the_cluster("Long")
         tick = self.start()
-        self.wait_for("long.pids")
+        self.wait_for_long()
 
         worker.kill()
         (self.folder / "go").touch()
@@ -315,7 +327,7 @@ class TestDask(ExecutorTestCase):
         self.cluster()
         self.on_the_cluster("Long")
         tick = self.start()
-        self.wait_for("long.pids")
+        self.wait_for_long()
 
         tick.terminate()
 
