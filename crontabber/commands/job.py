@@ -25,7 +25,8 @@ def run_one(app: Application, description: str, force: bool) -> int:
     job = configured.find(description)
     if job.is_backfill:
         app.config.logger.warning(
-            "%s is a backfill job, so it was not run: crontabber without --job runs each of its dates once",
+            "%s is a backfill job, so it was not run: crontabber without --job runs each of its dates once,"
+            " --rerun runs dates again",
             job.app_name,
         )
         return ExitCode.DONE

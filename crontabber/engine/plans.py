@@ -7,6 +7,7 @@ from typing import Any
 
 from crontabber.datetimeutil import host_time
 from crontabber.errors import StateDatabaseError
+from crontabber.rules.backfill import date_after
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
 from crontabber.rules.schedule import is_unseen
@@ -22,7 +23,7 @@ RESTART = (
 )
 CURSOR_AHEAD = (
     "%s is done up to %s, which is still to come: a clock was ahead, and it runs for no date before that. To run those"
-    " after %s as they come: UPDATE crontabber SET last_success = '%s', next_run = now() WHERE app_name = '%s'"
+    " that are still to come once more: --rewind=%s --to=%s"
 )
 
 
@@ -77,6 +78,8 @@ def _correction(job: Job, state: JobState, planned: JobState, now: datetime) -> 
 
 
 def _cursor_ahead(job: Job, state: JobState, now: datetime, zone: tzinfo) -> tuple[str, ...]:
-    newest = last_date_by(job, state, now, zone)
-    literals = newest.astimezone(zone).isoformat(" "), job.app_name.replace("'", "''")
-    return CURSOR_AHEAD, job.app_name, host_time(state.last_success or newest), host_time(newest), *literals
+    from crontabber.rules.named_dates import shown  # Seldom needed.
+
+    following = date_after(job.schedule, last_date_by(job, state, now, zone), zone)
+    done = host_time(state.last_success or following)
+    return CURSOR_AHEAD, job.app_name, done, job.app_name, shown(following, zone)
