@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import psycopg2
 
 from tests.benchmark_cases import Bench, Case, Figures
-from tests.benchmark_sharing import measure_sharing
+from tests.benchmark_sharing import measure_sharing, measure_workers
 from tests.benchmark_start import measure_starts
 from tests.support import connection_options
 
@@ -102,6 +102,8 @@ def bounds(result: Result) -> dict[str, float]:
         return {}
     if mode == "start":
         return {"milliseconds_more": START_BOUND} if result["kind"] == "further" else {}
+    if mode == "workers":
+        return {"milliseconds": 3000}
     if mode == "shared":
         return SHARED_BOUNDS if result["kind"] == "together" else {}
     bound: dict[str, float] = {"connections": 1}
@@ -183,6 +185,7 @@ def main() -> None:
     measured += results(run(cases(arguments.quick), ROUNDS_QUICK if arguments.quick else ROUNDS))
     if not arguments.quick:
         measured += measure_sharing(ROUNDS)
+        measured.append(measure_workers())
     if arguments.json:
         print(json.dumps({"machine": facts, "results": measured, "exceeded": exceeded(measured)}, indent=1))
         return

@@ -28,6 +28,55 @@ def measure_sharing(rounds: int, processes: tuple[int, ...] = PROCESSES) -> list
     return [_result(number, [each[number] for each in figures], alone, counts[number]) for number in processes]
 
 
+NAPS = 20
+SLEEPERS = f"""
+import time
+
+from crontabber.base import BaseCronApp
+
+
+class Last(BaseCronApp):
+    app_name = "last"
+    depends_on = [f"nap-{{number}}" for number in range({NAPS})]
+
+    def run(self):
+        pass
+
+
+def run(self):
+    time.sleep(0.5)
+
+
+for number in range({NAPS}):
+    name = f"Nap{{number}}"
+    globals()[name] = type(name, (BaseCronApp,), {{"app_name": f"nap-{{number}}", "run": run, "__module__": __name__}})
+"""
+SPAN = "SELECT extract(epoch FROM max(log_time) - min(log_time - duration)) FROM {schema}.crontabber_log"
+
+
+def measure_workers(workers: int = 4) -> dict[str, Any]:
+    """Return how long NAPS jobs of half a second, and one that depends on all of them, take from the first claim."""
+    schema = "benchmark_workers"
+    with tempfile.TemporaryDirectory(prefix="crontabber-benchmark-") as folder:
+        bench = Bench(Path(folder))
+        (bench.folder / "sleepers.py").write_text(SLEEPERS)
+        options = [f'{key}="{value}"' for key, value in connection_options().items()]
+        jobs = "\n".join(f"sleepers.{name}|1d" for name in ["Last", *(f"Nap{number}" for number in range(NAPS))])
+        lines = ["[resource]", "[[postgresql]]", *options, "[crontabber]", f"workers={workers}", f"jobs='''{jobs}'''", ""]
+        (bench.folder / f"{schema}.ini").write_text("\n".join(lines))
+        bench.sql(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
+        bench.sql(f"CREATE SCHEMA {schema}")
+        try:
+            _run_together(bench, schema, 1)
+            [(seconds,)] = bench.sql(SPAN.format(schema=schema))
+        finally:
+            bench.sql(f"DROP SCHEMA {schema} CASCADE")
+    return {
+        "case": f"{NAPS} jobs of 0.5 s and one after them, {workers} workers", "mode": "workers", "jobs": NAPS + 1,
+        "kind": "plain", "milliseconds": float(seconds) * 1000,
+    }  # fmt: skip
+
+
 def _result(number: int, mine: list[float], alone: list[float], statements: float) -> dict[str, Any]:
     return {
         "case": f"shared {JOBS:,} jobs, {number} processes", "mode": "shared", "jobs": JOBS,
@@ -39,28 +88,28 @@ def _result(number: int, mine: list[float], alone: list[float], statements: floa
 
 def _measure(bench: Bench, case: Case, number: int) -> float:
     """Return the milliseconds that the jobs take beyond as many idle processes."""
-    idle = _run_together(bench, case, number)
+    idle = _run_together(bench, case.schema, number)
     bench.sql(MAKE_DUE.format(schema=case.schema))
-    return _run_together(bench, case, number) - idle
+    return _run_together(bench, case.schema, number) - idle
 
 
 def _count(bench: Bench, case: Case, number: int) -> float:
     """Return the statements a job, without those that an idle process sends, nor PREPARE."""
     with FaultyProxy(connection_options()) as proxy:
         bench.write_ini(case, proxy.options)
-        _run_together(bench, case, number)
+        _run_together(bench, case.schema, number)
         idle = len(proxy.statements)
         bench.sql(MAKE_DUE.format(schema=case.schema))
-        _run_together(bench, case, number)
+        _run_together(bench, case.schema, number)
         statements = [each for each in proxy.statements[idle:] if not each.startswith("PREPARE ")]
     bench.write_ini(case, connection_options())
     return (len(statements) - idle) / case.jobs
 
 
-def _run_together(bench: Bench, case: Case, number: int) -> float:
+def _run_together(bench: Bench, schema: str, number: int) -> float:
     """Start as many processes at once, and return the milliseconds until the last one has ended."""
-    command = [sys.executable, f"{bench.folder}/crontabber", f"--admin.conf={bench.folder / case.schema}.ini"]
-    environment = bench.environment | {"PGOPTIONS": f"-c search_path={case.schema}"}
+    command = [sys.executable, f"{bench.folder}/crontabber", f"--admin.conf={bench.folder / schema}.ini"]
+    environment = bench.environment | {"PGOPTIONS": f"-c search_path={schema}"}
     began = time.perf_counter()
     nowhere = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
     processes = [subprocess.Popen(command, env=environment, cwd=bench.folder, **nowhere) for _ in range(number)]
