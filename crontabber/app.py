@@ -111,7 +111,7 @@ class CronTabberBase(ByHand, RequiredConfig):
 
     def main(self) -> int:
         """Run the requested mode. Return the exit code."""
-        mode = mode_of(self.config) or "run"
+        mode = mode_of(self.config, self.get_required_config) or "run"
         command = import_module(f"crontabber.commands.{mode.replace('-', '_')}").command
         return command(self) or ExitCode.DONE
 

@@ -1,7 +1,9 @@
 """The modes of the command line: one for each file in commands/, and the options that change what a mode does."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
+
+from configman import Namespace
 
 from crontabber.errors import ConfigurationError
 
@@ -54,15 +56,20 @@ MODIFIERS = {
     "format": ANSWERS,
     "with-errors": ANSWERS,
 }
+OF_THE_ORIGINAL = frozenset(
+    ("job", "force", "list-jobs", "configtest", "sentrytest", "audit-ghosts", "reset-job", "nagios", "version")
+)
 # What a mode cannot do without.
 NEEDED = {"rewind": "to", "prune-log": "older-than"}
 # Modes that another one may narrow to a job.
 NARROWED = ("list-jobs", "dry-run")
 
 
-def mode_of(config: Mapping[str, Any]) -> str | None:
+def mode_of(config: Mapping[str, Any], options_of_application: Callable[[], Namespace]) -> str | None:
     """Return the requested mode, None for a tick. ConfigurationError if it is ambiguous."""
     given = [name for name in MODES if config.get(name) not in (None, False)]
+    if not OF_THE_ORIGINAL.issuperset(given):
+        given = [name for name in given if name in OF_THE_ORIGINAL or _is_ours(name, options_of_application())]
     asked = [name for name in given if name not in MODIFIERS]
     if any(name in NARROWED for name in asked):
         asked = [name for name in asked if name != "job"]
@@ -77,6 +84,11 @@ def mode_of(config: Mapping[str, Any]) -> str | None:
     mode = asked[0] if asked else None
     _check_modifiers(config, mode, [name for name in given if name in MODIFIERS])
     return mode
+
+
+def _is_ours(name: str, options: Namespace) -> bool:
+    """False if an application that is older than this mode has an option of its own by that name."""
+    return bool(options[name].doc == MODES[name][2])
 
 
 def _check_modifiers(config: Mapping[str, Any], mode: str | None, given: list[str]) -> None:

@@ -103,6 +103,9 @@ class Tab(CronTabberBase, FrameworkApp):
         "mark-success", default=None, short_form="m", from_string_converter=str,
         doc="say that this job (or all) has just succeeded, without running it",
     )
+    # Names that modes of crontabber have today.
+    required_config.add_option("date", default="today", doc="a day in the books")
+    required_config.add_option("status", default="open", doc="which books to look at")
     required_config.crontabber.jobs.default = DEFAULT_JOBS
     required_config.crontabber.add_option(
         "jobs",
