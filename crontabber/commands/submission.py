@@ -55,6 +55,8 @@ class _Submission:
         self._arguments, self._config_path = _command_line(app)
         # The ticks would say the same about the configuration: once is enough.
         self._said: set[str] = set()
+        # The jobs for which ticks were submitted last.
+        self._offered: list[Job] = []
 
     def run(self) -> list[Outcome]:
         """Run ticks until no job may run. Return (host, exit code, what it printed) of each; of one that failed, no
@@ -97,6 +99,9 @@ class _Submission:
         seen = overview(self._app)
         # What has run since we began has had its turn.
         ready = [job for job in seen.ready() if not self._has_run(seen, job)]
+        if not number and ready == self._offered:
+            return set()  # They do not run there: perhaps the configuration is another one.
+        self._offered = ready
         wanted = len(ready) - max(0, number - len(seen.tick.ongoing))
         call = (run_tick, self._arguments, self._config_path, __version__)
         return {executor.submit(*call) for _ in range(min(self._workers - number, wanted))}

@@ -98,6 +98,11 @@ EXECUTOR = '''
             return self.pool.submit(function, arguments, path, "0.1")
 
 
+    class OfAnotherConfiguration(Threads):
+        def submit(self, function, arguments, path, version):
+            return super().submit(function, [*arguments, "--crontabber.jobs=elsewhere.B|1d"], path, version)
+
+
     class WithoutFile(Threads):
         def submit(self, function, arguments, path, version):
             return self.pool.submit(function, arguments, path + "x", version)
@@ -201,6 +206,13 @@ class TestExecutorOfTheUser(ExecutorTestCase):
         self.distributed("A")
         self.crontabber()
         self.assertEqual(self.ran(), ["a"])
+
+    def test_a_job_that_the_other_side_does_not_know_is_not_submitted_for_ever(self):
+        self.distributed("A", "executors.OfAnotherConfiguration")
+
+        self.assertEqual(self.crontabber().returncode, 0)
+
+        self.assertEqual((self.ran(), len(self.submitted())), (["b"], 1))
 
     def test_a_job_that_another_process_runs_is_an_exit_code_of_3(self):
         self.distributed("A Long")
