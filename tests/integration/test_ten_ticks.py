@@ -92,7 +92,7 @@ UPDATE crontabber SET next_run = next_run - interval '1 day', first_run = first_
 """
 STATES = """
 SELECT app_name, error_count, depends_on, last_error->>'type', last_error->>'value', ongoing IS NULL,
-       round(extract(epoch FROM next_run - last_run) / 60), round(extract(epoch FROM last_run - last_success) / 3600),
+       round(extract(epoch FROM next_run - last_run) / 3600), round(extract(epoch FROM last_run - last_success) / 3600),
        round(extract(epoch FROM last_run - first_run) / 3600)
 FROM crontabber ORDER BY app_name
 """
@@ -116,7 +116,7 @@ class TestApplication(TickingTestCase):
         self.write_module("framework", FRAMEWORK)
         head, end = APPLICATION.split("if __name__")
         self.write_module("tab", f"{head}{SIGHUP}if __name__{end.replace('main(Tab)', 'main(Restartable)')}")
-        self.ini(SETTING, error_retry_time="300")
+        self.ini(SETTING, error_retry_time="7200")
         for schema in ("tab", "plain"):
             self.sql(f"CREATE SCHEMA {schema}")
             self.addCleanup(self.sql, f"DROP SCHEMA {schema} CASCADE")
