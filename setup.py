@@ -38,6 +38,7 @@ setup(
     cmdclass={"build_py": BuildPy},
     install_requires=[
         "configman==1.3.0",
+        "cronsim>=2.7",
         "psycopg2-binary>=2.9",
         "raven>=6.10",
         "tqdm>=4.60",

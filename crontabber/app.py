@@ -13,13 +13,8 @@ from crontabber import __version__
 from crontabber.base import convert_frequency, reorder_dag
 from crontabber.commands.by_hand import ByHand
 from crontabber.config.command_line import asks_for
-from crontabber.config.jobs_setting import (
-    classes_in_namespaces_converter_with_compression,
-    configured_jobs,
-    get_extra_as_options,
-    line_splitter,
-    pipe_splitter,
-)
+from crontabber.config.entries import get_extra_as_options, line_splitter, pipe_splitter
+from crontabber.config.jobs_setting import classes_in_namespaces_converter_with_compression, configured_jobs
 from crontabber.config.modes import mode_of
 from crontabber.config.options import required_config
 from crontabber.datetimeutil import timesince, utc_now

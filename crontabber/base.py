@@ -45,7 +45,7 @@ class BaseCronApp(RequiredConfig):
 
     # What decorators pass to run, before the date of a backfill job.
     _run_arguments: ClassVar[tuple[str, ...]] = ()
-    # The server's zone, the time of the claim, and the row as claimed. They are set before main() is called.
+    # The job's zone, the time of the claim, and the row as claimed. They are set before main() is called.
     _time_zone: tzinfo = UTC
     _claimed_at: datetime | None = None
     _claimed_row: JobState | None = None

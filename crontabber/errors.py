@@ -63,6 +63,14 @@ class TimeDefinitionError(CrontabberError):
     """A text is not a valid time of day, or its frequency does not allow one."""
 
 
+class TimeZoneError(CrontabberError):
+    """A text is not the name of a time zone; `expected` says what would be right."""
+
+    def __init__(self, name: str, expected: str) -> None:
+        super().__init__(f"unknown time zone {name!r}: {expected}")
+        self.expected = expected
+
+
 class PolicyError(CrontabberError):
     """A part of a job's policy is unknown or has an invalid value; `expected` says what would be right."""
 

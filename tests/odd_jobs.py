@@ -15,6 +15,12 @@ class ConfiguredJob(BaseCronApp):
         self.config.logger.info(self.config.greeting)
 
 
+class ZonedJob(BaseCronApp):
+    app_name = "zoned"
+    required_config = Namespace()
+    required_config.add_option("timezone", default="not even a zone")
+
+
 class NamelessJob(BaseCronApp):
     pass
 

@@ -1,16 +1,11 @@
 """The `jobs` setting: from text to classes, with all faults reported at once."""
 
 import unittest
+from zoneinfo import ZoneInfo
 
 from configman import ConfigurationManager, Namespace
 
-from crontabber.config.jobs_setting import (
-    classes_in_namespaces_converter_with_compression,
-    get_extra_as_options,
-    jobs_of,
-    line_splitter,
-    pipe_splitter,
-)
+from crontabber.config.jobs_setting import classes_in_namespaces_converter_with_compression, jobs_of
 from crontabber.errors import JobDescriptionError, JobNotFoundError, JobsSettingError
 from tests import jobs
 from tests.support import ROOT
@@ -27,33 +22,6 @@ def configured(text, **overrides):
     manager = ConfigurationManager(definition, values_source_list=sources, argv_source=[], use_admin_controls=False,
                                    use_auto_help=False)  # fmt: skip
     return manager.get_config().crontabber
-
-
-class TestSplitting(unittest.TestCase):
-    def test_entries_are_separated_by_newlines_commas_and_semicolons(self):
-        text = "\n  a.B|5m ,c.D|1d|03:00;\n\n# e.F|1d, g.H|2d\n  # i.J|1m\n k.L|1h\n"
-
-        self.assertEqual(line_splitter(text), ["a.B|5m", "c.D|1d|03:00", "k.L|1h"])
-
-    def test_the_class_comes_before_the_first_bar(self):
-        self.assertEqual(pipe_splitter(" a.B | 5m"), "a.B")
-
-    def test_the_rest_of_an_entry_becomes_options(self):
-        cases = {
-            "a.B|5m": ("5m", ""),
-            "a.B | 7d | 03:00": ("7d", "03:00"),
-            "a.B|03:00": ("1d", "03:00"),
-        }
-        for entry, expected in cases.items():
-            with self.subTest(entry):
-                options = get_extra_as_options(entry)
-                self.assertEqual((options.frequency.default, options.time.default), expected)
-
-    def test_a_malformed_entry_is_refused(self):
-        for entry in ("a.B", "a.B|", "a.B| |03:00", "a.B|1d|03:00|x"):
-            with self.subTest(entry), self.assertRaises(JobDescriptionError) as caught:
-                get_extra_as_options(entry)
-            self.assertIn(repr(entry), str(caught.exception))
 
 
 class TestConverting(unittest.TestCase):
@@ -74,6 +42,26 @@ class TestConverting(unittest.TestCase):
 
         (job,) = jobs_of(options.jobs, options)
         self.assertEqual((job.config.frequency, job.config.greeting, job.config.shout), ("3h", "Hei", False))
+
+    def test_the_zone_of_an_entry_can_be_set_like_any_other_option(self):
+        berlin, tokyo = ZoneInfo("Europe/Berlin"), ZoneInfo("Asia/Tokyo")
+        for rest, overrides, expected in [
+            ("1d|03:00", {}, None),
+            ("1d|03:00|Europe/Berlin", {}, berlin),
+            ("1d|03:00|Europe/Berlin", {"class-FooJob": {"timezone": "Asia/Tokyo"}}, tokyo),
+            ("0 3 * * 1,2|Europe/Berlin", {}, berlin),
+        ]:
+            with self.subTest(rest=rest, **overrides):
+                options = configured(f"tests.jobs.FooJob|{rest}", **overrides)
+                (job,) = jobs_of(options.jobs, options)
+                self.assertEqual(job.zone, expected)
+
+    def test_an_option_of_the_job_called_timezone_is_its_own(self):
+        options = configured("tests.odd_jobs.ZonedJob|1d|03:00")
+
+        (job,) = jobs_of(options.jobs, options)
+
+        self.assertEqual((job.zone, job.config.timezone), (None, "not even a zone"))
 
     def test_one_jobs_options_do_not_leak_into_the_next(self):
         options = configured("tests.odd_jobs.ConfiguredJob|1h, tests.jobs.FooJob|1h")
@@ -118,6 +106,14 @@ class TestFaults(unittest.TestCase):
             (f"{odd}.ConfusedJob|1d",
              f"jobs: {odd}.ConfusedJob: depends_on is 17: expected an app_name, or a list or tuple of them"),
             (f"{odd}.HenJob|1d,{odd}.EggJob|1d", "jobs: circular dependency: hen -> egg -> hen"),
+            ("tests.jobs.FooJob|0 0 3 * * *", "jobs: tests.jobs.FooJob: '0 0 3 * * *' has 6 fields: expected minute, hour, day"
+             " of month, month and day of week"),
+            ("tests.jobs.FooJob|@reboot", "jobs: tests.jobs.FooJob: unknown name '@reboot': expected one of @hourly, @daily,"
+             " @weekly, @monthly, @yearly"),
+            ("tests.jobs.FooJob|1d|03:00|Europe/Berln", "jobs: 'tests.jobs.FooJob|1d|03:00|Europe/Berln': unknown time zone"
+             " 'Europe/Berln': did you mean 'Europe/Berlin'?"),
+            ("tests.odd_jobs.ZonedJob|03:00|Europe/Berlin",
+             "jobs: tests.odd_jobs.ZonedJob: rename its option 'timezone': that name is reserved"),
             ("tests.jobs.FooJob|1d,tests.jobs.FooJob|2d", "jobs: tests.jobs.FooJob is listed twice: remove one of the entries"),
             (f"tests.jobs.FooJob|1d,{odd}.FooJob|2d", f"jobs: tests.jobs.FooJob and {odd}.FooJob have the same class name,"
              " so their options would collide: rename one of them"),

@@ -35,8 +35,8 @@ intervals = st.one_of(
     st.integers(1, 90).map(lambda n: n * DAY),
 )
 schedules = st.one_of(
-    st.builds(Schedule, intervals, st.none()),
-    st.builds(Schedule, st.integers(1, 90).map(lambda n: n * DAY), st.sampled_from(SLOTS)),
+    intervals.map(Schedule),
+    st.tuples(st.integers(1, 90).map(lambda n: n * DAY), st.sampled_from(SLOTS)).map(lambda pair: Schedule(*pair)),
 )
 moments = st.datetimes(datetime(2010, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC))
 

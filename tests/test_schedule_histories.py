@@ -71,7 +71,7 @@ class TestHistories(unittest.TestCase):
         for number in range(self.number):
             with self.subTest(number):
                 job, seen_on, now = self.history()
-                every, at = job.schedule
+                every, at = job.schedule.every, job.schedule.at
                 count = len(job.days)
                 self.assertEqual(job.days, [job.days[0] + n * every for n in range(count)])
                 self.assertGreater(moment_on(job.days[-1] + every, at, job.zone), now)

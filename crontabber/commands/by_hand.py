@@ -42,7 +42,9 @@ class ByHand:
         """True if the job is due, judged by its state and its time of day."""
         states, app_name = self.job_states, class_.app_name
         state = states.state(app_name) or getattr(states, "unseen", {}).get(app_name) or JobState(app_name)
-        return is_due(parse_schedule("1d", time_), state, self.current_time(), states.zone)
+        job = next((job for job in self.configured_jobs().jobs if job.job_class is class_), None)
+        schedule = job.schedule if job and job.schedule.cron else parse_schedule("1d", time_)
+        return is_due(schedule, state, self.current_time(), (job and job.zone) or states.zone)
 
     def check_dependencies(self, class_: Any) -> tuple[bool, str | None]:
         """Return (True, None) if the dependencies of the job allow a run, otherwise (False, reason)."""

@@ -12,6 +12,7 @@ from crontabber.datetimeutil import brief
 from crontabber.errors import ExitCode
 from crontabber.output.table import render_table
 from crontabber.process.streams import answer
+from crontabber.rules.cron import in_words
 from crontabber.rules.health import error_name, health_of, outstanding, short_time
 from crontabber.rules.job import Job, path_of
 from crontabber.rules.plan import Step
@@ -59,8 +60,7 @@ def explain(app: Application, description: str) -> Explained:
 def render_explained(explained: Explained) -> Iterator[str]:
     job, seen = explained.job, explained.seen
     health = health_of(explained.step, seen.now, seen.zone)
-    schedule = f"{job.config.frequency} @ {job.config.time}" if job.config.time else job.config.frequency
-    yield f"{job.app_name} ({path_of(job.job_class)}, every {schedule}): {health.state}"
+    yield f"{job.app_name} ({path_of(job.job_class)}, {_schedule(job)}): {health.state}"
     yield ""
     yield f"Conditions (times in {seen.zone})"
     for condition in explained.conditions:
@@ -73,6 +73,14 @@ def render_explained(explained: Explained) -> Iterator[str]:
     yield "Policy"
     yield from (f"  {line}" for line in render_table([(n, _value(v), f"({s})") for n, v, s in explained.policy]))
     yield from _last_run(explained)
+
+
+def _schedule(job: Job) -> str:
+    if job.schedule.cron:
+        text = f"{job.config.frequency}: {in_words(job.schedule.cron)}"
+    else:
+        text = f"every {job.config.frequency}" + (f" @ {job.config.time}" if job.config.time else "")
+    return f"{text} in {job.zone}" if job.zone else text
 
 
 def _condition(explained: Explained, condition: Condition) -> str:
@@ -158,12 +166,14 @@ def _policy(app: Any, job: Job) -> list[tuple[str, Any, str]]:
     names = (job_class for _, job_class in setting.class_list)
     section = dict(zip(names, setting.subordinate_namespace_names, strict=True)).get(job.job_class, "")
     sources = policy_sources(app.config.crontabber, job.config, job.job_class, section)
-    return [(name, getattr(job.policy, name), sources[name]) for name in job.policy._fields]
+    values = job.policy._asdict()
+    values |= {"timezone": job.policy.timezone and str(job.policy.timezone)}
+    return [(name, value, sources[name]) for name, value in values.items()]
 
 
 def _value(value: Any) -> str:
-    if value is None:
-        return "none"
+    if value is None or isinstance(value, str):
+        return value or "none"
     return brief(value) if isinstance(value, timedelta) else f"{value:g}"
 
 

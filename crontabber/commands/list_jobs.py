@@ -22,12 +22,14 @@ COLOURS = {HEADING: "1", "Ongoing now!": "33", "Gave up!": "31", "Error!!": "31"
 
 
 class ListedJob(NamedTuple):
-    """A configured job as the report shows it; `frequency` and `time` are the texts of the setting."""
+    """A configured job as the report shows it: `frequency` and `time` are the texts of the setting, `zone` is the name
+    of its own zone."""
 
     class_path: str
     app_name: str
     frequency: str
     time: str = ""
+    zone: str = ""
     policy: Policy = DEFAULT
 
 
@@ -70,7 +72,8 @@ def for_terminal(report: str, coloured: bool) -> str:
 
 
 def _listed(job: Job) -> ListedJob:
-    return ListedJob(path_of(job.job_class), job.app_name, job.config.frequency, job.config.time, job.policy)
+    zone = str(job.zone or "")
+    return ListedJob(path_of(job.job_class), job.app_name, job.config.frequency, job.config.time, zone, job.policy)
 
 
 def _coloured(line: str) -> str:
@@ -82,7 +85,8 @@ def _lines(job: ListedJob, state: JobState | None, now: datetime) -> Iterator[st
     yield HEADING
     yield _labelled("Class:", job.class_path)
     yield _labelled("App name:", job.app_name)
-    yield _labelled("Frequency:", f"{job.frequency} @ {job.time}" if job.time else job.frequency)
+    at = f" @ {job.time}" if job.time else ""
+    yield _labelled("Frequency:", f"{job.frequency}{at} {job.zone}".rstrip())
     if state is None:
         yield "*NO PREVIOUS RUN INFO*"
         return

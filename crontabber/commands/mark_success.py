@@ -45,7 +45,7 @@ def _dates(job: Job, row: JobState, now: datetime, zone: tzinfo, last: datetime 
     """Return the outstanding dates of a backfill job up to the last one, without that only the first."""
     if not job.is_backfill:
         return []
-    dates = backfill_dates(job.schedule, row, now, zone)
+    dates = backfill_dates(job.schedule, row, now, job.zone or zone)
     if last is None:
         first = next(dates, None)
         return [] if first is None else [first]

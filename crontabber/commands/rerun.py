@@ -65,7 +65,7 @@ def _dates(app: Application, job: Job, rows: dict[str, JobState], zone: tzinfo) 
 def _dependents(app: Application, rerun: Rerun, rows: dict[str, JobState], zone: tzinfo) -> Iterator[Rerun]:
     """Yield the jobs that depend on it, transitively, in order: backfill jobs for the same calendar dates."""
     affected = {rerun.job.app_name}
-    days = [local_date(date, zone) for date in rerun.dates or []]
+    days = [local_date(date, rerun.job.zone or zone) for date in rerun.dates or []]
     for job in reorder_dag(app.configured_jobs().jobs):
         if job.app_name in affected or affected.isdisjoint(job.depends_on):
             continue

@@ -49,7 +49,7 @@ def _outstanding(app: Application, app_name: str) -> int:
     job = next((job for job in app.configured_jobs().jobs if job.app_name == app_name and job.is_backfill), None)
     if row is None or job is None:
         return 0
-    return count_backfill_dates(job.schedule, row, app.current_time(), states.zone)
+    return count_backfill_dates(job.schedule, row, app.current_time(), job.zone or states.zone)
 
 
 def _app_name_of(app: Application, description: str) -> str:

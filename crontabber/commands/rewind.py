@@ -20,7 +20,7 @@ def command(app: Application) -> int:
         raise ConfigurationError(f"{job.app_name} is no backfill job, so it has no dates: --rerun runs it once more")
     row = all_rows(states).get(job.app_name) or JobState(job.app_name)
     first = date_named(app.config["to"], job, row, states.zone)
-    following = next_date(job.schedule, row, states.zone)
+    following = next_date(job.schedule, row, job.zone or states.zone)
     if row.last_success is None or following is None or first >= following:
         raise NoSuchDateError(
             f"{job.app_name} has not done {shown(first, states.zone)} yet:"

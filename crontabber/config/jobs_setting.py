@@ -1,14 +1,12 @@
 """Parse the `jobs` setting: from its text to job classes and the namespaces of their options."""
 
-import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from configman import Namespace, RequiredConfig
-from configman.option import Option
 
-from crontabber.config.definitions import copied
+from crontabber.config.entries import get_extra_as_options, line_splitter, pipe_splitter, zone_of_entry
 from crontabber.config.job_faults import entry_of, fault_of, faults_of_classes, required_config_of, source_of_options
 from crontabber.config.job_import import load_job_class
 from crontabber.config.policy_options import policy_reader
@@ -17,42 +15,6 @@ from crontabber.rules.configured_jobs import BrokenEntry, ConfiguredJobs, Fault,
 from crontabber.rules.dependencies import names_in
 from crontabber.rules.job import Job, path_of
 from crontabber.rules.schedule import parse_schedule
-
-FORM = "module.Class|FREQUENCY or module.Class|FREQUENCY|HH:MM"
-
-_FREQUENCY = Option("frequency", default="", from_string_converter=str, doc="how often it runs, such as 5m, 12h or 7d")
-_TIME = Option(
-    "time", default="", from_string_converter=str,
-    doc="at what time of day it runs: HH:MM, in the time zone of the PostgreSQL server",
-)  # fmt: skip
-
-
-def line_splitter(text: str) -> list[str]:
-    """Split the setting at newlines, commas and semicolons. Lines that begin with # are comments."""
-    lines = [line for line in text.strip().strip("'\"").splitlines() if not line.lstrip().startswith("#")]
-    return [entry.strip() for entry in re.split(r"[\n,;]", "\n".join(lines)) if entry.strip()]
-
-
-def pipe_splitter(entry: str) -> str:
-    """Return the class path of an entry."""
-    return entry.split("|", 1)[0].strip()
-
-
-def get_extra_as_options(entry: str) -> Namespace:
-    """Return the rest of an entry as the options `frequency` and `time`. JobDescriptionError if it is malformed."""
-    parts = [part.strip() for part in entry.split("|")]
-    if len(parts) < 2 or not parts[1]:
-        raise JobDescriptionError(f"jobs: {entry!r} has no frequency: expected {FORM}")
-    if len(parts) > 3:
-        raise JobDescriptionError(f"jobs: {entry!r} has too many parts: expected {FORM}")
-    frequency, time = parts[1], parts[2] if len(parts) == 3 else ""
-    if ":" in frequency and not time:
-        frequency, time = "1d", frequency
-    options = Namespace()
-    for prototype, text in ((_FREQUENCY, frequency), (_TIME, time)):
-        option = options[prototype.name] = copied(prototype)
-        option.default = option.value = text
-    return options
 
 
 def classes_in_namespaces_converter_with_compression(
@@ -82,7 +44,7 @@ def configured_jobs(job_list: Any, config: Any) -> ConfiguredJobs:
     found_before = getattr(job_list, "faults", [])
     faults = [*found_before, *faults_of_classes(job_list.class_list)]
     refused, broken = entries_of(found_before), entries_of(faults)
-    jobs, policy_of = [], policy_reader(config)
+    jobs, policy_of, with_zone = [], policy_reader(config), getattr(job_list, "namespaces_with_zone", ())
     for (_, job_class), namespace in zip(job_list.class_list, job_list.subordinate_namespace_names, strict=True):
         if refused and entry_of(job_class) in refused:
             continue
@@ -90,13 +52,14 @@ def configured_jobs(job_list: Any, config: Any) -> ConfiguredJobs:
         try:
             schedule = parse_schedule(job_config.frequency, job_config.time)
             policy = policy_of(job_config, job_class)
+            zone = zone_of_entry(job_config) if namespace in with_zone else policy.timezone
         except CrontabberError as error:
             faults.append(_fault_of_schedule(job_class, error))
             continue
         if not broken or entry_of(job_class) not in broken:
             depends_on = names_in(getattr(job_class, "depends_on", None))
             app_name: str = job_class.app_name  # type: ignore[attr-defined]
-            jobs.append(Job(app_name, job_class, job_config, schedule, depends_on, policy))
+            jobs.append(Job(app_name, job_class, job_config, schedule, depends_on, policy, zone=zone))
     return configured(jobs, faults) if faults else ConfiguredJobs(jobs)
 
 
@@ -144,6 +107,10 @@ def _class_of(loaded: _Entries, entries: Sequence[str], template: str) -> type:
         required_config = Namespace()
         class_list = loaded.class_list
         subordinate_namespace_names = [template % {"name": name} for name, _ in loaded.class_list]
+        # A job may have an option of its own that is called `timezone`.
+        namespaces_with_zone = {
+            template % {"name": name} for name, options in loaded.options.items() if "timezone" in options
+        }
         original_input = list(entries)
         faults = loaded.faults
         broken_namespaces = [

@@ -47,7 +47,8 @@ def _add_crontabber(namespace: Namespace) -> None:
     namespace.add_option(
         "jobs", default="", from_string_converter=classes_in_namespaces_converter_with_compression(),
         doc="the jobs: module.Class|FREQUENCY or module.Class|FREQUENCY|HH:MM, one per line or separated by commas;"
-        " FREQUENCY is a number and m, h or d, for example 5m",
+        " FREQUENCY is a number and m, h or d, for example 5m, or a cron expression; HH:MM or a cron expression may be"
+        " followed by a time zone: |Europe/Berlin",
     )  # fmt: skip
     # Declared here as well, so that applications can change their defaults: these win for the state and for the jobs.
     for name in ("database_class", "transaction_executor_class"):

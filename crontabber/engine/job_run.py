@@ -42,6 +42,7 @@ class JobRun:
         self._job = job
         self._claim = claim
         self._occasion = occasion
+        self._zone = job.zone or store.zone
         self._last_success: datetime | None = None
         self._error: BaseException | None = None
         self._failure: Failure | None = None
@@ -113,7 +114,7 @@ class JobRun:
         if self._dates is not None:
             return len(self._dates)
         row = self._occasion.row(self._job.app_name)
-        return count_backfill_dates(self._job.schedule, row, self._claim.since, self._store.zone)
+        return count_backfill_dates(self._job.schedule, row, self._claim.since, self._zone)
 
     def _successes(self) -> Iterator[datetime]:
         """Yield the job's successes. A generator, so that a constructor that raises is a failure of the job, too."""
@@ -124,7 +125,7 @@ class JobRun:
         """Run the job up to its next success; False if it has ended. The only place that catches what jobs raise."""
         try:
             with child_ends_here(), descriptors_kept(), INTERRUPTION.allowed():
-                self._last_success = moment_of(next(successes), self._store.zone)
+                self._last_success = moment_of(next(successes), self._zone)
         except StopIteration:
             return False
         except LostClaimError:
@@ -144,10 +145,9 @@ class JobRun:
         return True
 
     def _instance(self) -> Any:
-        before = self._occasion.before
-        info = None if before is None else as_mapping(before)
+        info = self._occasion.before and as_mapping(self._occasion.before)
         instance = self._job.job_class(self._job.config, info)
-        instance._time_zone = self._store.zone
+        instance._time_zone = self._zone
         instance._claimed_at = self._claim.since
         instance._claimed_row = self._claim.state
         instance._before_commit = self._record.before_commit

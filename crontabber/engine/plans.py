@@ -28,7 +28,7 @@ CURSOR_AHEAD = (
 
 
 def note_first_slots(store: Any, tick: Any, jobs: Sequence[Job]) -> None:
-    """Note the slot of the first run of each job with a time of day, so that a tick after midnight serves it, too."""
+    """Note the slot of the first run of each job that has slots, so that a later tick serves it, too."""
     plans = getattr(store, "plans", None)
     if plans is None or not any(is_unseen(job.schedule, tick.states.get(job.app_name)) for job in jobs):
         return

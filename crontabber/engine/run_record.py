@@ -88,7 +88,8 @@ class RunRecord:
 
     def log(self, outcome: Outcome, state: JobState) -> None:
         """Log how the run ended, which left the job in this state."""
-        log_run(self._settings.logger, self._job, self._occasion.before, outcome, state, self._store.zone)
+        zone = self._job.zone or self._store.zone
+        log_run(self._settings.logger, self._job, self._occasion.before, outcome, state, zone)
 
     def _settle_claim(self, outcome: Outcome, date: datetime | None) -> tuple[Outcome, JobState]:
         try:
@@ -129,7 +130,7 @@ class RunRecord:
         """Return what is stored with a calendar date, if the state can keep it."""
         if self._job.schedule.at is None or not hasattr(self._store, "plans"):
             return {}
-        return {"last_date": calendar_date(self._job.schedule.at, date, self._store.zone)}
+        return {"last_date": calendar_date(self._job.schedule.at, date, self._job.zone or self._store.zone)}
 
     def _state_committed_by_job(self) -> JobState | None:
         state = self._stored_state

@@ -114,9 +114,9 @@ class Runner:
         return None if force else first_reason(job, self.tick, self._clock(), self._zone_for(job), self._judges)
 
     def _zone_for(self, job: Job) -> tzinfo:
-        """Return the zone for judging whether `job` is due: only a first run needs the server's, which takes 2 ms."""
+        """Return the zone for judging whether `job` is due: only a first run needs one. The server's takes 2 ms."""
         state = self.tick.states.get(job.app_name)
-        return UTC if state is not None and state.next_run is not None else self._store.zone
+        return UTC if state is not None and state.next_run is not None else job.zone or self._store.zone
 
     def is_free(self, job: Job, force: bool) -> bool:
         """True if no process runs `job`. If the one that did has died, record that."""

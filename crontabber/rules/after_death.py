@@ -38,7 +38,7 @@ def date_of_death(job: Job, left: JobState, zone: tzinfo) -> datetime | None:
     """Return the date for which a backfill job ran when its process died, and `left` this row."""
     if not job.is_backfill or left.ongoing is None:
         return None
-    return next(backfill_dates(job.schedule, left, left.ongoing, zone), None)
+    return next(backfill_dates(job.schedule, left, left.ongoing, job.zone or zone), None)
 
 
 def deaths_of(state: JobState) -> int:

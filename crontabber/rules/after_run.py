@@ -26,7 +26,8 @@ class Occasion(NamedTuple):
 
 
 def state_after(job: Job, occasion: Occasion, outcome: Outcome, zone: tzinfo) -> JobState:
-    """Return the state of a job after a run, including its next run."""
+    """Return the state of a job after a run, including its next run; `zone` is the server's."""
+    zone = job.zone or zone
     before = occasion.row(job.app_name)
     next_run: datetime | None
     if outcome.failure and outcome.interrupted:

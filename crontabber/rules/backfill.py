@@ -1,30 +1,39 @@
 """Which dates does a backfill job still have to run? Pure: times in, times out.
 
 With a time of day a date is a calendar date: the next one is one interval after the last one that is done, at that time
-in the zone that holds now. Without one, dates are instants.
+in the zone that holds now. Without one, dates are instants; with a cron expression, its slots.
 """
 
 from collections.abc import Iterator
 from datetime import date, datetime, time, tzinfo
+from itertools import takewhile
 from typing import NamedTuple
 
+from crontabber.rules.cron import latest_slot, slots_from
 from crontabber.rules.job_state import JobState
 from crontabber.rules.local_time import UTC, last_day, local_date, moment_on
-from crontabber.rules.schedule import NEVER, Schedule, day_of, slot_after
+from crontabber.rules.schedule import NEVER, Schedule, day_of, next_slot, slot_after
 
 
 def backfill_dates(schedule: Schedule, state: JobState | None, now: datetime, zone: tzinfo) -> Iterator[datetime]:
     """Yield the dates that are still to run, up to and including `now`, in order; aware, in `zone`."""
     now = now.astimezone(UTC)
-    moment = _first_date(schedule, state, now, zone)
-    while moment <= now:
-        yield moment.astimezone(zone)
+    dates = dates_from(schedule, _first_date(schedule, state, now, zone), zone)
+    return (moment.astimezone(zone) for moment in takewhile(lambda moment: moment <= now, dates))
+
+
+def dates_from(schedule: Schedule, moment: datetime, zone: tzinfo) -> Iterator[datetime]:
+    """Yield all dates from the one at `moment` on, in UTC."""
+    if schedule.cron:
+        yield from slots_from(schedule.cron, moment, zone)
+    while not schedule.cron:
+        yield moment
         moment = date_after(schedule, moment, zone)
 
 
 def count_backfill_dates(schedule: Schedule, state: JobState | None, now: datetime, zone: tzinfo) -> int:
     """Count the dates of backfill_dates()."""
-    if schedule.at is not None:
+    if schedule.has_slots:
         return sum(1 for _ in backfill_dates(schedule, state, now, zone))
     now = now.astimezone(UTC)
     return max(0, (now - _first_date(schedule, state, now, zone)) // schedule.every + 1)
@@ -48,7 +57,7 @@ def outstanding_dates(
         return None
     dates = backfill_dates(schedule, state, now, zone)
     first = last = next(dates)
-    if schedule.at is None:
+    if not schedule.has_slots:
         last = (first.astimezone(UTC) + (number - 1) * schedule.every).astimezone(zone)
     else:
         last = max(dates, default=first)
@@ -62,13 +71,15 @@ def next_date(schedule: Schedule, state: JobState, zone: tzinfo) -> datetime | N
     """
     if state.last_success is not None:
         return _date_after_the_last(schedule, state, zone)
-    if schedule.at is not None and state.first_slot is not None:
-        return moment_on(_noted_day(schedule.at, state.first_slot, zone), schedule.at, zone)
+    if schedule.has_slots and state.first_slot is not None:
+        return _noted_date(schedule, state.first_slot, zone)
     return None
 
 
 def date_after(schedule: Schedule, moment: datetime, zone: tzinfo) -> datetime:
     """Return the date after the one at `moment`."""
+    if schedule.cron:
+        return next_slot(schedule.cron, moment, zone)
     try:
         if schedule.at is None:
             return moment.astimezone(UTC) + schedule.every
@@ -102,10 +113,12 @@ def _first_date(schedule: Schedule, state: JobState | None, now: datetime, zone:
         return _date_after_the_last(schedule, state, zone)
     failed = state.error_count or state.last_error or state.first_slot is not None
     start = state.first_run if failed and state.first_run else now
-    if schedule.at is None:
+    if not schedule.has_slots:
         return start
     if state.first_slot is not None:
-        return moment_on(_noted_day(schedule.at, state.first_slot, zone), schedule.at, zone)
+        return _noted_date(schedule, state.first_slot, zone)
+    if schedule.at is None:
+        return latest_slot(schedule.cron, start, zone) or next_slot(schedule.cron, start, zone)
     return moment_on(last_day(start, schedule.at, zone), schedule.at, zone)
 
 
@@ -119,7 +132,11 @@ def _date_after_the_last(schedule: Schedule, state: JobState, zone: tzinfo) -> d
         return NEVER
 
 
-def _noted_day(at: time, slot: datetime, zone: tzinfo) -> date:
-    """Return the date of a noted slot, whose time of day or zone may have changed since."""
-    day = last_day(slot, at, zone)
-    return day if moment_on(day, at, zone) == slot else local_date(slot, zone)
+def _noted_date(schedule: Schedule, slot: datetime, zone: tzinfo) -> datetime:
+    """Return the first date of a job whose first slot is noted. Its schedule or zone may have changed since."""
+    if schedule.at is None:
+        return next(slots_from(schedule.cron, slot, zone), NEVER)
+    day = last_day(slot, schedule.at, zone)
+    if moment_on(day, schedule.at, zone) == slot:
+        return slot
+    return moment_on(local_date(slot, zone), schedule.at, zone)

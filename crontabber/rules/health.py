@@ -34,7 +34,8 @@ def health_of(step: Step, now: datetime, zone: tzinfo) -> Health:
 
 def outstanding(step: Step, now: datetime, zone: tzinfo) -> OutstandingDates | None:
     """Return the outstanding dates of a backfill job, if it has any."""
-    return outstanding_dates(step.job.schedule, step.row, now, zone) if step.job.is_backfill else None
+    job = step.job
+    return outstanding_dates(job.schedule, step.row, now, job.zone or zone) if job.is_backfill else None
 
 
 def short_time(moment: datetime | None, zone: tzinfo) -> str:

@@ -1,5 +1,6 @@
 """A configured job. Pure."""
 
+from datetime import tzinfo
 from typing import Any, NamedTuple
 
 from crontabber.rules.policy import DEFAULT, Policy
@@ -8,6 +9,8 @@ from crontabber.rules.schedule import Schedule
 
 class Job(NamedTuple):
     """A configured job: `config` is the namespace with its options, `depends_on` has app_names.
+
+    `zone` is that of its times and dates, None if it is the server's. Rules that take a job get the server's, too.
 
     `broken_dependency` is the app_name of a broken entry that it depends on, directly or through other jobs.
     """
@@ -19,6 +22,7 @@ class Job(NamedTuple):
     depends_on: tuple[str, ...] = ()
     policy: Policy = DEFAULT
     broken_dependency: str | None = None
+    zone: tzinfo | None = None
 
     @property
     def is_backfill(self) -> bool:

@@ -8,15 +8,18 @@ from datetime import date, datetime, timedelta, tzinfo
 
 from crontabber.errors import NoSuchDateError
 from crontabber.rules.backfill import calendar_date_done, date_after
+from crontabber.rules.cron import latest_slot, slots_from
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
 from crontabber.rules.local_time import DAY, UTC, exists, last_day, local_date, moment_on
+from crontabber.rules.schedule import NEVER
 
 FORM = "expected a date such as 2026-11-20 or 2026-11-20T06:00"
 
 
 def date_named(text: str, job: Job, row: JobState, zone: tzinfo) -> datetime:
     """Return the date that is meant, in UTC. NoSuchDateError, with the two nearest, if there is none such."""
+    zone = job.zone or zone
     first, after = _span(text, zone)
     slots = list(_slots_from(first, after, job, row, zone))
     if len(slots) == 1:
@@ -36,14 +39,16 @@ def dates_between(first: datetime, last: datetime, job: Job, zone: tzinfo) -> li
     """Return the dates from `first` to `last`, in UTC, both of which are dates of the job; aware, in `zone`."""
     found = []
     while first <= last:
-        found.append(first.astimezone(zone))
-        first = date_after(job.schedule, first, zone)
+        found.append(first.astimezone(job.zone or zone))
+        first = date_after(job.schedule, first, job.zone or zone)
     return found
 
 
 def date_before(moment: datetime, job: Job, zone: tzinfo) -> datetime:
     """Return the date before the one at `moment`."""
-    schedule = job.schedule
+    schedule, zone = job.schedule, job.zone or zone
+    if schedule.cron:
+        return latest_slot(schedule.cron, moment - timedelta.resolution, zone) or moment
     if schedule.at is None:
         return moment.astimezone(UTC) - schedule.every
     day = last_day(moment, schedule.at, zone) - schedule.every
@@ -96,7 +101,9 @@ def _neighbours(moment: datetime, job: Job, row: JobState, zone: tzinfo) -> tupl
     known = row.last_success or row.first_slot or row.first_run
     if known is None:
         raise NoSuchDateError(f"{job.app_name} has never run, so it has no dates yet")
-    if schedule.at is None:
+    if schedule.cron:
+        following = next(slots_from(schedule.cron, moment, zone), NEVER)
+    elif schedule.at is None:
         anchor = known.astimezone(UTC)
         following = anchor + -((anchor - moment) // schedule.every) * schedule.every
     else:

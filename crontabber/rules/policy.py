@@ -1,11 +1,11 @@
-"""What happens when a job fails or takes too long: its policy. Pure."""
+"""The policy of a job: what happens when it fails or takes too long, and which of its dates it runs. Pure."""
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import timedelta, tzinfo
 from typing import Any, NamedTuple
 
-from crontabber.errors import PolicyError
+from crontabber.errors import PolicyError, TimeZoneError
 from crontabber.rules.job_state import JobState
 
 # Anything longer is a typo, and would lead past the end of the calendar.
@@ -17,7 +17,10 @@ _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]+)?)\s*([smhd]?)")
 
 
 class Policy(NamedTuple):
-    """The policy of one job. A `timeout` of None and `max_errors` of 0 mean that there is no limit."""
+    """The policy of one job. A `timeout` of None, and a `max_errors` of 0, mean that there is no limit.
+
+    A `timezone` of None is the server's.
+    """
 
     timeout: timedelta | None = None
     kill_timeout: timedelta = timedelta(seconds=30)
@@ -25,6 +28,7 @@ class Policy(NamedTuple):
     error_retry_factor: float = 1.0
     error_retry_max_time: timedelta = timedelta(days=1)
     max_errors: int = 0
+    timezone: tzinfo | None = None
 
     def retry_after(self, failures: int) -> timedelta:
         """Return how long to wait after so many failures in a row: longer by the factor with each."""
@@ -104,6 +108,17 @@ def _count(value: Any) -> int:
     return int(value)
 
 
+def _timezone(value: Any) -> tzinfo | None:
+    if value is None or isinstance(value, tzinfo):
+        return value
+    from crontabber.rules.time_zone import configured_zone  # zoneinfo takes 2 ms to import
+
+    try:
+        return configured_zone(str(value))
+    except TimeZoneError as error:
+        raise PolicyError(f"policy: timezone is {value!r}", error.expected) from None
+
+
 def _nearest(name: Any) -> str:
     from difflib import get_close_matches
 
@@ -121,4 +136,5 @@ PARSERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "error_retry_factor": (_factor, "a number, 1 to 1000"),
     "error_retry_max_time": (parse_duration, _A_DURATION),
     "max_errors": (_count, "a whole number; 0 for no limit"),
+    "timezone": (_timezone, "the name of a time zone"),
 }

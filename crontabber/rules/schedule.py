@@ -1,7 +1,7 @@
 """When does a job run next? Pure: times in, times out.
 
-A *slot* is a schedule's local time of day on one of its dates. Times are added and compared in UTC: in any other zone
-Python calculates with wall-clock times.
+A *slot* is a schedule's local time of day on one of its dates, or a moment of its cron expression. Times are added and
+compared in UTC: in any other zone Python calculates with wall-clock times.
 """
 
 import re
@@ -10,8 +10,10 @@ from functools import cache
 from typing import NamedTuple
 
 from crontabber.errors import FrequencyDefinitionError, TimeDefinitionError
+from crontabber.rules.cron import is_cron, is_slot, latest_slot, parse_cron, slots_after, slots_from
 from crontabber.rules.job_state import JobState
 from crontabber.rules.local_time import DAY, UTC, exists, last_day, local_date, moment_on
+from crontabber.rules.text import quoted
 
 UNITS = {"m": timedelta(minutes=1), "h": timedelta(hours=1), "d": DAY}
 
@@ -27,10 +29,16 @@ _TIME = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
 
 
 class Schedule(NamedTuple):
-    """How often a job runs: whole minutes; with `at`, whole days, at that time in the server's zone."""
+    """How often a job runs: whole minutes; with `at`, whole days, at that local time. With `cron`, a cron expression of
+    five fields, `every` is zero."""
 
     every: timedelta
     at: time | None = None
+    cron: str = ""
+
+    @property
+    def has_slots(self) -> bool:
+        return self.at is not None or bool(self.cron)
 
 
 def parse_frequency(text: str) -> timedelta:
@@ -39,10 +47,10 @@ def parse_frequency(text: str) -> timedelta:
     try:
         every = int(match[1]) * UNITS[match[2]] if match else timedelta(0)
     except (OverflowError, ValueError):
-        raise FrequencyDefinitionError(f"the frequency {_shown(text)} is too long: at most 999999999d") from None
+        raise FrequencyDefinitionError(f"the frequency {quoted(text)} is too long: at most 999999999d") from None
     if not every:
         raise FrequencyDefinitionError(
-            f"{_shown(text)} is not a valid frequency: expected a positive whole number and m, h or d, for example 5m"
+            f"{quoted(text)} is not a valid frequency: expected a positive whole number and m, h or d, for example 5m"
         )
     return every
 
@@ -56,7 +64,7 @@ def parse_time(text: str) -> time:
     """Parse `03:00`, `3:00` or `21:45`. TimeDefinitionError otherwise."""
     match = _TIME.fullmatch(text)
     if match is None:
-        raise TimeDefinitionError(f"{_shown(text)} is not a valid time: expected HH:MM, 00:00 to 23:59")
+        raise TimeDefinitionError(f"{quoted(text)} is not a valid time: expected HH:MM, 00:00 to 23:59")
     return time(int(match[1]), int(match[2]))
 
 
@@ -67,7 +75,11 @@ def check_time(text: str) -> None:
 
 @cache
 def parse_schedule(frequency: str, time: str | None) -> Schedule:
-    """Parse the frequency and the time of an entry; without a time, `time` is None or empty."""
+    """Parse the frequency, or cron expression, and the time of an entry; without a time, `time` is None or empty."""
+    if is_cron(frequency):
+        if time:
+            raise TimeDefinitionError(f"{frequency} at {time}: a cron expression has a time of its own")
+        return Schedule(timedelta(0), cron=parse_cron(frequency))
     every = parse_frequency(frequency)
     if not time:
         return Schedule(every)
@@ -80,19 +92,27 @@ def parse_schedule(frequency: str, time: str | None) -> Schedule:
 def is_due(schedule: Schedule, state: JobState | None, now: datetime, zone: tzinfo) -> bool:
     """True if the next run is due. A first run is due at once, or from its noted slot on; without a note, at the first
     tick on its day at or after its time."""
-    due_at = None if state is None else state.next_run or (state.first_slot if schedule.at else None)
+    due_at = None if state is None else state.next_run or (state.first_slot if schedule.has_slots else None)
     if due_at is not None:
         return now.astimezone(UTC) >= due_at
+    if schedule.cron:
+        slot = latest_slot(schedule.cron, now, zone)
+        return slot is not None and (local_date(slot, zone) == local_date(now, zone) or now - slot < FIRST_RUN_GRACE)
     return schedule.at is None or _day_begun(schedule.at, now, zone) is not None
 
 
 def is_unseen(schedule: Schedule, state: JobState | None) -> bool:
     """True if the job waits for the slot of its first run."""
-    return schedule.at is not None and (state is None or state.next_run is None)
+    return schedule.has_slots and (state is None or state.next_run is None)
 
 
 def first_slot(schedule: Schedule, noted: datetime | None, now: datetime, zone: tzinfo) -> datetime:
-    """Return the slot of the first run: the noted one, or today's if that does not fit the schedule and the clock."""
+    """Return the slot of the first run: the noted one, or today's if that does not fit the schedule and the clock. In
+    place of today's, a cron expression has its next one."""
+    if schedule.cron:
+        # A slot in this very minute counts: cron itself would start the job.
+        coming = next(slots_from(schedule.cron, _minute(now), zone), NEVER)
+        return noted if noted is not None and noted <= coming and is_slot(schedule.cron, noted, zone) else coming
     at = schedule.at
     assert at is not None
     today = moment_on(local_date(now, zone), at, zone)
@@ -114,6 +134,8 @@ def next_run_after_success(
     `state` is the row as it was claimed, `started` the time of the claim, `tick_started` when the tick read the states.
     """
     started = started.astimezone(UTC)
+    if schedule.cron:
+        return next_slot(schedule.cron, started, zone)
     try:
         if schedule.at is None:
             due = state.next_run.astimezone(UTC) if state is not None and state.next_run is not None else None
@@ -130,6 +152,11 @@ def next_run_after_failure(failed_at: datetime, retry_after: timedelta) -> datet
         return _minute(failed_at.astimezone(UTC) + retry_after)
     except OverflowError:
         return NEVER
+
+
+def next_slot(cron: str, moment: datetime, zone: tzinfo) -> datetime:
+    """Return the first slot of a cron expression after `moment`."""
+    return next(slots_after(cron, moment, zone), NEVER)
 
 
 def slot_to_remember(
@@ -177,10 +204,6 @@ def slot_after(schedule: Schedule, day: date, zone: tzinfo) -> datetime:
     if schedule.every == DAY and not exists(following, zone):
         following += DAY
     return moment_on(following, schedule.at, zone)
-
-
-def _shown(text: str) -> str:
-    return repr(text) if len(text) <= 40 else f"{text[:40]!r}..."
 
 
 def _minute(moment: datetime) -> datetime:

@@ -56,7 +56,7 @@ def first_slots(jobs: Iterable[Job], tick: Tick, zone: tzinfo) -> dict[str, tupl
     for job in jobs:
         if is_unseen(job.schedule, tick.states.get(job.app_name)):
             noted = tick.row(job.app_name).first_slot
-            slot = first_slot(job.schedule, noted, tick.started, zone)
+            slot = first_slot(job.schedule, noted, tick.started, job.zone or zone)
             if slot != noted:
                 changed[job.app_name] = (noted, slot)
     return changed

@@ -1,12 +1,12 @@
-"""Which time zone does a PostgreSQL server mean by its `TimeZone`? Pure: a name in, a tzinfo out."""
+"""Which time zone has this name? Pure: a name in, a tzinfo out."""
 
 import re
 import struct
 from datetime import datetime, tzinfo
 from io import BytesIO
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
-from crontabber.errors import StateDatabaseError
+from crontabber.errors import StateDatabaseError, TimeZoneError
 
 # What PostgreSQL assumes if a POSIX zone has a summer time without rules.
 DEFAULT_RULES = ",M3.2.0,M11.1.0"
@@ -32,6 +32,22 @@ def zone_named(name: str) -> tzinfo:
             f"state database: its time zone {name!r} is unknown on this machine: run pip install --upgrade tzdata, or"
             " set TimeZone to a name such as Europe/Berlin or UTC, in postgresql.conf or with ALTER DATABASE"
         ) from None
+
+
+def configured_zone(name: str) -> ZoneInfo:
+    """Return the zone with this IANA name, from a configuration. TimeZoneError if there is none."""
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        raise TimeZoneError(name, _nearest(name)) from None
+
+
+def _nearest(name: str) -> str:
+    from difflib import get_close_matches
+
+    known = {each.lower(): each for each in available_timezones()}
+    near = get_close_matches(name.lower(), known, n=1)
+    return f"did you mean {known[near[0]]!r}?" if near else "expected a name such as Europe/Berlin or UTC"
 
 
 def _posix_zone(name: str) -> tzinfo:

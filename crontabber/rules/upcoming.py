@@ -16,6 +16,7 @@ def upcoming(job: Job, row: JobState, now: datetime, zone: tzinfo, number: int =
 
 
 def _upcoming(job: Job, row: JobState, now: datetime, zone: tzinfo) -> Iterator[datetime]:
+    zone = job.zone or zone
     moment = row.next_run or row.first_slot or now
     if job.is_backfill:
         moment = next_date(job.schedule, row, zone) or moment

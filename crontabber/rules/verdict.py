@@ -57,7 +57,7 @@ def conditions(
 ) -> Iterator[Condition]:  # fmt: skip
     """Yield everything that has to be true for `job` to run. Lazy: most jobs are not due, and then nobody asks on."""
     row = tick.row(job.app_name)
-    due = judges.is_due(job) if judges.is_due else is_due(job.schedule, row, now, zone)
+    due = judges.is_due(job) if judges.is_due else is_due(job.schedule, row, now, job.zone or zone)
     yield _due(row, due)
     ongoing = tick.ongoing.get(job.app_name)
     yield Condition("ongoing", "ongoing" if ongoing else None, ongoing or {})

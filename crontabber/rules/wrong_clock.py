@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, tzinfo
 
 from crontabber.rules.backfill import next_date
+from crontabber.rules.cron import latest_slot
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
 from crontabber.rules.local_time import UTC, moment_on
@@ -46,13 +47,16 @@ def _next_run(job: Job, state: JobState, now: datetime, zone: tzinfo) -> datetim
     if state.error_count:
         return next_run_after_failure(now, job.policy.retry_after(state.error_count))
     if job.is_backfill:
-        return next_date(job.schedule, state, zone) or now
-    return next_run_after_success(job.schedule, state, now, zone)
+        return next_date(job.schedule, state, job.zone or zone) or now
+    return next_run_after_success(job.schedule, state, now, job.zone or zone)
 
 
 def last_date_by(job: Job, state: JobState, now: datetime, zone: tzinfo) -> datetime:
     """Return the newest date of a backfill job whose cursor is ahead that is not in the future."""
     assert state.last_success is not None
+    zone = job.zone or zone
+    if job.schedule.cron:
+        return latest_slot(job.schedule.cron, now, zone) or state.last_success
     if job.schedule.at is None:
         intervals = -(-(state.last_success - now) // job.schedule.every)
         return state.last_success.astimezone(UTC) - intervals * job.schedule.every

