@@ -10,6 +10,7 @@ from crontabber.rules.backfill import (
     OutstandingDates,
     backfill_dates,
     count_backfill_dates,
+    dates_to_skip,
     outstanding_dates,
 )
 from crontabber.rules.job import Job
@@ -130,6 +131,25 @@ class TestNextRun(unittest.TestCase):
         self.assertEqual(corrected(job, state, now, BERLIN).next_run, at("2024-03-06 03:00"))
         cursor = JobState("job", last_success=at("2025-03-05 03:00"))
         self.assertEqual(last_date_by(a_job(DAILY, backfill=True), cursor, now, BERLIN), at("2024-03-05 03:00"))
+
+
+class TestCatchUp(unittest.TestCase):
+    # Each line: frequency, time, last success, catchup, first and last that are skipped.
+    def test_it_skips_all_but_the_newest_dates(self):
+        now = at("2024-03-05 12:00")
+        table = [
+            ("1d", "03:00", "2024-03-01 03:00", 1, ("2024-03-02 03:00", "2024-03-04 03:00")),
+            ("1d", "03:00", "2024-03-01 03:00", 3, ("2024-03-02 03:00", "2024-03-02 03:00")),
+            ("1d", "03:00", "2024-03-01 03:00", 4, None),
+            ("1d", "03:00", "2024-03-05 03:00", 1, None),
+            (DAILY, "", "2024-03-01 03:00", 2, ("2024-03-02 03:00", "2024-03-03 03:00")),
+            ("6h", "", "2024-03-04 12:00", 1, ("2024-03-04 18:00", "2024-03-05 06:00")),
+        ]
+        for frequency, time, success, catchup, expected in table:
+            with self.subTest(frequency=frequency, catchup=catchup):
+                state = JobState("job", last_success=at(success), error_count=1)
+                skipped = dates_to_skip(parse_schedule(frequency, time), state, now, BERLIN, catchup)
+                self.assertEqual(skipped, expected and tuple(map(at, expected)))
 
 
 class TestWhatComesNext(unittest.TestCase):

@@ -7,7 +7,7 @@ from typing import Any
 from crontabber.commands import Application
 from crontabber.commands.changing import all_rows, is_agreed, who, with_claim
 from crontabber.errors import ConfigurationError, ExitCode, NoSuchDateError
-from crontabber.rules.backfill import next_date
+from crontabber.rules.backfill import dates_to_skip, next_date
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
 from crontabber.rules.named_dates import date_before, date_named, dates_between, shown, shown_range
@@ -27,9 +27,20 @@ def command(app: Application) -> int:
             " --rewind goes back, --mark-success skips dates"
         )
     again = dates_between(first, date_before(following, job, states.zone), job, states.zone)
+    _refuse_if_skipped(app, job, row, first)
     if not is_agreed(app, [f"{job.app_name}: run again: {shown_range(again, states.zone)}"]):
         return ExitCode.DONE
     return with_claim(app, job, partial(_rewind, app, job, first))
+
+
+def _refuse_if_skipped(app: Application, job: Job, row: JobState, first: datetime) -> None:
+    """NoSuchDateError if the policy of the job would skip dates that it is rewound to."""
+    zone, catchup = job.zone or app.job_states.zone, job.policy.catchup
+    rewound = row._replace(last_success=date_before(first, job, zone))
+    if catchup and dates_to_skip(job.schedule, rewound, app.current_time(), zone, catchup):
+        raise NoSuchDateError(
+            f"{job.app_name} would skip some of them: its policy has catchup={catchup}. --rerun runs them all"
+        )
 
 
 def _rewind(app: Any, job: Job, first: datetime, claim: Claim) -> int:

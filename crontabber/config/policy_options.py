@@ -18,6 +18,7 @@ DOCS = {
     "error_retry_time": "how long to wait after a failure before the job is retried",
     "error_retry_factor": "the wait grows by this factor with each failure in a row",
     "error_retry_max_time": "the longest wait that error_retry_factor leads to",
+    "catchup": "how many outstanding dates a backfill job runs: all, latest, or a number; older ones are skipped",
     "timezone": "the time zone of the job's time of day and dates; default: that of the PostgreSQL server",
     "max_errors": "after so many failures in a row the job gives up, until it is forced or reset; 0: never",
 }

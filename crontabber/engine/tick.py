@@ -189,6 +189,10 @@ class Runner:
         before = claim.state if job.app_name in tick.states else None
         try:
             occasion = Occasion(before, tick.started, force, claim.state.first_slot)
+            if job.policy.catchup and job.is_backfill:
+                from crontabber.engine.catchup import catch_up
+
+                claim, occasion = catch_up(self._store, self._logger, job, claim, occasion)
             state = JobRun(self._store, self._settings, job, claim, occasion).complete()
         except ForgottenError as error:
             self._logger.error("%s", error)

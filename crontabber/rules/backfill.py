@@ -4,6 +4,7 @@ With a time of day a date is a calendar date: the next one is one interval after
 in the zone that holds now. Without one, dates are instants; with a cron expression, its slots.
 """
 
+from collections import deque
 from collections.abc import Iterator
 from datetime import date, datetime, time, tzinfo
 from itertools import takewhile
@@ -29,6 +30,18 @@ def dates_from(schedule: Schedule, moment: datetime, zone: tzinfo) -> Iterator[d
     while not schedule.cron:
         yield moment
         moment = date_after(schedule, moment, zone)
+
+
+def dates_to_skip(
+    schedule: Schedule, state: JobState | None, now: datetime, zone: tzinfo, catchup: int
+) -> tuple[datetime, datetime] | None:
+    """Return the first and the last of the outstanding dates that are older than the newest `catchup` ones. None if
+    there are no such dates."""
+    first, newest = None, deque[datetime](maxlen=catchup + 1)
+    for moment in backfill_dates(schedule, state, now, zone):
+        first = first or moment
+        newest.append(moment)
+    return (first, newest[0]) if first is not None and len(newest) > catchup else None
 
 
 def count_backfill_dates(schedule: Schedule, state: JobState | None, now: datetime, zone: tzinfo) -> int:

@@ -11,13 +11,16 @@ from crontabber.rules.job_state import JobState
 # Anything longer is a typo, and would lead past the end of the calendar.
 LONGEST = timedelta(days=3660)
 
+# So many dates are as good as all.
+MOST_DATES = 1_000_000
+
 _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]+)?)\s*([smhd]?)")
 
 
 class Policy(NamedTuple):
-    """The policy of one job. A `timeout` of None, and a `max_errors` of 0, mean that there is no limit.
+    """The policy of one job. A `timeout` of None, and a `max_errors` or `catchup` of 0, mean that there is no limit.
 
     A `timezone` of None is the server's.
     """
@@ -28,6 +31,7 @@ class Policy(NamedTuple):
     error_retry_factor: float = 1.0
     error_retry_max_time: timedelta = timedelta(days=1)
     max_errors: int = 0
+    catchup: int = 0
     timezone: tzinfo | None = None
 
     def retry_after(self, failures: int) -> timedelta:
@@ -108,6 +112,14 @@ def _count(value: Any) -> int:
     return int(value)
 
 
+def _catchup(value: Any) -> int:
+    words = {"all": 0, "latest": 1}
+    number = words[value] if value in words else _count(value)
+    if value not in words and not 0 < number <= MOST_DATES:
+        raise ValueError(value)
+    return number
+
+
 def _timezone(value: Any) -> tzinfo | None:
     if value is None or isinstance(value, tzinfo):
         return value
@@ -136,5 +148,6 @@ PARSERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "error_retry_factor": (_factor, "a number, 1 to 1000"),
     "error_retry_max_time": (parse_duration, _A_DURATION),
     "max_errors": (_count, "a whole number; 0 for no limit"),
+    "catchup": (_catchup, "all, latest or a number of dates"),
     "timezone": (_timezone, "the name of a time zone"),
 }

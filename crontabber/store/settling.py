@@ -55,7 +55,17 @@ class Settling:
         `last_date` is its calendar date, if it is one.
         """
         parameters = settle_parameters(self._key(claim), claim.state, duration, date, None, date, last_date)
-        statement = sql.settle_date(note=last_date is not None and self._connection.has_notes)
+        self._store_date(claim, date, sql.settle_date(note=self._notes(last_date)), parameters)
+
+    def move_cursor(self, claim: Claim, date: datetime, last_date: Date | None = None) -> None:
+        """Store that a backfill job skips its dates up to this one, and keep the claim. Errors as in `settle`."""
+        parameters = self._key(claim) | {"success": date, "last_date": last_date}
+        self._store_date(claim, date, sql.move_cursor(note=self._notes(last_date)), parameters)
+
+    def _notes(self, last_date: Date | None) -> bool:
+        return last_date is not None and self._connection.has_notes
+
+    def _store_date(self, claim: Claim, date: datetime, statement: str, parameters: dict[str, Any]) -> None:
         # If its answer was lost, it is stored already when it is sent again.
         if not self._stored(claim, statement, parameters) and not self.is_stored(claim, date):
             raise self._why_refused(claim)
@@ -125,7 +135,7 @@ class Settling:
         if state:
             with_notes = self._drops_note(claim, state)
             return [sql.settle_within(self._schema, notes) for notes in sorted({with_notes, False}, reverse=True)]
-        with_notes = last_date is not None and self._connection.has_notes
+        with_notes = self._notes(last_date)
         return [sql.settle_date(self._schema, notes) for notes in sorted({with_notes, False}, reverse=True)]
 
     def _drops_note(self, claim: Claim, state: JobState) -> bool:

@@ -184,6 +184,15 @@ WITH settled AS (
 SELECT app_name, {_DURABLE} FROM settled"""
 
 
+def move_cursor(note: bool = False) -> str:
+    """Return the statement that skips dates: their last one counts as done, but is not logged."""
+    return f"""
+WITH settled AS (
+    UPDATE crontabber SET last_success = %(success)s WHERE {_OURS} AND {_ON_TOP} RETURNING app_name
+){notes.note_date('') if note else ''}
+SELECT app_name, {_DURABLE} FROM settled"""
+
+
 def settle(drop_note: bool = False) -> str:
     """Return the statement for the end of a run: row, log row and unlock, all together or not at all. With `drop_note`,
     the slot of its first run goes, too."""

@@ -57,11 +57,11 @@ class TestCost(DatabaseTestCase):
         self.assertEqual(self.traffic(), (1, 2))
         self.assertEqual(self.sql("SELECT * FROM crontabber_job"), [])
 
-    def test_cron_expressions_and_zones_cost_no_statement(self):
+    def test_cron_expressions_zones_and_limits_cost_no_statement(self):
         rest = "0 0 * * 1,2|Europe/Berlin"
         self.jobs = ",".join(f"cheap_jobs.Job{number}|{rest}" for number in range(NUMBER))
         with FaultyProxy(connection_options()) as proxy:
-            self.ini(self.jobs, "[[policy]]\ntimezone=Asia/Tokyo", connection=proxy.options)
+            self.ini(self.jobs, "[[policy]]\ncatchup=latest\ntimezone=Asia/Tokyo", connection=proxy.options)
             self.assertEqual(self.crontabber(**OPTIONS).returncode, 0)
 
         self.assertEqual((proxy.connections, len(proxy.statements)), (1, 2))

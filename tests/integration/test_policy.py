@@ -210,5 +210,5 @@ class TestWhereItIsSet(PolicyTestCase):
     def test_help_lists_the_options_of_a_policy(self):
         self.ini("policies.Sad|1h")
 
-        self.assertIn("\n[crontabber.policy]\n  --crontabber.policy.error_retry_factor\n", self.crontabber("--help").stdout)
+        self.assertIn("\n[crontabber.policy]\n  --crontabber.policy.catchup\n", self.crontabber("--help").stdout)
         self.assertNotIn("policy", self.crontabber("--admin.print_conf=ini").stdout)
