@@ -1,10 +1,10 @@
 """A model of the dates of a job, written from docs/user/ alone: each rule quotes the sentence that it comes from.
 
-It knows nothing of crontabber's own rules, with which tests/test_date_model.py compares it. Jobs are backfill jobs, or
-plain ones with a time of day.
+It knows nothing of crontabber's own rules, with which tests/test_date_model.py compares it.
 """
 
 from datetime import date, datetime, time, timedelta, timezone
+from functools import cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -18,6 +18,7 @@ class Job(NamedTuple):
     time: time | None
     zone: ZoneInfo
     backfill: bool = True
+    cron: str = ""
 
 
 class State(NamedTuple):
@@ -37,10 +38,10 @@ def start(state: State, job: Job, now: datetime, failing: int | None = None) -> 
 
     `failing` is the index of the date that fails in this start, if it comes to that.
     """
-    if job.time and not state.first_run:
-        state = state._replace(noted=_noted(state, job, now))
+    if (job.time or job.cron) and not state.first_run:
+        state = state._replace(noted=(_noted_slot if job.cron else _noted)(state, job, now))
     # "It runs at the first start at or after" its first date, and "the run that is planned stays where it is".
-    if (state.planned or (_next_moment(state, job) if job.time else now)) > now:
+    if (state.planned or (_next_moment(state, job) if job.time or job.cron else now)) > now:
         return state, []
     state = state._replace(first_run=state.first_run or now)
     return (_backfill_run if job.backfill else _plain_run)(state, job, now, failing)
@@ -73,6 +74,55 @@ def _noted(state: State, job: Job, now: datetime) -> datetime:
     return today
 
 
+@cache
+def slots_on(day: date, job: Job) -> list[datetime]:
+    """Return the slots of a cron expression on a local date, in the few forms that histories have.
+
+    "An expression whose minute or hour begins with ``*`` fits whatever the clock shows: nothing while it skips an hour,
+    everything twice while it shows one twice. For any other expression, times that the clocks skip become the moment at
+    which they go on, once; of a time that they show twice, the first counts."
+    """
+    minute, hour, day_of_month, _, weekday = job.cron.split()
+    is_last = (day + DAY).month != day.month
+    if not {"*": True, "1": day.day == 1, "L": is_last, "1,15": day.day in (1, 15)}[day_of_month]:
+        return []
+    if not {"*": True, "1-5": day.weekday() < 5, "MON,THU": day.weekday() in (0, 3)}[weekday]:
+        return []
+    minutes, hours = _values(minute, 60), _values(hour, 24)
+    if "*" not in minute[0] + hour[0]:
+        return sorted({moment(day, time(each_hour, each), job.zone) for each_hour in hours for each in minutes})
+    start = datetime.combine(day - DAY, time(0), timezone.utc)
+    # All minutes that the expressions of the histories have, in any zone.
+    every = (start + number * timedelta(minutes=5) for number in range(3 * 24 * 12))
+    local = ((each, each.astimezone(job.zone)) for each in every)
+    return [each for each, wall in local if wall.date() == day and wall.hour in hours and wall.minute in minutes]
+
+
+def _values(field: str, end: int) -> set[int]:
+    first, _, step = field.partition("/")
+    return set(range(0, end, int(step or 1))) if first == "*" else {int(each) for each in field.split(",")}
+
+
+def slot_from(then: datetime, job: Job, including: bool = False) -> datetime:
+    """Return the first slot of a cron expression after a moment, or at it."""
+    day = then.astimezone(job.zone).date() - DAY  # The clocks may skip the last slots of a day up to midnight.
+    while True:
+        for slot in slots_on(day, job):
+            if slot > then or (including and slot == then):
+                return slot
+        day += DAY
+
+
+def _noted_slot(state: State, job: Job, now: datetime) -> datetime:
+    """ "It notes the job's next slot, or that of the same minute"; "the next start of crontabber notes the next slot
+    instead, unless the noted one is a slot still".
+    """
+    coming = slot_from(now.replace(second=0, microsecond=0), job, including=True)
+    if state.noted and state.noted <= coming and slot_from(state.noted, job, including=True) == state.noted:
+        return state.noted
+    return coming
+
+
 def _backfill_run(state: State, job: Job, now: datetime, failing: int | None) -> tuple[State, list[datetime]]:
     """ "It goes on with the date that failed, then with the next one, until it has come to today. At a date that fails it
     stops, and tries that same date again five minutes later."
@@ -92,18 +142,31 @@ def _backfill_run(state: State, job: Job, now: datetime, failing: int | None) ->
 def _plain_run(state: State, job: Job, now: datetime, failing: int | None) -> tuple[State, list[datetime]]:
     """ "A daily job runs next at its first time after the start of a run that succeeded." "With more than one day, the runs
     lie that many days apart" and "count from the date of the run that was planned; after a failure from that of
-    `last_success`, or from the noted one if there was no success".
+    `last_success`, or if there was no success, from the noted one, or the first run of a job that had no time of day then".
     """
     if failing == 0:
         return state._replace(planned=_retry(now), has_failed=True), [now]
-    counted_from = (state.last_success if state.has_failed else state.planned) or state.noted
+    done = state._replace(has_failed=False, last_success=now)
+    if job.cron:
+        return done._replace(planned=slot_from(now, job)), [now]
+    if not job.time:
+        return done._replace(planned=_next_interval(state, job, now)), [now]
+    counted_from = (state.last_success if state.has_failed else state.planned) or state.noted or state.first_run
     day = _date_of(now, job) - DAY if job.interval == DAY else _date_of(counted_from, job)
+    while counted_from > now and moment(day, job.time, job.zone) > now:
+        day -= job.interval  # The slot that is noted belongs to a schedule that the first run did not wait for.
     while (following := moment(_date_after(day, job), job.time, job.zone)) <= now:
         day = _date_after(day, job)
     # "The time at which the run started, or the job's time on the date that the run stands for, if that is another date."
     has_other_date = job.interval > DAY and day != _date_of(now, job)
     success = moment(day, job.time, job.zone) if has_other_date else now
     return state._replace(planned=following, has_failed=False, last_success=success), [now]
+
+
+def _next_interval(state: State, job: Job, now: datetime) -> datetime:
+    """ "Runs lie on whole minutes, and one that comes late by less than half its interval does not shift the next."."""
+    is_in_phase = state.planned is not None and now - state.planned < job.interval / 2
+    return ((state.planned if is_in_phase else now) + job.interval).replace(second=0, microsecond=0)
 
 
 def _retry(now: datetime) -> datetime:
@@ -115,6 +178,10 @@ def _next_moment(state: State, job: Job) -> datetime:
     """ "A date is an instant. The first one is the time at which the first run started; each of the others is exactly one
     interval after the one before." With a time of day, it is "a calendar date" at that time.
     """
+    if job.cron and state.last_success:
+        return slot_from(state.last_success, job)
+    if job.cron:  # "Begins with its first slot at or after the noted one."
+        return slot_from(state.noted or _latest_slot(state.first_run, job), job, including=True)
     if job.time:
         return moment(_next_date(state, job), job.time, job.zone)
     return state.last_success + job.interval if state.last_success else state.first_run
@@ -147,3 +214,13 @@ def _date_of(then: datetime, job: Job, late: timedelta = timedelta(minutes=15)) 
     day = then.astimezone(job.zone).date()
     today, day_before = (moment(date_, job.time, job.zone) for date_ in (day, day - DAY))
     return day - DAY if today > then and then - day_before < late else day
+
+
+def _latest_slot(then: datetime, job: Job) -> datetime:
+    """A job that had no slots when its first date failed: "its first date is then that of the latest slot"."""
+    day = then.astimezone(job.zone).date() + DAY
+    while True:
+        for slot in reversed(slots_on(day, job)):
+            if slot <= then:
+                return slot
+        day -= DAY
