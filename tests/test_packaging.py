@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 NAME = f"crontabber-{__version__}"
 NO_SOURCE = (".*", "__pycache__", "*.egg-info", "build", "dist", "_build", "data", "test-crontabber.ini")
 # Libraries whose name differs from that of the distribution that contains them.
-DISTRIBUTION_OF = {"configobj": "configman", "six": "configman", "psycopg2": "psycopg2-binary"}
+DISTRIBUTION_OF = {"configobj": "configman", "six": "configman", "psycopg2": "psycopg2-binary", "sentry_sdk": "sentry-sdk"}
 LITTER = [
     "build/lib/crontabber/gone.py",
     "crontabber/__pycache__/app.cpython-310.pyc",

@@ -1,6 +1,7 @@
 """The options of the command line and of the namespace `crontabber`."""
 
 import os
+from collections.abc import Callable
 from datetime import timedelta
 
 from configman import Namespace
@@ -35,6 +36,14 @@ def required_config() -> Namespace:
     sentry.add_option(
         "dsn", default="", secret=True, reference_value_from="secrets.sentry",
         doc="the DSN (address and key) of the Sentry that gets the errors of jobs; empty: errors are not sent",
+    )  # fmt: skip
+    sentry.add_option(
+        "client", default="raven", from_string_converter=_one_of("raven", "sentry_sdk"),
+        doc="the library that sends the errors: raven, or sentry_sdk, which pip install 'crontabber[sentry]' brings",
+    )  # fmt: skip
+    sentry.add_option(
+        "send_source", default=False, from_string_converter=boolean_converter,
+        doc="send the lines of source around each frame of a traceback, too",
     )  # fmt: skip
     return options
 
@@ -81,6 +90,15 @@ def _in_utf_8(text: str) -> str:
         return os.fsencode(text).decode("utf-8")
     except UnicodeError:
         return text
+
+
+def _one_of(*values: str) -> Callable[[str], str]:
+    def convert(text: str) -> str:
+        if text.strip() not in values:
+            raise ValueError(f"expected {' or '.join(values)}")
+        return text.strip()
+
+    return convert
 
 
 def _seconds(text: str) -> int:

@@ -1,4 +1,4 @@
-"""A Sentry on the loopback: it unpacks what raven sends, and answers well, badly, slowly or never."""
+"""A Sentry on the loopback: it unpacks events and envelopes, and answers well, badly, slowly or never."""
 
 import base64
 import binascii
@@ -17,7 +17,7 @@ SECRET = "c77d10e9b52f48d6a0e1"
 
 @dataclass(frozen=True)
 class Received:
-    """One request: its path, the parts of its X-Sentry-Auth header, the event, and the body as text."""
+    """One request: its path, the parts of its X-Sentry-Auth header, the event or check-in, and the body as text."""
 
     path: str
     auth: dict[str, str]
@@ -114,6 +114,12 @@ def _unpacked(path: str, auth: str, body: bytes) -> Received:
         text = zlib.decompress(body).decode()
     except zlib.error:
         text = _from_base64(body)
+    if path.endswith("/envelope/"):
+        header, item, payload, *rest = text.splitlines()
+        kind = json.loads(item)["type"]
+        assert kind == ("check_in" if "check_in_id" in payload else "event"), kind
+        assert json.loads(header) is not None and not rest
+        return Received(path, _auth(auth), json.loads(payload), text)
     return Received(path, _auth(auth), json.loads(text), text)
 
 
