@@ -77,7 +77,13 @@ def _run_due(app: Any, configured: Sequence[Job], jobs: Sequence[Job]) -> ExitCo
     overrides = overrides_of(app)
     names = {job.app_name for job in jobs}
     ordered = [job for job in (overrides.order or reorder_dag)(configured) if job.app_name in names]
+    # Other state classes have none, and our role may not use its table.
+    heartbeat = getattr(app.job_states, "heartbeat", None) if _speaks_for_all(app) else None
+    if heartbeat:
+        heartbeat.start()
     tick = run_tick(app, ordered, configured, overrides=overrides)
+    if heartbeat and tick.has_run:
+        heartbeat.end()
     if _speaks_for_all(app) and not tick.anything_due and is_terminal(sys.stderr):
         log_what_is_next(app, jobs, tick)
     exit_code = tick.exit_code()

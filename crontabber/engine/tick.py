@@ -186,6 +186,7 @@ class Runner:
         if is_paused:
             self._logger.warning("%s is paused, and runs because of --force", job.app_name)
         tick = self.tick
+        tick.has_run = True
         before = claim.state if job.app_name in tick.states else None
         try:
             occasion = Occasion(before, tick.started, force, claim.state.first_slot)

@@ -30,6 +30,7 @@ class Tick:
         self.ongoing_elsewhere = False
         self.claim_lost = False
         self.anything_due = False
+        self.has_run = False
 
     def row(self, app_name: str) -> JobState:
         """Return the state, or that of a job that has none."""

@@ -16,8 +16,9 @@ SLOT_COLUMN = ("crontabber_log column: slot", schema_sql.ADD_SLOT)
 HOST_COLUMN = ("crontabber_log column: host", schema_sql.ADD_HOST)
 NOTE_COLUMNS = frozenset(("first_slot", "last_date", "last_date_for", "paused_at", "paused_by", "pause_reason"))
 LOG_COLUMNS = frozenset(("slot", "host"))
-# Jobs can do without these.
+# Jobs can do without these, and without the tables of our own.
 OPTIONAL = (schema_sql.ADD_OWNER, schema_sql.ADD_SLOT, schema_sql.ADD_HOST)
+_OUR_OWN = ("crontabber_job", "crontabber_host")
 WITHOUT_OWNER = (
     "The table crontabber has no column `owner`: the job of a process that died is run again only after"
     f" max_ongoing_age_hours. The owner of the table can add it: {schema_sql.ADD_OWNER}"
@@ -31,6 +32,12 @@ WITHOUT_NOTES = (
     " start, and a change of a time of day or of the time zone may double or skip dates. The owner of the schema can"
     " create it: " + " ".join(schema_sql.CREATE_NOTES.format(schema="").split())
     + "; GRANT SELECT, INSERT, UPDATE, DELETE ON crontabber_job TO ..."
+)
+
+WITHOUT_HOSTS = (
+    "This role may not use the table crontabber_host: nothing tells whether cron still starts crontabber. The owner of"
+    " the schema can create it: " + " ".join(schema_sql.CREATE_HOSTS.format(schema="").split())
+    + "; GRANT SELECT, INSERT, UPDATE, DELETE ON crontabber_host TO ..."
 )
 
 
@@ -52,6 +59,8 @@ class ServerFacts(NamedTuple):
     may_note: bool = True
     may_create: bool = True
     may_alter_log: bool = True
+    has_hosts: bool = True
+    may_beat: bool = True
 
     @property
     def has_owner(self) -> bool:
@@ -76,6 +85,7 @@ class ServerFacts(NamedTuple):
             (self._needs_no("slot"), *SLOT_COLUMN),
             (self._needs_no("host"), *HOST_COLUMN),
             (bool(self.note_columns) or not self.may_create, "crontabber table: crontabber_job", self._create_notes()),
+            (self.has_hosts or not self.may_create, "crontabber table: crontabber_host", self._create_hosts()),
         ]
         return [(name, statement) for present, name, statement in steps if not present]
 
@@ -84,7 +94,33 @@ class ServerFacts(NamedTuple):
         return not self.has_log or column in self.log_columns or not self.may_alter_log
 
     def _create_notes(self) -> str:
-        return schema_sql.CREATE_NOTES.format(schema=f"{self.schema}." if self.schema else "")
+        return schema_sql.CREATE_NOTES.format(schema=self._prefix())
+
+    def _create_hosts(self) -> str:
+        return schema_sql.CREATE_HOSTS.format(schema=self._prefix())
+
+    def _prefix(self) -> str:
+        return f"{self.schema}." if self.schema else ""
+
+
+def prepare(connection: StateConnection, logger: Any) -> ServerFacts:
+    """Add what is missing, and tell `connection` what it has to do without. Return the facts after that.
+    StateDatabaseError if the server accepts no writes, or is too old."""
+    facts = look(connection)
+    if facts.read_only:
+        raise StateDatabaseError(
+            "state database: the server is a standby or set to read-only: jobs need one that accepts writes"
+        )
+    if facts.missing():
+        facts = complete(connection, logger)
+    connection.has_owner, connection.has_notes, connection.has_slots = facts.has_owner, facts.has_notes, facts.has_slots
+    for text, is_there in (
+        (WITHOUT_OWNER, facts.has_owner), (WITHOUT_NOTES, facts.has_notes), (WITHOUT_SLOTS, facts.has_slots),
+        (WITHOUT_HOSTS, facts.may_beat),
+    ):  # fmt: skip
+        if not is_there:
+            logger.debug(text)
+    return facts
 
 
 def look(connection: StateConnection) -> ServerFacts:
@@ -129,7 +165,7 @@ def _add(cursor: Any, statement: str) -> None:
     try:
         cursor.execute(statement)
     except (psycopg2.errors.LockNotAvailable, psycopg2.errors.InsufficientPrivilege):
-        if statement not in OPTIONAL and "crontabber_job" not in statement:
+        if statement not in OPTIONAL and not any(table in statement for table in _OUR_OWN):
             raise
         cursor.execute(sql.BACK_TO_SAVEPOINT)
 
@@ -149,6 +185,6 @@ def _glance(connection: StateConnection) -> ServerFacts | None:
 
 
 def _facts(row: Any) -> ServerFacts:
-    now, has_table, has_log, columns, note_columns, log_columns, *others = row[:14]
+    now, has_table, has_log, columns, note_columns, log_columns, *others = row[:16]
     columns_of = map(frozenset, (columns, note_columns, log_columns))
     return ServerFacts(now, has_table, has_log, *columns_of, *others)  # type: ignore[arg-type]

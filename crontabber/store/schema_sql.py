@@ -13,11 +13,13 @@ def _may_alter(table: str) -> str:
                  WHERE oid = to_regclass('{table}')), true)"""
 
 
-# NULL if there is no such table.
-_MAY_NOTE = " AND ".join(
-    f"has_table_privilege(to_regclass('crontabber_job'), '{right}')"
-    for right in ("SELECT", "INSERT", "UPDATE", "DELETE")
-)
+def _may_use(table: str) -> str:
+    """Ask for all rights on a table of our own; NULL if there is no such table."""
+    rights = ("SELECT", "INSERT", "UPDATE", "DELETE")
+    return " AND ".join(f"has_table_privilege(to_regclass('{table}'), '{right}')" for right in rights)
+
+
+_MAY_NOTE, _MAY_BEAT = _may_use("crontabber_job"), _may_use("crontabber_host")
 
 # PostgreSQL finds the tables through search_path: a table of the same name in another schema is not ours. `now` is
 # compared with the host's clock.
@@ -40,6 +42,8 @@ SELECT clock_timestamp() AS now,
        COALESCE((SELECT has_schema_privilege(relnamespace, 'CREATE') FROM pg_class
                  WHERE oid = to_regclass('crontabber')), true) AS may_create,
        {_may_alter('crontabber_log')} AS may_alter_log,
+       to_regclass('crontabber_host') IS NOT NULL AS has_hosts,
+       COALESCE({_MAY_BEAT}, false) AS may_beat,
        {SESSION}
 """
 
@@ -50,7 +54,7 @@ SELECT clock_timestamp() AS now,
        to_regclass('crontabber_log') IS NOT NULL
        AND pg_get_indexdef(to_regclass('crontabber_unique_app_name_idx'))
            = 'CREATE UNIQUE INDEX crontabber_unique_app_name_idx ON ' || identity || ' USING btree (app_name)'
-       AND COALESCE({_MAY_NOTE}, false)
+       AND COALESCE({_MAY_NOTE}, false) AND COALESCE({_MAY_BEAT}, false)
        AND has_column_privilege(to_regclass('crontabber_job'), 'paused_at', 'SELECT')
        AND has_column_privilege(to_regclass('crontabber_log'), 'slot', 'INSERT')
        AND has_column_privilege(to_regclass('crontabber_log'), 'host', 'INSERT')
@@ -105,6 +109,13 @@ CREATE TABLE {schema}crontabber_job (
     paused_at timestamptz,
     paused_by text,
     pause_reason text
+)
+"""
+CREATE_HOSTS = """
+CREATE TABLE {schema}crontabber_host (
+    host text PRIMARY KEY,
+    last_tick timestamptz,
+    version text
 )
 """
 ADD_ONGOING = "ALTER TABLE crontabber ADD COLUMN ongoing timestamptz"

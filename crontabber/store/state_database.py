@@ -14,6 +14,7 @@ from crontabber.rules.job_state import JobState
 from crontabber.store import schema, sql
 from crontabber.store.claims import Claims
 from crontabber.store.driver_errors import explained, is_lost_race, is_missing_relation, may_lack_notes
+from crontabber.store.heartbeat import Heartbeat
 from crontabber.store.plans import Plans
 from crontabber.store.rows import as_json, as_mapping, log_parameters, state_from_mapping, state_from_row
 from crontabber.store.state_connection import StateConnection
@@ -196,24 +197,10 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
                 end_sessions()
 
     def _prepare(self) -> None:
-        facts = schema.look(self.connection)
-        if facts.read_only:
-            raise StateDatabaseError(
-                "state database: the server is a standby or set to read-only: jobs need one that accepts writes"
-            )
-        if facts.missing():
-            facts = schema.complete(self.connection, self.config.logger)
-        if not facts.has_owner:
-            self.connection.has_owner = False
-            self.config.logger.debug(schema.WITHOUT_OWNER)
-        if not facts.has_notes:
-            self.connection.has_notes = False
-            self.config.logger.debug(schema.WITHOUT_NOTES)
-        if not facts.has_slots:
-            self.connection.has_slots = False
-            self.config.logger.debug(schema.WITHOUT_SLOTS)
+        facts = schema.prepare(self.connection, self.config.logger)
         self.server_now = facts.now
         self._schema = facts.schema or ""
+        self.heartbeat = Heartbeat(self.connection) if facts.may_beat else None
 
     def _states_of_an_older_table(self) -> dict[str, JobState]:
         try:

@@ -39,11 +39,11 @@ class TestCost(DatabaseTestCase):
             self.assertEqual(self.crontabber(*arguments, **OPTIONS).returncode, 0)
         return proxy.connections, len(proxy.statements)
 
-    def test_an_idle_tick_sends_two_statements(self):
-        self.assertEqual(self.traffic(), (1, 2))
+    def test_an_idle_tick_sends_three_statements(self):
+        self.assertEqual(self.traffic(), (1, 3))
 
     def test_each_due_job_takes_two_statements_prepared_from_the_second_job_on(self):
-        for jobs, statements in ((1, 2 + 2), (2, 2 + 2 * 2 + 2), (NUMBER, 2 + 2 * NUMBER + 2)):
+        for jobs, statements in ((1, 4 + 2), (2, 4 + 2 * 2 + 2), (NUMBER, 4 + 2 * NUMBER + 2)):
             with self.subTest(jobs=jobs):
                 self.due(*NAMES[:jobs])
 
@@ -53,8 +53,8 @@ class TestCost(DatabaseTestCase):
         self.sql("DELETE FROM crontabber")
         self.jobs = ",".join(f"cheap_jobs.Job{number}|1d|00:00" for number in range(NUMBER))
 
-        self.assertEqual(self.traffic(), (1, 2 + 1 + 2 * NUMBER + 2))
-        self.assertEqual(self.traffic(), (1, 2))
+        self.assertEqual(self.traffic(), (1, 4 + 1 + 2 * NUMBER + 2))
+        self.assertEqual(self.traffic(), (1, 3))
         self.assertEqual(self.sql("SELECT * FROM crontabber_job"), [])
 
     def test_cron_expressions_zones_and_limits_cost_no_statement(self):

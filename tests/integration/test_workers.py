@@ -169,7 +169,7 @@ class TestSharing(WorkersTestCase):
             self.choose("First", "Second", "Child", connection=proxy.options)
             self.assertEqual(self.crontabber().returncode, 0)
 
-        self.assertEqual((proxy.connections, len(proxy.statements)), (1, 2))
+        self.assertEqual((proxy.connections, len(proxy.statements)), (1, 3))
 
     def test_a_number_that_makes_no_sense_is_refused(self):
         self.choose("First")
