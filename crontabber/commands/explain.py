@@ -10,6 +10,7 @@ from crontabber.commands.overview import Overview, overview
 from crontabber.config.policy_options import policy_sources
 from crontabber.datetimeutil import brief
 from crontabber.errors import ExitCode
+from crontabber.output.secrets import MASK
 from crontabber.output.table import render_table
 from crontabber.process.streams import answer
 from crontabber.rules.cron import in_words
@@ -168,6 +169,7 @@ def _policy(app: Any, job: Job) -> list[tuple[str, Any, str]]:
     sources = policy_sources(app.config.crontabber, job.config, job.job_class, section)
     values = job.policy._asdict()
     values |= {"catchup": job.policy.catchup or "all", "timezone": job.policy.timezone and str(job.policy.timezone)}
+    values |= {"ping_url": job.policy.ping_url and MASK}
     return [(name, value, sources[name]) for name, value in values.items()]
 
 

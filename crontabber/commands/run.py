@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -11,6 +11,7 @@ from crontabber.commands import Application
 from crontabber.commands.by_hand import overrides_of
 from crontabber.datetimeutil import host_time, timesince
 from crontabber.engine.error_report import error_reporter
+from crontabber.engine.monitors import Monitors, monitors_of
 from crontabber.engine.overrides import NO_OVERRIDES, Overrides
 from crontabber.engine.run_settings import RunSettings
 from crontabber.engine.tick import Runner
@@ -18,6 +19,7 @@ from crontabber.errors import ExitCode
 from crontabber.output.logger import engine_logger
 from crontabber.output.secrets import SecretMask
 from crontabber.process.streams import is_terminal
+from crontabber.rules.configured_jobs import ConfiguredJobs
 from crontabber.rules.dependencies import reorder_dag
 from crontabber.rules.job import Job
 from crontabber.rules.tick import Tick
@@ -39,7 +41,7 @@ def run_all(app: Any) -> int:
         log_broken_entries(app, configured)
     elif not configured.jobs:
         warn_about_no_jobs(app.config.logger)
-    exit_code = _run_somewhere(app, configured.jobs)
+    exit_code = _run_somewhere(app, configured)
     if (retention := app.config.crontabber.get("log_retention")) and app.reporter is None:
         from crontabber.commands.prune_log import prune_quickly
 
@@ -47,15 +49,15 @@ def run_all(app: Any) -> int:
     return ExitCode.FAILED if configured.faults else exit_code
 
 
-def _run_somewhere(app: Any, jobs: Sequence[Job]) -> int:
+def _run_somewhere(app: Any, configured: ConfiguredJobs) -> int:
     """Return the exit code of a tick that runs here, or of those that an executor has run."""
-    tick = partial(_run_due, app, jobs)
+    jobs, tick = configured.jobs, partial(_monitored, app, configured)
     here = partial(supervised_if_needed, app, tick=tick)
     if not jobs or app.reporter is not None or not app.config.crontabber.get("executor_class"):
         return here(jobs)
     from crontabber.commands.submission import submitted_ticks
 
-    return submitted_ticks(app, jobs, here)
+    return submitted_ticks(app, configured, here)
 
 
 def supervised_if_needed(
@@ -71,7 +73,14 @@ def supervised_if_needed(
     return supervised_tick(app, jobs, tick, once, workers)
 
 
-def _run_due(app: Any, configured: Sequence[Job], jobs: Sequence[Job]) -> ExitCode:
+def _monitored(app: Any, configured: ConfiguredJobs, jobs: Sequence[Job]) -> ExitCode:
+    """Run those of `jobs` that are due. Return the exit code."""
+    monitors = monitors_of(app)
+    with monitors.tick(len(configured.faults)) if _speaks_for_all(app) else nullcontext():
+        return _run_due(app, configured.jobs, jobs, monitors)
+
+
+def _run_due(app: Any, configured: Sequence[Job], jobs: Sequence[Job], monitors: Monitors) -> ExitCode:
     if not jobs:
         return ExitCode.DONE
     overrides = overrides_of(app)
@@ -81,7 +90,7 @@ def _run_due(app: Any, configured: Sequence[Job], jobs: Sequence[Job]) -> ExitCo
     heartbeat = getattr(app.job_states, "heartbeat", None) if _speaks_for_all(app) else None
     if heartbeat:
         heartbeat.start()
-    tick = run_tick(app, ordered, configured, overrides=overrides)
+    tick = run_tick(app, ordered, configured, overrides=overrides, monitors=monitors)
     if heartbeat and tick.has_run:
         heartbeat.end()
     if _speaks_for_all(app) and not tick.anything_due and is_terminal(sys.stderr):
@@ -92,17 +101,21 @@ def _run_due(app: Any, configured: Sequence[Job], jobs: Sequence[Job]) -> ExitCo
 
 
 def run_tick(
-    app: Any, jobs: Sequence[Job], configured: Sequence[Job], force: bool = False, overrides: Overrides = NO_OVERRIDES
-) -> Tick:
+    app: Any, jobs: Sequence[Job], configured: Sequence[Job], force: bool = False,
+    overrides: Overrides = NO_OVERRIDES, monitors: Monitors | None = None,
+) -> Tick:  # fmt: skip
     """Run those of `jobs` that are due, or all of them with `force`; `configured` are all jobs there are."""
     database = app.job_states
     if _speaks_for_all(app):
         _warn_about_the_clock(app.config.logger, database, app.current_time())
-    runner = app._runner = Runner(database, run_settings(app, overrides), [job.app_name for job in configured])
+    monitors = monitors or monitors_of(app)
+    settings = run_settings(app, overrides)._replace(monitors=monitors)
+    runner = app._runner = Runner(database, settings, [job.app_name for job in configured])
     try:
         runner.run(jobs, force)
     finally:
         app._runner = None
+        monitors.finish()
     return runner.tick
 
 

@@ -14,9 +14,11 @@ from crontabber import __version__
 from crontabber.commands.overview import Overview, overview
 from crontabber.config.command_line import option_given
 from crontabber.engine.executors import run_tick
+from crontabber.engine.monitors import monitors_of
 from crontabber.errors import CrontabberError, ExitCode
 from crontabber.output.secrets import SecretMask
 from crontabber.process.signals import INTERRUPTION
+from crontabber.rules.configured_jobs import ConfiguredJobs
 from crontabber.rules.job import Job, path_of
 from crontabber.rules.text import one_line
 
@@ -28,12 +30,13 @@ LEVEL = re.compile(r".{0,60}? (DEBUG|INFO|WARNING|ERROR|CRITICAL) - ")
 Outcome = tuple[str, int, str]
 
 
-def submitted_ticks(app: Any, jobs: Sequence[Job], tick: Callable[[Sequence[Job]], int]) -> int:
+def submitted_ticks(app: Any, configured: ConfiguredJobs, tick: Callable[[Sequence[Job]], int]) -> int:
     """Submit a tick for each job that may run, but no more at a time than there are workers. Return the exit code. If
     no job may run, this process does what a tick does then."""
     if not overview(app).ready():
-        return tick(jobs)
-    outcomes = _Submission(app).run()
+        return tick(configured.jobs)
+    with monitors_of(app).tick(len(configured.faults)):
+        outcomes = _Submission(app).run()
     if any(exit_code not in (*ExitCode,) or exit_code == ExitCode.FAILED for _, exit_code, _ in outcomes):
         return ExitCode.FAILED
     # Each of them may have met the others.
@@ -149,6 +152,7 @@ def _command_line(app: Any) -> tuple[list[str], str]:
         *([f"--admin.conf={path}"] if path else []),
         "--crontabber.executor_class=",
         "--crontabber.workers=1",
+        "--crontabber.tick_ping_url=",  # All of them are one tick.
         f"--logging.stderr_error_logging_level={app.config.logging.stderr_error_logging_level}",
     ]
     application = path_of(type(app))

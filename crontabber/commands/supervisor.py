@@ -8,6 +8,7 @@ from typing import Any
 from crontabber.connection_factory import ConnectionFactory
 from crontabber.engine.error_report import error_reporter
 from crontabber.engine.failure import failure_of
+from crontabber.engine.monitors import monitors_of
 from crontabber.engine.run_log import log_failed_rerun, log_run
 from crontabber.errors import JobTimeout
 from crontabber.output.logger import engine_logger
@@ -78,4 +79,7 @@ def settle_timed_out(app: Any, jobs: Sequence[Job], facts: dict[str, Any]) -> No
         log_failed_rerun(logger, app_name, (now - seen.ongoing).total_seconds(), failure)
     else:
         log_run(logger, job, before, outcome, state, states.zone)
+        monitors = monitors_of(app)
+        monitors.ended(job, seen.ongoing, outcome, states.zone)
+        monitors.finish()
     error_reporter(app)(error, app_name)

@@ -30,7 +30,10 @@ _SHARED = re.compile(r"(resource|secrets)\.|(.*\.)?class-[^.]+\.")
 _SECTION_OF_A_JOB = re.compile(r"(.*\.)?class-[^.]+\.")
 
 # Our own options that are texts. Options of jobs may have the same names and accept a list.
-_TEXTS = {"host", "port", "dbname", "user", "password", "data_dir", "run_as", "dsn", "syslog_host", "frequency", "time"}
+_TEXTS = {
+    "host", "port", "dbname", "user", "password", "data_dir", "run_as", "dsn", "syslog_host", "frequency", "time",
+    "ping_url", "tick_ping_url",
+}  # fmt: skip
 _OF_A_JOB = re.compile(r"(.*\.)?class-[^.]+\.(?!frequency$|time$)[^.]+")
 # Classes that need not be named: without one, there is no such thing.
 _MAY_BE_NO_CLASS = {"executor_class"}

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 
 from configman import Namespace
 from configman.converters import boolean_converter, class_converter
 
 from crontabber.config.jobs_setting import classes_in_namespaces_converter_with_compression
 from crontabber.config.modes import MODES
+from crontabber.config.policy_options import checked
 from crontabber.rules.policy import parse_duration
 from crontabber.store.state_database import JobStateDatabase
 
@@ -40,6 +42,10 @@ def required_config() -> Namespace:
     sentry.add_option(
         "client", default="raven", from_string_converter=_one_of("raven", "sentry_sdk"),
         doc="the library that sends the errors: raven, or sentry_sdk, which pip install 'crontabber[sentry]' brings",
+    )  # fmt: skip
+    sentry.add_option(
+        "crons", default=False, from_string_converter=boolean_converter,
+        doc="tell Sentry of the start and the end of each run, so that it notices a job that does not run",
     )  # fmt: skip
     sentry.add_option(
         "send_source", default=False, from_string_converter=boolean_converter,
@@ -81,6 +87,14 @@ def _add_crontabber(namespace: Namespace) -> None:
     namespace.add_option(
         "executor_class", default=None, from_string_converter=class_converter,
         doc="the class that has other machines run the jobs, for example crontabber.engine.executors.Dask",
+    )  # fmt: skip
+    namespace.add_option(
+        "tick_ping_url", default="", secret=True, from_string_converter=partial(checked, "ping_url"),
+        doc="the address that is told of the start and the end of each tick; empty: none",
+    )  # fmt: skip
+    namespace.add_option(
+        "ping_format", default="healthchecks", from_string_converter=_one_of("healthchecks", "cronitor"),
+        doc="the service that gets the pings of ticks and jobs: healthchecks or cronitor",
     )  # fmt: skip
 
 

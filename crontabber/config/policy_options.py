@@ -21,6 +21,7 @@ DOCS = {
     "catchup": "how many outstanding dates a backfill job runs: all, latest, or a number; older ones are skipped",
     "timezone": "the time zone of the job's time of day and dates; default: that of the PostgreSQL server",
     "max_errors": "after so many failures in a row the job gives up, until it is forced or reset; 0: never",
+    "ping_url": "the address that is told of the start and the end of each run; {app_name} stands for the job",
 }
 
 
@@ -56,6 +57,15 @@ def possible_names(name: str) -> list[str]:
     """Return what a mistyped name of an option of a policy may have meant."""
     section, _, option = name.rpartition(".")
     return [f"{section}.{each}" for each in PARSERS] if section.endswith(".policy") and option not in PARSERS else []
+
+
+def checked(name: str, text: Any) -> Any:
+    """Return the text as it is, so that it can be written to a file again. ValueError if it is not valid."""
+    try:
+        parse(name, text)
+    except PolicyError as error:
+        raise ValueError(error.expected) from None
+    return text
 
 
 def policy_reader(config: Any) -> Callable[[Any, type], Policy]:
@@ -104,13 +114,5 @@ def _is_of_policy(parts: list[str]) -> bool:
 
 
 def _option(name: str) -> Option:
-    return Option(name, default=None, doc=DOCS[name], from_string_converter=partial(_checked, name))
-
-
-def _checked(name: str, text: Any) -> Any:
-    """Return the text as it is, so that it can be written to a file again. ValueError if it is not valid."""
-    try:
-        parse(name, text)
-    except PolicyError as error:
-        raise ValueError(error.expected) from None
-    return text
+    converter = partial(checked, name)
+    return Option(name, default=None, doc=DOCS[name], from_string_converter=converter, secret=name == "ping_url")

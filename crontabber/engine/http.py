@@ -8,9 +8,16 @@ from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_ope
 
 
 class Refused(Exception):
-    """The server answered with an error. It `may_work_later` if it is the server's own, or it asks us to wait."""
+    """The server answered with an error."""
 
-    may_work_later = False
+    def __init__(self, code: int, said: str) -> None:
+        super().__init__(f"it answered {code} ({said})")
+        self.code = code
+
+    @property
+    def may_work_later(self) -> bool:
+        """True if the error is the server's own, or the server asks us to wait."""
+        return self.code >= 500 or self.code == 429
 
 
 def post(
@@ -22,10 +29,7 @@ def post(
         _opener(url, verify, ca_certs).open(Request(url, data, dict(headers)), timeout=seconds).close()
     except HTTPError as error:
         error.close()
-        said = error.headers.get("X-Sentry-Error") or error.reason
-        refused = Refused(f"it answered {error.code} ({said})")
-        refused.may_work_later = error.code >= 500 or error.code == 429
-        raise refused from None
+        raise Refused(error.code, error.headers.get("X-Sentry-Error") or error.reason) from None
 
 
 class _NoRedirect(HTTPRedirectHandler):

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from crontabber.engine.monitors import NoMonitors
 from crontabber.engine.overrides import NO_OVERRIDES, Overrides
 
 
@@ -13,7 +14,8 @@ class RunSettings(NamedTuple):
 
     `logger` gets our own lines, `app_logger` is that of the jobs. `report_error` takes an error and the app_name of its
     job; `mask` removes secrets from a text; `progress` takes the app_name of a backfill job and its number of dates,
-    and yields a function to call with each date that is done; `reporter` tells the supervisor, if there is one.
+    and yields a function to call with each date that is done; `reporter` tells the supervisor, if there is one;
+    `monitors` the services that monitor jobs.
     """
 
     logger: Any
@@ -26,3 +28,4 @@ class RunSettings(NamedTuple):
         nullcontext(lambda date: None)
     )
     overrides: Overrides = NO_OVERRIDES
+    monitors: NoMonitors = NoMonitors()

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from crontabber.engine.dsn import parse_dsn
-from crontabber.engine.http import Refused, post
+from crontabber.engine.http import post
 from crontabber.engine.sentry_event import cleaned
 from crontabber.errors import SentryConfigurationError
 
@@ -72,5 +72,5 @@ class Client:
     def _capture(self, event: Any, hint: Any) -> str:
         reference = self._client.capture_event({**event, "tags": self._tags}, hint)
         if reference is None:
-            raise Refused("sentry_sdk did not make an event of it")
+            raise ValueError("sentry_sdk did not make an event of it")
         return str(reference)

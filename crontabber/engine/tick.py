@@ -128,10 +128,13 @@ class Runner:
             self.tick.states[job.app_name] = state
             from crontabber.engine.run_log import log_dead_rerun, log_death
 
+            now = self._clock()
             if seen.is_rerun:
                 log_dead_rerun(self._logger, seen)
             else:
-                log_death(self._logger, job, state, self._clock())
+                log_death(self._logger, job, state, now)
+                died = str(state.last_error.get("value"))
+                self._settings.monitors.failed(job, seen.ongoing, now, died, self._store.zone)
             return True
         return False
 
@@ -189,26 +192,31 @@ class Runner:
         tick.has_run = True
         before = claim.state if job.app_name in tick.states else None
         try:
+            self._settings.monitors.started(job, claim.since, self._store.zone)
             occasion = Occasion(before, tick.started, force, claim.state.first_slot)
             if job.policy.catchup and job.is_backfill:
                 from crontabber.engine.catchup import catch_up
 
                 claim, occasion = catch_up(self._store, self._logger, job, claim, occasion)
             state = JobRun(self._store, self._settings, job, claim, occasion).complete()
-        except ForgottenError as error:
-            self._logger.error("%s", error)
-            self._store.claims.release(claim)
-            return
         except LostClaimError as error:
-            tick.claim_lost = True
-            self._logger.warning("%s", error)
-            # Nobody else would remove our mark from the row.
-            leave = self._store.claims.release if isinstance(error, ChangedError) else self._store.claims.give_up
-            leave(claim)
+            self._lose(job, claim, error)
             return
         tick.states[job.app_name] = state
         if not state.last_error:
             tick.succeeded.add(job.app_name)
+
+    def _lose(self, job: Job, claim: Claim, error: LostClaimError) -> None:
+        """Leave a job whose result could not be stored."""
+        if isinstance(error, ForgottenError):
+            self._logger.error("%s", error)
+        else:
+            self.tick.claim_lost = True
+            self._logger.warning("%s", error)
+        # Nobody else would remove our mark from the row.
+        is_marked = isinstance(error, (ForgottenError, ChangedError))
+        (self._store.claims.release if is_marked else self._store.claims.give_up)(claim)
+        self._settings.monitors.failed(job, claim.since, self._clock(), str(error), self._store.zone)
 
     def pass_over(self, job: Job, error: OngoingJobError, force: bool) -> None:
         """Note that another process runs `job`, which matters only if the job is due or forced."""

@@ -12,7 +12,7 @@ MASK = "****"
 SHORT = 6
 
 # The patterns are texts, compiled when they are first used: most ticks have nothing to mask.
-_SECRET_NAME = r"(?i) password | passwd | secret | token | api_?key | dsn"
+_SECRET_NAME = r"(?i) password | passwd | secret | token | api_?key | dsn | ping_url"
 
 # postgres://me:p@ss@db/x -> postgres://****@db/x: everything up to the last @, for a password may contain one.
 _IN_URL = r"(?<= ://) [^\s/]+ (?= @)"

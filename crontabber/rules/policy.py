@@ -18,11 +18,13 @@ _SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 _DURATION = re.compile(r"([0-9]{1,12}(?:\.[0-9]+)?)\s*([smhd]?)")
 
+_URL = re.compile(r"https?://[!-~]+")
+
 
 class Policy(NamedTuple):
     """The policy of one job. A `timeout` of None, and a `max_errors` or `catchup` of 0, mean that there is no limit.
 
-    A `timezone` of None is the server's.
+    A `timezone` of None is the server's. `ping_url` may contain `{app_name}`.
     """
 
     timeout: timedelta | None = None
@@ -33,6 +35,7 @@ class Policy(NamedTuple):
     max_errors: int = 0
     catchup: int = 0
     timezone: tzinfo | None = None
+    ping_url: str | None = None
 
     def retry_after(self, failures: int) -> timedelta:
         """Return how long to wait after so many failures in a row: longer by the factor with each."""
@@ -81,8 +84,9 @@ def parse(name: str, value: Any) -> Any:
     parser, expected = PARSERS[name]
     try:
         return parser(value)
-    except (TypeError, ValueError, OverflowError):
-        raise PolicyError(f"policy: {name} is {value!r}", f"expected {expected}") from None
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        shown = "not valid" if name == "ping_url" else repr(value)  # a URL to ping is a secret
+        raise PolicyError(f"policy: {name} is {shown}", f"expected {expected}") from None
 
 
 def parse_duration(value: Any) -> timedelta:
@@ -131,6 +135,17 @@ def _timezone(value: Any) -> tzinfo | None:
         raise PolicyError(f"policy: timezone is {value!r}", error.expected) from None
 
 
+def _ping_url(value: Any) -> str | None:
+    text = "" if value is None else value.strip()
+    if not text:
+        return None
+    from urllib.parse import urlsplit
+
+    if not _URL.fullmatch(text) or not urlsplit(text).hostname:
+        raise ValueError
+    return text  # type: ignore[no-any-return]
+
+
 def _nearest(name: Any) -> str:
     from difflib import get_close_matches
 
@@ -150,4 +165,5 @@ PARSERS: dict[str, tuple[Callable[[Any], Any], str]] = {
     "max_errors": (_count, "a whole number; 0 for no limit"),
     "catchup": (_catchup, "all, latest or a number of dates"),
     "timezone": (_timezone, "the name of a time zone"),
+    "ping_url": (_ping_url, "an address that begins with https:// or http://"),
 }

@@ -35,7 +35,7 @@ class SentryReceiver:
         self.answers = answers
         self.headers = headers or {}
         self.delay = delay
-        self.received: list[Received] = []
+        self.received: list[Any] = []
         self._closing = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -71,11 +71,15 @@ class SentryReceiver:
         self._server.server_close()
         self._thread.join(5)
 
+    def unpacked(self, path: str, headers: Any, body: bytes) -> Any:
+        """Return what is kept of a request."""
+        return _unpacked(path, headers["X-Sentry-Auth"], body)
+
     def _handler(receiver) -> type[BaseHTTPRequestHandler]:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                receiver.received.append(_unpacked(self.path, self.headers["X-Sentry-Auth"], body))
+                receiver.received.append(receiver.unpacked(self.path, self.headers, body))
                 receiver._answer(self)
 
             def do_GET(self) -> None:

@@ -16,8 +16,8 @@ sys.exit(exit_code)
 """
 # Parts of crontabber that are imported only on demand; a folder stands for all that is in it.
 ON_DEMAND = """
-    commands engine.catchup engine.dsn engine.errand engine.http engine.sentry output.handlers output.progress
-    process.subprocesses rules.time_zone store.embedded testing tests
+    commands engine.catchup engine.dsn engine.errand engine.http engine.outbox engine.sentry output.handlers
+    output.progress process.subprocesses rules.check_ins rules.pings rules.time_zone store.embedded testing tests
 """
 # Each takes milliseconds to import, and most ticks need none of them.
 EXPENSIVE = """

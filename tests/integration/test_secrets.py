@@ -3,6 +3,7 @@
 import json
 import stat
 
+from tests.integration.sentry_receiver import SentryReceiver
 from tests.support import DatabaseTestCase, connection_options
 
 MARK = "s3same"
@@ -50,6 +51,7 @@ MODES = [
     ("--audit-ghosts",),
     ("--status", "--format=json", "--with-errors"),
     ("--explain=telltale",),
+    ("--explain=telltale", "--format=json"),
     ("--history=telltale",),
     ("--dry-run",),
     ("--reset-job=quiet",),
@@ -64,9 +66,20 @@ MODES = [
 ]
 
 
+class Refusing(SentryReceiver):
+    """Refuses whatever it gets."""
+
+    def unpacked(self, path, headers, body):
+        return path
+
+
 class TestSecrets(DatabaseTestCase):
     def setUp(self):
         super().setUp()
+        receiver = Refusing(404)
+        receiver.__enter__()
+        self.addCleanup(receiver.__exit__)
+        self.service = f"http://127.0.0.1:{receiver.port}"
         self.write_module("vault", JOBS.replace("config.database_password", "config.get('password')"))
         self.write_module("leaky", "import os\nraise RuntimeError(os.environ['PGPASSWORD'], 'password=s3same-too')")
         self.write_ini()
@@ -76,6 +89,8 @@ class TestSecrets(DatabaseTestCase):
         password = "'''" + PASSWORD + "'''"
         path = self.ini(jobs, connection=connection_options() | connection)
         text = path.read_text().replace("[[postgresql]]", f"[[postgresql]]\npassword={password}", 1)
+        text = text.replace("[crontabber]", f"[crontabber]\ntick_ping_url={self.service}/{TOKEN}", 1)
+        text += f"[[policy]]\nping_url={self.service}/{TOKEN}/{{app_name}}\n"
         path.write_text(f"[secrets]\n[[sentry]]\ndsn={DSN}\n{text}")
 
     def assert_no_secret(self, *texts):
@@ -89,6 +104,9 @@ class TestSecrets(DatabaseTestCase):
                     tick = self.crontabber(f"--logging.stderr_error_logging_level={level}", *mode, PGPASSWORD=PGPASSWORD)
                     self.assert_no_secret(tick.stdout, tick.stderr)
                     self.assertTrue(tick.stdout or tick.stderr or level != "DEBUG", mode)
+
+    def test_an_explanation_shows_that_there_is_an_address_to_ping(self):
+        self.assertIn("ping_url              ****  (crontabber.policy.ping_url)\n", self.crontabber("--explain=telltale").stdout)
 
     def test_they_are_not_in_the_tables(self):
         self.crontabber(PGPASSWORD=PGPASSWORD)
