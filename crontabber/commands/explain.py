@@ -168,7 +168,7 @@ def _policy(app: Any, job: Job) -> list[tuple[str, Any, str]]:
     section = dict(zip(names, setting.subordinate_namespace_names, strict=True)).get(job.job_class, "")
     sources = policy_sources(app.config.crontabber, job.config, job.job_class, section)
     values = job.policy._asdict()
-    values |= {"catchup": job.policy.catchup or "all", "timezone": job.policy.timezone and str(job.policy.timezone)}
+    values |= {"catchup": job.policy.catchup or "all", "timezone": str(job.policy.timezone or "the server's")}
     values |= {"ping_url": job.policy.ping_url and MASK}
     return [(name, value, sources[name]) for name, value in values.items()]
 

@@ -258,7 +258,7 @@ SETTING = [
     Misuse("a module with a missing import", ("importing.Job", "nowhere"), jobs="importing.Job|1d"),
     Misuse("no frequency", ("oddities.Good", "no frequency"), jobs="oddities.Good"),
     Misuse("an empty frequency", ("oddities.Good|", "no frequency"), jobs="oddities.Good|"),
-    Misuse("too many parts", ("oddities.Good|1d|03:00|x", "too many parts"), jobs="oddities.Good|1d|03:00|x"),
+    Misuse("too many parts", ("oddities.Good|1d|03:00|UTC|x", "too many parts"), jobs="oddities.Good|1d|03:00|UTC|x"),
     *[Misuse(f"the frequency {text}", ("oddities.Good", repr(text)), jobs=f"oddities.Good|{text}")
       for text in ("3e", "0m", "-5m", "5", "m", "1d2h", "1.5h", "d1", "99999999999d", "５m")],
     *[Misuse(f"the time {text}", ("oddities.Good", repr(text)), jobs=f"oddities.Good|1d|{text}")
