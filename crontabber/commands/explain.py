@@ -1,7 +1,7 @@
 """--explain: everything about one job. What holds it back, what happens next, and which policy is in force."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any, NamedTuple
 
 from crontabber.commands import Application
@@ -55,7 +55,7 @@ def explain(app: Application, description: str) -> Explained:
     before_it = [name for name in job.depends_on if name in steps and steps[name].runs]
     # As things are now: the plan expects that the jobs before this one succeed.
     now = list(conditions(job, seen.prepared([job]), seen.now, seen.zone, seen.overrides.judges))
-    return Explained(seen, job, steps[job.app_name], before_it, now, _policy(app, job))
+    return Explained(seen, job, steps[job.app_name], before_it, now, _policy(app, job, seen.zone))
 
 
 def render_explained(explained: Explained) -> Iterator[str]:
@@ -162,13 +162,15 @@ def _last_run(explained: Explained) -> Iterator[str]:
         yield f"Last error: {name}: {value}"
 
 
-def _policy(app: Any, job: Job) -> list[tuple[str, Any, str]]:
+def _policy(app: Any, job: Job, zone: tzinfo) -> list[tuple[str, Any, str]]:
     setting = app.config.crontabber.jobs
     names = (job_class for _, job_class in setting.class_list)
     section = dict(zip(names, setting.subordinate_namespace_names, strict=True)).get(job.job_class, "")
     sources = policy_sources(app.config.crontabber, job.config, job.job_class, section)
+    if job.zone != job.policy.timezone:
+        sources["timezone"] = "crontabber.jobs"
     values = job.policy._asdict()
-    values |= {"catchup": job.policy.catchup or "all", "timezone": str(job.policy.timezone or "the server's")}
+    values |= {"catchup": job.policy.catchup or "all", "timezone": str(job.zone or zone)}
     values |= {"ping_url": job.policy.ping_url and MASK}
     return [(name, value, sources[name]) for name, value in values.items()]
 

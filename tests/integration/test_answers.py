@@ -305,7 +305,7 @@ class TestExplain(AnswersCase):
             "Policy\n"
             " timeout D (crontabber.policy.timeout)\n kill_timeout D (default)\n error_retry_time D (crontabber.error_retry_time)\n"
             " error_retry_factor 1 (default)\n error_retry_max_time D (default)\n max_errors 2 (crontabber.policy.max_errors)\n"
-            " catchup all (default)\n timezone the server's (default)\n ping_url none (default)\n\n"
+            " catchup all (default)\n timezone Etc/UTC (default)\n ping_url none (default)\n\n"
             "Last run: T; last success: T\n"
         ).replace("\n ", "\n  "))  # fmt: skip
 

@@ -215,6 +215,7 @@ class TestCatchUp(ScheduleTestCase):
 
         self.assertIn("(schedules.Dated, 0 8 * * MON-FRI: At 08:00 on Monday through Friday in Europe/Berlin)", said)
         self.assertRegex(said, r"catchup +2 ")
+        self.assertRegex(said, r"timezone +Europe/Berlin +\(crontabber\.jobs\)")
 
     def test_anything_but_all_latest_or_a_number_is_refused(self):
         for value in ("0", "-1", "newest", "1.5", "1000001"):
