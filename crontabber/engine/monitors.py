@@ -93,10 +93,10 @@ class Monitors(NoMonitors):
     def _dsn(self) -> Any:
         """The DSN for check-ins; None if they are not wanted, or it is not valid."""
         from crontabber.engine.dsn import parse_dsn
-        from crontabber.engine.sentry import dsn_in
+        from crontabber.engine.error_report import dsn_in
 
         try:
-            return parse_dsn((dsn_in(self._config) or "").strip())
+            return parse_dsn(dsn_in(self._config))
         except SentryConfigurationError as error:
             self._config.logger.warning("%s; Sentry is not told of runs", error)
             return None

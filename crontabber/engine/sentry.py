@@ -13,6 +13,7 @@ from typing import Any
 from crontabber.engine import sentry_raven
 from crontabber.engine.dsn import parse_dsn
 from crontabber.engine.errand import Errand
+from crontabber.engine.error_report import dsn_in
 from crontabber.engine.failure import harmless_copy
 from crontabber.errors import SentryConfigurationError, SentryDeliveryError
 from crontabber.output.secrets import SecretMask, masker, secrets_in
@@ -128,9 +129,3 @@ class Sentry:
         self._patience -= max(seconds, 0)
         if self._patience <= 0:
             self._logger.warning("Sentry has delayed the jobs for too long: no more errors are sent to it in this run")
-
-
-def dsn_in(config: Any) -> str | None:
-    """Return the DSN; `sentry.dsn` wins over `secrets.sentry.dsn`."""
-    places = (config.get("sentry"), (config.get("secrets") or {}).get("sentry"))
-    return next((str(options["dsn"]) for options in places if options and options.get("dsn")), None)

@@ -64,7 +64,7 @@ class TestCost(DatabaseTestCase):
             self.ini(self.jobs, "[[policy]]\ncatchup=latest\ntimezone=Asia/Tokyo", connection=proxy.options)
             self.assertEqual(self.crontabber(**OPTIONS).returncode, 0)
 
-        self.assertEqual((proxy.connections, len(proxy.statements)), (1, 2))
+        self.assertEqual((proxy.connections, len(proxy.statements)), (1, 3))
 
     def test_a_report_sends_one_query(self):
         for mode in ("--nagios", "--list-jobs", "--audit-ghosts", "--dry-run", "--explain=job-1", "--history=job-1"):
