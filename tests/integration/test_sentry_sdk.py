@@ -50,9 +50,8 @@ class TestWithoutSentrySdk(unittest.TestCase):
     def test_a_missing_package_is_named_once(self):
         log = test_sentry.Log()
         sentry = test_sentry.Sentry("http://a@127.0.0.1:1/1", "1", test_sentry.load_raven, log.logger, client="sentry_sdk")
-        imported = mock.patch.object(engine, "sentry_sdk_client", create=True)
-        with imported, mock.patch.dict(sys.modules, {"sentry_sdk": None}):
-            del engine.sentry_sdk_client
+        with mock.patch.dict(sys.modules, {"sentry_sdk": None}):
+            vars(engine).pop("sentry_sdk_client", None)
             sys.modules.pop("crontabber.engine.sentry_sdk_client", None)
             for _ in range(2):
                 sentry.report(raised(ValueError()), "foo-app")
