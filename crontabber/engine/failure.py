@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from types import TracebackType
 
-from crontabber.errors import OURS
+from crontabber.errors import OURS, JobTimeout
 from crontabber.rules.job_state import Failure
 from crontabber.rules.text import both_ends, printable
 from crontabber.store.rows import storable
@@ -88,6 +88,9 @@ def _formatted(error: BaseException) -> str:
     import traceback
 
     whole = traceback.TracebackException(type(error), error, _from_first_foreign_frame(error.__traceback__))
+    if isinstance(error, JobTimeout):  # A signal handler of ours raised it.
+        while len(whole.stack) > 1 and whole.stack[-1].filename.startswith(OURS):
+            whole.stack.pop()
     text = "".join(whole.format())
     text = text.removeprefix("Traceback (most recent call last):\n")
     return text.removesuffix("".join(whole.format_exception_only())).rstrip("\n")
