@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Run the playground: create an environment with this checkout, run crontabber twice, and list the jobs.
+# Run the playground: create an environment with this checkout, run crontabber twice, and show the jobs.
 # Run it again whenever you like: it continues where it stopped. With arguments, it runs crontabber in the playground.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
@@ -31,16 +31,7 @@ heading "a tick: every job that is due runs, unless it is held back"
 crontabber
 heading "a second tick right after it: nothing runs, and the failed job waits for its retry"
 crontabber
-heading "crontabber --list-jobs: the state of each job"
-crontabber --list-jobs
-heading "crontabber --nagios: the same for a monitoring system (exit code 0 OK, 1 WARNING, 2 CRITICAL)"
+heading "crontabber --nagios: what a monitoring system asks (exit code 0 OK, 1 WARNING, 2 CRITICAL)"
 crontabber --nagios || echo "(exit code $?)"
-heading "in short"
-# A job that is still due after two ticks was held back, whether it had run before or not.
-crontabber --list-jobs | awk '
-    function show(what) { printf "%-10s%s\n", what, (what in names) ? names[what] : " none" }
-    /^=== JOB / { if (name) names[stands] = names[stands] " " name; stands = "ran" }
-    /^App name:/ { name = $3 }
-    /^\*NO PREVIOUS RUN INFO/ || /^Next run: .*\(was / { stands = "held back" }
-    /^Error!!/ { stands = "failed" }
-    END { names[stands] = names[stands] " " name; show("ran"); show("failed"); show("held back") }'
+heading "crontabber --status: all jobs"
+crontabber --status

@@ -1,6 +1,7 @@
 """Jobs that need nothing but Python."""
 
 import datetime
+import time
 
 from configman import Namespace
 
@@ -65,3 +66,22 @@ class Configured(BaseCronApp):
 
     def run(self):
         self.config.logger.info("Today is %s", datetime.date.today().strftime(self.config.date_format))
+
+
+class Office(BaseCronApp):
+    """Runs on weekdays at eight in Berlin: see its cron expression in crontabber.ini."""
+
+    app_name = "office"
+
+    def run(self):
+        self.config.logger.info("The office is open")
+
+
+class Hanging(BaseCronApp):
+    """Never ends: its policy ends it after two seconds, and gives up after three failures."""
+
+    app_name = "hanging"
+    policy = {"timeout": "2s", "error_retry_factor": 2, "max_errors": 3}
+
+    def run(self):
+        time.sleep(3600)
