@@ -120,11 +120,16 @@ class Sharing:
                 self._tell_siblings(len(self._held_back.keys() & children))
 
     def _look_around(self) -> None:
-        """Read all states, and judge every job again."""
-        self._runner.look_around()
+        """Read the states again, and judge every job anew. Others have run most of them: if no job depends on another,
+        those that are left are all we need to know."""
         held_back = [job for job, _ in self._held_back.values()]
         self._put_back([*self._ready.values(), *held_back, *self._elsewhere.values()])
         self._ready, self._held_back, self._elsewhere = {}, {}, {}
+        if any(job.depends_on or job.app_name not in self._tick.states for job in self._unjudged):
+            self._runner.look_around()
+        else:
+            left = self._runner.look_for_unsettled()
+            self._unjudged = [job for job in self._unjudged if job.app_name in left]
         self._is_up_to_date = True
 
     def _put_back(self, jobs: Sequence[Job]) -> None:

@@ -18,6 +18,7 @@ from crontabber.errors import (
 from crontabber.process.signals import INTERRUPTION
 from crontabber.rules.after_death import date_of_death, with_the_deadly_last
 from crontabber.rules.job import Job
+from crontabber.rules.job_state import JobState
 from crontabber.rules.local_time import UTC
 from crontabber.rules.schedule import is_due
 from crontabber.rules.tick import Tick
@@ -235,6 +236,12 @@ class Runner:
     def look_around(self) -> None:
         """Read all states again."""
         self.tick.states.update(self._store.states())
+
+    def look_for_unsettled(self) -> dict[str, JobState]:
+        """Read the states of those jobs again that are due or ongoing, and return them."""
+        states: dict[str, JobState] = self._store.unsettled(self._clock())
+        self.tick.states.update(states)
+        return states
 
     def _look_again(self, app_names: Sequence[str]) -> None:
         for app_name in app_names:

@@ -40,6 +40,7 @@ COLUMNS = ", ".join([*(_COLUMNS.get(name, name) for name in _NAMES.split(", ")),
 
 SELECT_STATES = f"SELECT {COLUMNS} FROM crontabber LEFT {JOIN_NOTES}"
 SELECT_STATE = f"{SELECT_STATES} WHERE app_name = %s"
+SELECT_UNSETTLED = f"{SELECT_STATES} WHERE ongoing IS NOT NULL OR next_run IS NULL OR next_run <= %s"
 # With the jobs that have not run yet: only the slots of their first runs are known.
 SELECT_STATES_AND_SLOTS = f"SELECT {COLUMNS}, crontabber.app_name IS NULL FROM crontabber FULL {JOIN_NOTES}"
 # For a table that the original created, read by a role that may not add what is missing.

@@ -87,6 +87,10 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
         rows = self._read(sql.SELECT_STATE, (app_name,))
         return state_from_row(rows[0]) if rows else None
 
+    def unsettled(self, now: datetime) -> dict[str, JobState]:
+        """Return the rows of jobs that are due or ongoing."""
+        return {row[0]: state_from_row(row) for row in self._read(sql.SELECT_UNSETTLED, (now,))}
+
     @cached_property
     def claims(self) -> Claims:
         return Claims(

@@ -69,7 +69,7 @@ class TestClaims(FaultTestCase):
             ends, _ = self.together(PROCESSES)
         self.assertLessEqual({end.returncode for end in ends}, {0, 2, 3}, [end.stderr for end in ends])
         self.assert_each_once(self.ran(), ALL_SHORT)
-        statements = [each for each in proxy.statements if not each.startswith("PREPARE ")]
+        self.sent = statements = [each for each in proxy.statements if not each.startswith("PREPARE ")]
         return (len(statements) - 2 * PROCESSES) / NUMBER
 
     def test_four_processes_hardly_send_more_statements_than_one(self):
@@ -81,6 +81,7 @@ class TestClaims(FaultTestCase):
                 self.due(*ALL_SHORT)
 
                 self.assertLess(self.shared_statements(**options), 3)
+                self.assertTrue([each for each in self.sent if "next_run <= " in each], "all states were read again")
 
     def test_first_runs_are_shared_as_well(self):
         self.short_jobs()
