@@ -2,6 +2,6 @@
 
 from crontabber import configman_compat
 
-__version__ = "1.0.0"
+__version__ = "1.1.0"
 
 configman_compat.apply()
