@@ -17,7 +17,7 @@ from crontabber.rules.dependencies import reorder_dag
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
 from crontabber.rules.local_time import local_date
-from crontabber.rules.named_dates import date_named, dates_between, shown, shown_range
+from crontabber.rules.named_dates import date_named, dates_between, dates_on, shown, shown_range
 from crontabber.store.claims import Claim
 from crontabber.store.patrol import patrol
 
@@ -65,7 +65,7 @@ def _dates(app: Application, job: Job, rows: dict[str, JobState], zone: tzinfo) 
 def _dependents(app: Application, rerun: Rerun, rows: dict[str, JobState], zone: tzinfo) -> Iterator[Rerun]:
     """Yield the jobs that depend on it, transitively, in order: backfill jobs for the same calendar dates."""
     affected = {rerun.job.app_name}
-    days = [local_date(date, rerun.job.zone or zone) for date in rerun.dates or []]
+    days = sorted({local_date(date, rerun.job.zone or zone) for date in rerun.dates or []})
     for job in reorder_dag(app.configured_jobs().jobs):
         if job.app_name in affected or affected.isdisjoint(job.depends_on):
             continue
@@ -76,15 +76,9 @@ def _dependents(app: Application, rerun: Rerun, rows: dict[str, JobState], zone:
         elif not job.is_backfill:
             yield Rerun(job)
         else:
-            dates = [date for day in dict.fromkeys(days) if (date := _date_on(str(day), job, row, zone))]
+            now = app.current_time()
+            dates = [date for day in days for date in dates_on(day, job, row, zone) if date <= now]
             yield Rerun(job, dates, "" if dates else "it has no date on these days")
-
-
-def _date_on(day: str, job: Job, row: JobState, zone: tzinfo) -> datetime | None:
-    try:
-        return date_named(day, job, row, zone)
-    except NoSuchDateError:
-        return None
 
 
 def _plan(rerun: Rerun, zone: tzinfo) -> str:

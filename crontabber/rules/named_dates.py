@@ -44,6 +44,15 @@ def dates_between(first: datetime, last: datetime, job: Job, zone: tzinfo) -> li
     return found
 
 
+def dates_on(day: date, job: Job, row: JobState, zone: tzinfo) -> list[datetime]:
+    """Return the dates on a calendar day, none if the job has never run; aware, in `zone`."""
+    zone = job.zone or zone
+    try:
+        return [slot.astimezone(zone) for slot in _slots_from(*_span(str(day), zone), job, row, zone)]
+    except NoSuchDateError:
+        return []
+
+
 def date_before(moment: datetime, job: Job, zone: tzinfo) -> datetime:
     """Return the date before the one at `moment`."""
     schedule, zone = job.schedule, job.zone or zone

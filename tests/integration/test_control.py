@@ -331,6 +331,13 @@ class TestRerun(ControlTestCase):
         said = self.does("--rerun=plain", "--also-dependents")
         self.assertEqual((self.ran(), said.stdout), (["plain"], "plain: run once more\nchild: skip: it is paused\n"))
 
+    def test_dependents_run_all_their_dates_of_the_same_days(self):
+        self.choose("Plain|1d", "Dates|1d|03:00", "ChildDates|0 */8 * * *|Asia/Tokyo")
+
+        self.does("--rerun=dates", "--date=2026-11-03", "--also-dependents")
+
+        self.assertEqual(self.ran(), ["11-03", "child 11-03", "child 11-03", "child 11-03"])
+
     def test_a_death_in_it_is_logged_and_does_not_count(self):
         self.give("slow")
         rerun = self.start("--rerun=dates", "--date=2026-11-03", "--yes")
