@@ -51,7 +51,8 @@ class RerunRecord(RunRecord):
             claims.log_rerun(self._claim, outcome.finished - self._date_started, None, date, failure=outcome.failure)
         elif not self._job.is_backfill and not self._is_logged:
             claims.log_rerun(self._claim, outcome.finished - outcome.started, self._claim.since, None)
-        if self._job.is_backfill:
+        # A job that has never run remains one: its row, which is only this claim, goes.
+        if self._job.is_backfill or not (state.next_run or state.last_run or state.last_success):
             claims.release(self._claim)
         else:
             claims.end_rerun(self._claim)

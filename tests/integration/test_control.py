@@ -338,6 +338,13 @@ class TestRerun(ControlTestCase):
 
         self.assertEqual(self.ran(), ["11-03", "child 11-03", "child 11-03", "child 11-03"])
 
+    def test_a_job_that_never_ran_remains_one(self):
+        self.does("--reset-job=plain")
+
+        self.does("--rerun=plain")
+
+        self.assertEqual((self.ran(), self.row("plain", "first_run")), (["plain"], None))
+
     def test_a_death_in_it_is_logged_and_does_not_count(self):
         self.give("slow")
         rerun = self.start("--rerun=dates", "--date=2026-11-03", "--yes")
