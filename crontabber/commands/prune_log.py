@@ -7,7 +7,7 @@ from crontabber.commands import Application
 from crontabber.commands.changing import is_agreed, who
 from crontabber.datetimeutil import host_time
 from crontabber.errors import ConfigurationError, ExitCode, StateDatabaseError
-from crontabber.rules.policy import parse_duration
+from crontabber.rules.policy import parse_age
 from crontabber.store.pruning import pruning_of
 
 
@@ -28,14 +28,11 @@ def command(app: Application) -> int:
 def prune_quickly(app: Application, retention: str) -> None:
     """Delete some of the rows that are older, if there are any: what is left has time until the next tick."""
     with suppress(StateDatabaseError):
-        pruning_of(app.job_states).prune_quickly(app.current_time() - parse_duration(retention))
+        pruning_of(app.job_states).prune_quickly(app.current_time() - parse_age(retention))
 
 
 def _age(text: str) -> timedelta:
     try:
-        age = parse_duration(text)
+        return parse_age(text)
     except ValueError:
-        age = timedelta(0)
-    if not age:
-        raise ConfigurationError(f"--older-than is {text!r}: expected a duration such as 180d, more than 0")
-    return age
+        raise ConfigurationError(f"--older-than is {text!r}: expected a duration such as 180d, more than 0") from None

@@ -11,7 +11,7 @@ from configman.converters import boolean_converter, class_converter
 from crontabber.config.jobs_setting import classes_in_namespaces_converter_with_compression
 from crontabber.config.modes import MODES
 from crontabber.config.policy_options import checked
-from crontabber.rules.policy import parse_duration
+from crontabber.rules.policy import parse_age
 from crontabber.store.state_database import JobStateDatabase
 
 # Anything longer is a typo, and would lead past the end of the calendar.
@@ -131,8 +131,11 @@ def _workers(text: str) -> int:
 
 def _retention(text: str) -> str:
     """Return the text of a duration, or nothing. ValueError if it is neither."""
-    if text.strip() and not parse_duration(text):
-        raise ValueError("expected a duration such as 180d, more than 0")
+    try:
+        if text.strip():
+            parse_age(text)
+    except ValueError:
+        raise ValueError("expected a duration such as 180d, more than 0") from None
     return text.strip()
 
 

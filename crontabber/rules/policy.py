@@ -99,6 +99,15 @@ def parse_duration(value: Any) -> timedelta:
     return value
 
 
+def parse_age(text: str) -> timedelta:
+    """Parse a duration that has a unit, more than 0: without a unit, somebody who means days would get seconds.
+    ValueError otherwise."""
+    age = parse_duration(text)
+    if not age or text.strip()[-1].isdecimal():
+        raise ValueError(text)
+    return age
+
+
 def _timeout(value: Any) -> timedelta | None:
     return None if value is None else parse_duration(value) or None
 

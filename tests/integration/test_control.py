@@ -167,6 +167,7 @@ class TestAgreement(ControlTestCase):
             (("--rewind=dates",), "--rewind needs --to"),
             (("--prune-log",), "--prune-log needs --older-than"),
             (("--prune-log", "--older-than=soon"), "--older-than is 'soon': expected a duration such as 180d, more than 0"),
+            (("--prune-log", "--older-than=180"), "--older-than is '180': expected a duration such as 180d, more than 0"),
             (("--rerun=dates",), "dates is a backfill job: add --date, or --from and --to"),
             (("--rerun=dates", "--from=2026-11-01"), "--rerun needs both --from and --to, or --date"),
             (("--rerun=dates", "--date=2026-11-01", "--to=2026-11-02"), "--date is one date, --from and --to are a range: choose one"),
