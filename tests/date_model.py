@@ -33,7 +33,9 @@ class State(NamedTuple):
     last_date_for: datetime | None = None
 
 
-def start(state: State, job: Job, now: datetime, failing: int | None = None) -> tuple[State, list[datetime]]:
+def start(
+    state: State, job: Job, now: datetime, failing: int | None = None, is_held_back: bool = False
+) -> tuple[State, list[datetime]]:  # fmt: skip
     """Return the state after a start of crontabber at `now`, and the dates that it ran; a plain job's is `now`.
 
     `failing` is the index of the date that fails in this start, if it comes to that.
@@ -41,10 +43,10 @@ def start(state: State, job: Job, now: datetime, failing: int | None = None) -> 
     if (job.time or job.cron) and not state.first_run:
         state = state._replace(noted=(_noted_slot if job.cron else _noted)(state, job, now))
     # "It runs at the first start at or after" its first date, and "the run that is planned stays where it is".
-    if (state.planned or (_next_moment(state, job) if job.time or job.cron else now)) > now:
+    if is_held_back or (state.planned or (next_moment(state, job) if job.time or job.cron else now)) > now:
         return state, []
     state = state._replace(first_run=state.first_run or now)
-    return (_backfill_run if job.backfill else _plain_run)(state, job, now, failing)
+    return (_backfill_run if job.backfill else plain_run)(state, job, now, failing)
 
 
 def moment(day: date, at: time, zone: ZoneInfo) -> datetime:
@@ -128,18 +130,22 @@ def _backfill_run(state: State, job: Job, now: datetime, failing: int | None) ->
     stops, and tries that same date again five minutes later."
     """
     tried: list[datetime] = []
-    while (slot := _next_moment(state, job)) <= now:
+    while (slot := next_moment(state, job)) <= now:
         tried.append(slot)
         if len(tried) - 1 == failing:
             return state._replace(planned=_retry(now)), tried
-        # "With a time of day, it also keeps the calendar date."
-        if job.time:
-            state = state._replace(last_date=_date_of(slot, job), last_date_for=slot)
-        state = state._replace(last_success=slot)
+        state = done(state, job, slot)
     return state._replace(planned=slot), tried
 
 
-def _plain_run(state: State, job: Job, now: datetime, failing: int | None) -> tuple[State, list[datetime]]:
+def done(state: State, job: Job, slot: datetime) -> State:
+    """Return the state after a date is done. "With a time of day, it also keeps the calendar date." """
+    if job.time:
+        state = state._replace(last_date=_date_of(slot, job), last_date_for=slot)
+    return state._replace(last_success=slot)
+
+
+def plain_run(state: State, job: Job, now: datetime, failing: int | None) -> tuple[State, list[datetime]]:
     """ "A daily job runs next at its first time after the start of a run that succeeded." "With more than one day, the runs
     lie that many days apart" and "count from the date of the run that was planned; after a failure from that of
     `last_success`, or if there was no success, from the noted one, or the first run of a job that had no time of day then".
@@ -165,7 +171,7 @@ def _plain_run(state: State, job: Job, now: datetime, failing: int | None) -> tu
 
 def _next_interval(state: State, job: Job, now: datetime) -> datetime:
     """ "Runs lie on whole minutes, and one that comes late by less than half its interval does not shift the next."."""
-    is_in_phase = state.planned is not None and now - state.planned < job.interval / 2
+    is_in_phase = state.planned is not None and timedelta(0) <= now - state.planned < job.interval / 2
     return ((state.planned if is_in_phase else now) + job.interval).replace(second=0, microsecond=0)
 
 
@@ -174,7 +180,7 @@ def _retry(now: datetime) -> datetime:
     return (now + timedelta(minutes=5)).replace(second=0, microsecond=0)
 
 
-def _next_moment(state: State, job: Job) -> datetime:
+def next_moment(state: State, job: Job) -> datetime:
     """ "A date is an instant. The first one is the time at which the first run started; each of the others is exactly one
     interval after the one before." With a time of day, it is "a calendar date" at that time.
     """
