@@ -15,6 +15,7 @@ from crontabber.rules.job_state import JobState
 from crontabber.rules.text import one_line, printable
 from crontabber.store.claims import Claim, RowLevelLockError
 
+LEFT = "%s was left as it is: another process has just run or changed it"
 # Of what keeps us from claiming a job.
 CODES: dict[type, ExitCode] = {OngoingJobError: ExitCode.ONGOING_ELSEWHERE, RowLevelLockError: ExitCode.CLAIM_LOST}
 
@@ -55,15 +56,19 @@ def who() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def with_claim(app: Any, job: Job, act: Callable[[Claim], int]) -> int:
-    """Claim the job, and return the exit code of `act`, which has to settle or release it. If it cannot be claimed, say
-    why not, and return that exit code."""
+def with_claim(app: Any, job: Job, act: Callable[[Claim], int], planned: JobState | None = None) -> int:
+    """Claim the job, and return the exit code of `act`, which has to settle or release it. If it cannot be claimed, or
+    its last success is no longer that of the row that was `planned` with, say so, and return that exit code."""
     claims, seen = app.job_states.claims, app.job_states.state(job.app_name)
     try:
         claim = claims.take(job.app_name, job.depends_on, seen, app.current_time())
     except (OngoingJobError, OwnerInDoubtError, RowLevelLockError, ClaimFailedError) as error:
         app.config.logger.warning("%s was left as it is: %s", job.app_name, one_line(str(error)))
         return CODES.get(type(error), ExitCode.FAILED)
+    if planned is not None and claim.state.last_success != planned.last_success:
+        claims.release(claim)
+        app.config.logger.warning(LEFT, job.app_name)
+        return ExitCode.CLAIM_LOST
     return act(claim)
 
 

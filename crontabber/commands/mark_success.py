@@ -23,13 +23,12 @@ def command(app: Application) -> int:
     known, zone, now = all_rows(app.job_states), app.job_states.zone, app.current_time()
     jobs = jobs_named(app, app.config["mark-success"])
     last = _last_date(app, jobs, known, zone)
-    plan = []
-    for job in jobs:
-        row = known.get(job.app_name) or JobState(job.app_name)
-        plan.append(_plan(job, _dates(job, row, now, zone, last), zone))
+    rows = [known.get(job.app_name) or JobState(job.app_name) for job in jobs]
+    plan = [_plan(job, _dates(job, row, now, zone, last), zone) for job, row in zip(jobs, rows, strict=True)]
     if not is_agreed(app, plan):
         return ExitCode.DONE
-    return max((with_claim(app, job, partial(_mark, app, job, last)) for job in jobs), default=ExitCode.DONE)
+    codes = [with_claim(app, job, partial(_mark, app, job, last), row) for job, row in zip(jobs, rows, strict=True)]
+    return max(codes, default=ExitCode.DONE)
 
 
 def _last_date(app: Application, jobs: list[Job], known: dict[str, JobState], zone: tzinfo) -> datetime | None:

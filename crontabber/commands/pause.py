@@ -1,7 +1,7 @@
 """--pause: do not run these jobs, nor those that depend on them, until --resume."""
 
 from crontabber.commands import Application
-from crontabber.commands.changing import all_rows, is_agreed, jobs_named, who
+from crontabber.commands.changing import LEFT, all_rows, is_agreed, jobs_named, who
 from crontabber.datetimeutil import host_time
 from crontabber.errors import ExitCode
 from crontabber.rules.job_state import JobState
@@ -20,6 +20,8 @@ def command(app: Application) -> int:
     changed = pauses.pause([row.app_name for row in rows], who(), reason)
     for app_name in sorted(changed):
         app.config.logger.info("%s was paused by %s%s", app_name, who(), because)
+    for app_name in sorted({row.app_name for row in rows if not row.paused_at} - changed):
+        app.config.logger.warning(LEFT, app_name)
     return ExitCode.DONE
 
 

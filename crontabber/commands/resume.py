@@ -1,7 +1,7 @@
 """--resume: end the pause of jobs, or that they gave up."""
 
 from crontabber.commands import Application
-from crontabber.commands.changing import all_rows, is_agreed, jobs_named, who
+from crontabber.commands.changing import LEFT, all_rows, is_agreed, jobs_named, who
 from crontabber.datetimeutil import host_time
 from crontabber.errors import ExitCode, JobNotFoundError
 from crontabber.rules.job_state import JobState
@@ -16,8 +16,11 @@ def command(app: Application) -> int:
     rows = {name: known.get(name) or JobState(name) for name in policies}
     if not is_agreed(app, [_plan(rows[name], policy) for name, policy in policies.items()]):
         return ExitCode.DONE
-    for app_name in sorted(pauses.resume(list(policies))):
+    resumed = pauses.resume(list(policies))
+    for app_name in sorted(resumed):
         app.config.logger.info("%s was resumed by %s", app_name, who())
+    for app_name in sorted({name for name, row in rows.items() if row.paused_at} - resumed):
+        app.config.logger.warning(LEFT, app_name)
     for name, policy in policies.items():
         if policy.gave_up(rows[name]) and pauses.forgive(rows[name]):
             app.config.logger.info("%s, which gave up, was resumed by %s", name, who())

@@ -30,7 +30,7 @@ def command(app: Application) -> int:
     _refuse_if_skipped(app, job, row, first)
     if not is_agreed(app, [f"{job.app_name}: run again: {shown_range(again, states.zone)}"]):
         return ExitCode.DONE
-    return with_claim(app, job, partial(_rewind, app, job, first))
+    return with_claim(app, job, partial(_rewind, app, job, first), row)
 
 
 def _refuse_if_skipped(app: Application, job: Job, row: JobState, first: datetime) -> None:

@@ -71,6 +71,17 @@ JOBS = """
             raise ValueError("never")
 """
 
+LEFT = "was left as it is: another process has just run or changed it\n"
+# In this order, each of them has something to do; with what a second person gets who was asked at the same time.
+EVERY_MODE = {
+    ("--pause=plain",): (0, f"plain {LEFT}"),
+    ("--resume=plain",): (0, f"plain {LEFT}"),
+    ("--rerun=plain",): (0, "plain ran again"),
+    ("--mark-success=dates",): (2, f"dates {LEFT}"),
+    ("--rewind=dates", "--to=2026-11-09"): (2, f"dates {LEFT}"),
+    ("--prune-log", "--older-than=180d"): (0, " 0 rows of crontabber_log were deleted"),
+    ("--reset-job=plain",): (0, "App already reset\n"),
+}
 TIME = re.compile(r"\d\d:\d\d:\d\d UTC")
 
 
@@ -98,12 +109,20 @@ class ControlTestCase(FaultTestCase):
 
     def asked(self, *arguments, answer):
         """Run the command on a terminal, and answer its question. Return the exit code and what it showed."""
+        return self.answered(self.ask(*arguments), answer)
+
+    def ask(self, *arguments):
+        """Start the command on a terminal, up to its question. Return its process, our end of the terminal, and what it showed."""
         ours, theirs = pty.openpty()
         process = subprocess.Popen(self.command(*arguments), env=self.environment(), cwd=self.folder, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
         shown = b""
         while b"[y/N]" not in shown and process.poll() is None:
             shown += os.read(ours, 4096)
+        return process, ours, shown
+
+    def answered(self, asked, answer):
+        process, ours, shown = asked
         os.write(ours, answer.encode() + b"\n")
         try:
             while part := os.read(ours, 4096):
@@ -144,20 +163,40 @@ class TestAgreement(ControlTestCase):
         self.assertEqual((self.rows(), self.sql("SELECT count(*) FROM crontabber_log"), self.ran()), (before, log, []))
         self.assertEqual(self.sql("SELECT paused_at FROM crontabber_job WHERE paused_at IS NOT NULL"), [])
 
-    def test_on_a_terminal_it_asks(self):
-        self.choose("Plain|1d")
+    def test_on_a_terminal_it_asks_and_only_a_yes_changes_something(self):
+        self.prepare()
+        for arguments in EVERY_MODE:
+            with self.subTest(arguments):
+                before = self.contents()
+                code, shown = self.asked(*arguments, answer="n")
+                self.assertEqual((code, shown[-21:], self.contents()), (0, "Nothing was changed.\n", before), shown)
+
+                code, shown = self.asked(*arguments, answer="y")
+                self.assertEqual(code, 0, shown)
+                self.assertNotEqual(self.contents(), before)
+
+    def test_whoever_answers_last_finds_it_done(self):
+        self.prepare()
+        for arguments, expected in EVERY_MODE.items():
+            with self.subTest(arguments):
+                first, second = self.ask(*arguments), self.ask(*arguments)
+                self.assertEqual(self.answered(first, "y")[0], 0)
+                before = self.contents()
+
+                code, shown = self.answered(second, "y")
+
+                self.assertEqual((code, expected[1] in shown), (expected[0], True), shown)
+                self.assertEqual(self.contents() == before, "--rerun=plain" not in arguments)
+
+    def prepare(self):
+        """Give every mode something to do."""
+        self.choose("Plain|1d", "Dates|1d|03:00")
         self.crontabber()
+        self.ten_days()
+        self.sql("INSERT INTO crontabber_log (app_name, log_time) SELECT 'plain', now() - n * interval '1 year' FROM generate_series(1, 3) AS n")
 
-        code, shown = self.asked("--pause=plain", answer="n")
-        self.assertEqual(code, 0)
-        self.assertIn("Nothing was changed.", shown)
-        self.assertEqual(self.sql("SELECT count(paused_at) FROM crontabber_job"), [(0,)])
-
-        code, shown = self.asked("--pause=plain", answer="y")
-        self.assertEqual((code, self.sql("SELECT count(paused_at) FROM crontabber_job")), (0, [(1,)]), shown)
-
-        self.asked("--reset-job=plain", answer="")
-        self.assertTrue(self.row("plain", "last_success"))
+    def contents(self):
+        return [self.sql(f"SELECT * FROM {table} ORDER BY 1") for table in ("crontabber", "crontabber_job", "crontabber_log")]
 
     def test_options_that_do_not_fit_are_refused(self):
         self.choose("Plain|1d", "Dates|1d|03:00")
