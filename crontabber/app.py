@@ -170,7 +170,10 @@ class CronTabberBase(ByHand, RequiredConfig):
     def job_state_database(self) -> Any:
         """The state database, opened on first use. Set `_job_state_database` to None to open a new one."""
         if self._job_state_database is None:
-            self._job_state_database = self.config.crontabber.job_state_db_class(self.config.crontabber)
+            state_class = self.config.crontabber.job_state_db_class
+            if self.config.get("dry-run"):
+                state_class = getattr(state_class, "for_reading", state_class)
+            self._job_state_database = state_class(self.config.crontabber)
         return self._job_state_database
 
     @property

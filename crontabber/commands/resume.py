@@ -6,13 +6,13 @@ from crontabber.datetimeutil import host_time
 from crontabber.errors import ExitCode, JobNotFoundError
 from crontabber.rules.job_state import JobState
 from crontabber.rules.policy import DEFAULT, Policy
-from crontabber.store.pauses import Pauses, pauses_of
+from crontabber.store.pauses import pauses_of
 
 
 def command(app: Application) -> int:
     states, pauses = app.job_states, pauses_of(app.job_states)
-    policies = _policies(app, pauses)
     known = all_rows(states)
+    policies = _policies(app, known)
     rows = {name: known.get(name) or JobState(name) for name in policies}
     if not is_agreed(app, [_plan(rows[name], policy) for name, policy in policies.items()]):
         return ExitCode.DONE
@@ -27,12 +27,11 @@ def command(app: Application) -> int:
     return ExitCode.DONE
 
 
-def _policies(app: Application, pauses: Pauses) -> dict[str, Policy]:
+def _policies(app: Application, rows: dict[str, JobState]) -> dict[str, Policy]:
     """Return the jobs that are meant. A paused job need not be configured any more."""
-    text, paused = app.config["resume"], pauses.paused()
+    text, paused = app.config["resume"], {name for name, row in rows.items() if row.paused_at}
     unconfigured = paused - app.configured_jobs().names()
     if text.strip() == "all":
-        rows = all_rows(app.job_states)
         found = {job.app_name: job.policy for job in jobs_named(app, "all")}
         stopped = {name: policy for name, policy in found.items() if name in paused or policy.gave_up(rows.get(name))}
         return stopped | dict.fromkeys(sorted(unconfigured), DEFAULT)

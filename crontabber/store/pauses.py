@@ -21,7 +21,6 @@ UPDATE crontabber_job SET paused_at = NULL, paused_by = NULL, pause_reason = NUL
 WHERE app_name = ANY(%(app_names)s) AND paused_at IS NOT NULL
 RETURNING app_name
 """
-PAUSED = "SELECT app_name FROM crontabber_job WHERE paused_at IS NOT NULL"
 # A job that gave up starts to count anew. What it failed with stays, so that its dependents wait for a success.
 FORGIVE = """
 UPDATE crontabber SET error_count = 0, last_error = %(last_error)s
@@ -42,9 +41,6 @@ class Pauses:
 
     def resume(self, app_names: Sequence[str]) -> set[str]:
         return self._names(RESUME, {"app_names": list(app_names)})
-
-    def paused(self) -> set[str]:
-        return self._names(PAUSED, None)
 
     def forgive(self, row: JobState) -> bool:
         """Have a job that gave up start anew. False if its row has changed meanwhile."""

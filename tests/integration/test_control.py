@@ -7,6 +7,7 @@ import signal
 import subprocess
 
 from tests.integration.faults import FaultTestCase
+from tests.integration.mode_case import ModeTestCase
 from tests.support import wait_until
 
 JOBS = """
@@ -133,7 +134,7 @@ class ControlTestCase(FaultTestCase):
         return process.wait(60), shown.decode().replace("\r\n", "\n")
 
 
-class TestAgreement(ControlTestCase):
+class TestAgreement(ModeTestCase, ControlTestCase):
     def test_every_mode_says_first_what_it_will_do_and_dry_run_stops_there(self):
         self.choose("Plain|1d", "Dates|1d|03:00")
         self.crontabber()
@@ -187,6 +188,26 @@ class TestAgreement(ControlTestCase):
 
                 self.assertEqual((code, expected[1] in shown), (expected[0], True), shown)
                 self.assertEqual(self.contents() == before, "--rerun=plain" not in arguments)
+
+    def test_a_role_that_may_only_select_can_ask_what_would_be_done(self):
+        self.prepare()
+        before = self.contents()
+        entries, reader = ("Plain|1d", "Dates|1d|03:00"), self.reader()
+        for arguments in EVERY_MODE:
+            with self.subTest(arguments):
+                self.choose(*entries)
+                expected = self.crontabber(*arguments, "--dry-run")
+                self.choose(*entries, connection=reader)
+                end = self.crontabber(*arguments, "--dry-run")
+                self.assertEqual((end.returncode, end.stderr, TIME.sub("", end.stdout)), (0, "", TIME.sub("", expected.stdout)))
+        self.assertEqual(self.contents(), before)
+
+    def test_a_dry_run_makes_no_tables(self):
+        self.choose("Plain|1d", "Dates|1d|03:00")
+        for arguments in (("--pause=plain",), ("--resume=all",), ("--rerun=plain",), ("--mark-success=all",)):
+            with self.subTest(arguments):
+                end = self.crontabber(*arguments, "--dry-run")
+                self.assertEqual((end.returncode, end.stderr, self.sql("SELECT to_regclass('crontabber')")), (0, "", [(None,)]))
 
     def prepare(self):
         """Give every mode something to do."""
