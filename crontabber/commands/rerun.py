@@ -97,23 +97,35 @@ def _run_all(app: Any, reruns: Sequence[Rerun], jobs: Sequence[Job]) -> int:
     if len(left) < len(reruns):
         return ExitCode.FAILED  # One of them was killed at its timeout.
     with INTERRUPTION.deferred(), INTERRUPTION.patrolled(patrol):
-        for rerun in reruns:
+        for number, rerun in enumerate(reruns):
             exit_code = with_claim(app, rerun.job, partial(_run, app, rerun))
             if exit_code or INTERRUPTION.signum:
+                is_done = not exit_code and not rerun.dates
+                _say_how_to_go_on(app, reruns[number + is_done :])
                 return exit_code
     return ExitCode.DONE
 
 
 def _run(app: Any, rerun: Rerun, claim: Claim) -> int:
+    """Run one job. Afterwards, `rerun` has the dates that are left."""
     states, settings = app.job_states, run_settings(app)
     occasion = Occasion(claim.state, claim.since, True, claim.state.first_slot)
     record = RerunRecord(states, settings, rerun.job, claim, occasion)
-    JobRun(states, settings, rerun.job, claim, occasion, record, rerun.dates).complete()
-    if record.outcome is None or record.outcome.failure is None:
-        return ExitCode.DONE
-    left = (rerun.dates or [])[len(record.done) :]
-    if left:
-        first, last = shown(left[0], states.zone), shown(left[-1], states.zone)
-        how = f"--rerun={rerun.job.app_name} --from={first} --to={last}"
-        app.config.logger.warning("To go on where it stopped: %s", how)
-    return ExitCode.FAILED
+    dates = None if rerun.dates is None else list(rerun.dates)
+    JobRun(states, settings, rerun.job, claim, occasion, record, dates).complete()
+    if rerun.dates:
+        del rerun.dates[: len(record.done)]
+    return ExitCode.DONE if record.outcome is None or record.outcome.failure is None else ExitCode.FAILED
+
+
+def _say_how_to_go_on(app: Any, left: Sequence[Rerun]) -> None:
+    """Log the commands that run what is left."""
+    zone = app.job_states.zone
+    commands = []
+    for job, dates, _ in left:
+        if dates:
+            commands.append(f"--rerun={job.app_name} --from={shown(dates[0], zone)} --to={shown(dates[-1], zone)}")
+        elif not job.is_backfill:
+            commands.append(f"--rerun={job.app_name}")
+    if commands:
+        app.config.logger.warning("To go on where it stopped: %s", ", then ".join(commands))

@@ -384,6 +384,18 @@ class TestRerun(ControlTestCase):
         self.does(*how.split())
         self.assertEqual(self.ran(), ["11-04", "11-05", "11-06"])
 
+    def test_it_says_how_to_go_on_with_the_dependents(self):
+        self.give("failing-11-04")
+
+        said = self.does("--rerun=dates", "--from=2026-11-03", "--to=2026-11-04", "--also-dependents", code=1).stderr
+
+        commands = re.search("To go on where it stopped: (.*)", said)[1].split(", then ")
+        self.forget("failing-11-04")
+        self.assertEqual(self.ran(), ["11-03"])
+        for command in commands:
+            self.does(*command.split())
+        self.assertEqual(self.ran(), ["11-04", "child 11-03", "child 11-04"])
+
     def test_dependents_follow_in_order_for_the_same_days(self):
         self.does("--rerun=dates", "--from=2026-11-03", "--to=2026-11-04", "--also-dependents")
         self.assertEqual(self.ran(), ["11-03", "11-04", "child 11-03", "child 11-04"])
