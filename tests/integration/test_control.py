@@ -83,6 +83,7 @@ EVERY_MODE = {
     ("--prune-log", "--older-than=180d"): (0, " 0 rows of crontabber_log were deleted"),
     ("--reset-job=plain",): (0, "App already reset\n"),
 }
+SCHEDULE = ("next_run", "first_run", "last_success", "error_count", "last_error", "ongoing", "owner")
 TIME = re.compile(r"\d\d:\d\d:\d\d UTC")
 
 
@@ -432,6 +433,22 @@ class TestRerun(ControlTestCase):
         self.assertEqual(self.errors_logged("dates"), ["<class 'crontabber.errors.OwnerDiedError'>"])
         self.assertEqual(self.rows(), self.before)
 
+    def test_after_a_kill_the_next_command_goes_on(self):
+        before = self.row("plain", *SCHEDULE) + self.row("dates", *SCHEDULE)
+        for arguments, ran in ((("--rerun=plain",), ["plain"]), (("--rerun=dates", "--from=2026-11-03", "--to=2026-11-04"), ["11-03", "11-04"])):
+            with self.subTest(arguments):
+                self.give("slow")
+                rerun = self.start(*arguments, "--yes")
+                wait_until(lambda: (self.folder / "ran.txt").exists(), "it does not run")
+                self.kill(rerun)
+                self.forget("slow")
+                self.ran()
+
+                said = self.does(*arguments).stderr
+
+                self.assertEqual(self.ran(), ran)
+                self.assertEqual(self.row("plain", *SCHEDULE) + self.row("dates", *SCHEDULE), before, said)
+
     def test_one_that_is_killed_at_its_timeout_is_logged_and_does_not_count(self):
         self.choose("Plain|1d", extra="[[policy]]\ntimeout=0.3\nkill_timeout=0.1")
         self.write_module("work", JOBS.replace("time.sleep(0.01)", "os.kill(os.getpid(), 19)"))
@@ -512,6 +529,27 @@ class TestCursor(ControlTestCase):
 
         self.assertRegex(said.stdout, r"\Adates: forget its state, and \d+ outstanding dates, which will not be run\n\Z")
         self.assertIsNone(self.row("dates", "last_success"))
+
+
+    def test_after_a_kill_the_cursor_is_where_it_was_and_the_next_command_moves_it(self):
+        self.sql("CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$")
+        self.addCleanup(self.sql, "DROP FUNCTION wait() CASCADE")
+        self.sql("CREATE TRIGGER wait BEFORE UPDATE ON crontabber FOR EACH ROW WHEN (OLD.ongoing IS NOT NULL) EXECUTE PROCEDURE wait()")
+        for arguments, ran in ((("--rewind=dates", "--to=2026-11-08"), ["11-08", "11-09", "11-10"]), (("--mark-success=dates",), ["11-12"])):
+            with self.subTest(arguments):
+                self.ten_days()
+                cursor = self.row("dates", "last_success")
+                with self.holding("SELECT pg_advisory_xact_lock(1)"):
+                    process = self.start(*arguments, "--yes")
+                    self.wait_for_a_blocked_process()
+                    self.kill(process)
+                    self.terminate_holder_of_the_claim()
+                self.assertEqual(self.row("dates", "last_success"), cursor)
+
+                self.does(*arguments)
+
+                self.assertEqual(self.run_dates_until("11-13")[: len(ran)], ran)
+                self.assert_at_rest()
 
 
 class TestPruning(ControlTestCase):
