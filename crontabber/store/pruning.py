@@ -11,9 +11,17 @@ from crontabber.store.state_connection import StateConnection
 # A batch takes some milliseconds: no tick waits for longer.
 BATCH = 1000
 
+# DISTINCT would read the whole index in each batch: this skips from one job to the next.
+_NAMES = """
+        WITH RECURSIVE names AS (
+            SELECT min(app_name) AS app_name FROM crontabber_log
+            UNION ALL
+            SELECT (SELECT min(app_name) FROM crontabber_log AS log WHERE log.app_name > names.app_name)
+            FROM names WHERE app_name IS NOT NULL
+        ) SELECT app_name FROM names"""
 # Not the newest row of a job: it says how the last run went.
-_OLD = """
-    SELECT old.ctid FROM (SELECT DISTINCT app_name FROM crontabber_log) AS jobs CROSS JOIN LATERAL (
+_OLD = f"""
+    SELECT old.ctid FROM ({_NAMES}) AS jobs CROSS JOIN LATERAL (
         SELECT log.ctid FROM crontabber_log AS log
         WHERE log.app_name = jobs.app_name AND log.log_time < %(cutoff)s
           AND log.log_time < (SELECT max(log_time) FROM crontabber_log AS newest WHERE newest.app_name = jobs.app_name)
@@ -27,7 +35,7 @@ WHERE log.log_time < %(cutoff)s AND log.log_time < newest.log_time
 """
 PRUNE = f"DELETE FROM crontabber_log WHERE ctid = ANY(ARRAY({_OLD})) RETURNING 1"
 # After a tick there is no time to search: only the jobs that have run lately are looked at, by the index.
-_OLD_OF_KNOWN_JOBS = _OLD.replace("SELECT DISTINCT app_name FROM crontabber_log", "SELECT app_name FROM crontabber")
+_OLD_OF_KNOWN_JOBS = _OLD.replace(_NAMES, "SELECT app_name FROM crontabber")
 PRUNE_QUICKLY = f"""
 DELETE FROM crontabber_log WHERE {HAS_INDEX} AND ctid = ANY(ARRAY({_OLD_OF_KNOWN_JOBS})) RETURNING 1
 """
