@@ -19,8 +19,12 @@ def command(app: Application) -> int:
         plan.append("crontabber_log: create an index on (app_name, log_time)")
     if not is_agreed(app, plan):
         return ExitCode.DONE
-    pruning.make_index()
-    deleted = pruning.prune(cutoff)
+    with pruning.alone() as is_alone:
+        if not is_alone:
+            app.config.logger.warning("crontabber_log was left as it is: another process is deleting its old rows")
+            return ExitCode.ONGOING_ELSEWHERE
+        pruning.make_index()
+        deleted = pruning.prune(cutoff)
     app.config.logger.info("%d rows of crontabber_log were deleted by %s", deleted, who())
     return ExitCode.DONE
 

@@ -1,10 +1,13 @@
 """Delete old rows of crontabber_log in small batches, while ticks go on."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from crontabber.errors import StateDatabaseError
 from crontabber.process.signals import INTERRUPTION
+from crontabber.store.sql import lock_key
 from crontabber.store.sql_log import HAS_INDEX
 from crontabber.store.state_connection import StateConnection
 
@@ -41,6 +44,10 @@ DELETE FROM crontabber_log WHERE {HAS_INDEX} AND ctid = ANY(ARRAY({_OLD_OF_KNOWN
 """
 INDEX = "crontabber_log_app_name_log_time_idx"
 MAKE_INDEX = f"CREATE INDEX CONCURRENTLY IF NOT EXISTS {INDEX} ON crontabber_log (app_name, log_time)"
+# Two processes that make the index at once would wait for each other.
+_KEY = lock_key("'prune ' || to_regclass('crontabber_log')::oid")
+LOCK = f"SELECT pg_try_advisory_lock({_KEY})"
+UNLOCK = f"SELECT pg_advisory_unlock({_KEY})"
 # What a build that was interrupted has left is of no use.
 DROP_INVALID = f"DROP INDEX CONCURRENTLY IF EXISTS {INDEX}"
 
@@ -48,8 +55,17 @@ DROP_INVALID = f"DROP INDEX CONCURRENTLY IF EXISTS {INDEX}"
 class Pruning:
     """Works on the connection of the state, one statement at a time."""
 
-    def __init__(self, connection: StateConnection) -> None:
+    def __init__(self, connection: StateConnection, session_locks: bool) -> None:
         self._connection = connection
+        self._session_locks = session_locks
+
+    @contextmanager
+    def alone(self) -> Iterator[bool]:
+        """Yield False if another process is here, too: session locks tell."""
+        taken = not self._session_locks or bool(self._connection.fetch(LOCK)[0][0])
+        yield taken
+        if taken and self._session_locks:
+            self._connection.fetch(UNLOCK)
 
     def count(self, cutoff: datetime) -> int:
         """Return how many rows there are to delete."""
@@ -82,4 +98,4 @@ def pruning_of(states: Any) -> Pruning:
     connection = getattr(states, "connection", None)
     if not isinstance(connection, StateConnection):
         raise StateDatabaseError(f"state database: {type(states).__name__} keeps no log")
-    return Pruning(connection)
+    return Pruning(connection, states.config.get("session_locks", True))

@@ -585,6 +585,17 @@ class TestPruning(ControlTestCase):
 
         self.assertEqual(self.left(), [("child", 179), ("ghost", 1), ("plain", 179)])
 
+    def test_of_two_at_once_one_does_the_work(self):
+        self.fill(3000)
+        with self.holding("LOCK crontabber_log IN ROW EXCLUSIVE MODE"):
+            first = self.start("--prune-log", "--older-than=180d", "--yes")
+            self.wait_for_a_blocked_process()
+
+            said = self.does("--prune-log", "--older-than=180d", code=3).stderr
+
+        self.assertRegex(said, r"WARNING - crontabber_log was left as it is: another process is deleting its old rows\n\Z")
+        self.assertEqual((self.end_of(first).returncode, self.left()), (0, [("child", 179), ("ghost", 1), ("plain", 179)]))
+
     def test_retention_deletes_a_batch_after_each_tick(self):
         self.fill(2000)
         self.does("--prune-log", "--older-than=1900d")
