@@ -5,6 +5,7 @@ import pty
 import re
 import signal
 import subprocess
+import time
 
 from tests.integration.faults import FaultTestCase
 from tests.integration.mode_case import ModeTestCase
@@ -616,3 +617,51 @@ class TestPruning(ControlTestCase):
         self.crontabber()
 
         self.assertEqual(self.left()[0], ("child", 300))
+
+
+class TestPruningWhileTicksGoOn(ControlTestCase):
+    rows_in_log, jobs_in_log, ticks_before = 30_000, 10, 2
+
+    def test_the_log_shrinks_and_keeps_the_last_row_of_each_job(self):
+        self.choose("Plain|1d", "Child|1d")
+        self.crontabber()
+        self.fill()
+        before = [self.seconds_of_a_tick() for _ in range(self.ticks_before)]
+
+        prune, during = self.start("--prune-log", "--older-than=180d", "--yes"), []
+        while prune.poll() is None:
+            during.append(self.seconds_of_a_tick())
+            time.sleep(max(0, 1 - during[-1]))
+
+        end = self.end_of(prune)
+        self.assertEqual(end.returncode, 0, end.stderr)
+        self.assertEqual(self.sql("SELECT count(*) FROM to_keep LEFT JOIN crontabber_log AS log USING (id) WHERE log.id IS NULL"), [(0,)])
+        left = "SELECT count(*) FROM crontabber_log WHERE log_time < now() - interval '181 days' AND id NOT IN (SELECT id FROM to_keep)"
+        self.assertEqual(self.sql(left), [(0,)])
+        self.assertEqual(self.ran(), ["plain", "child"] * (1 + len(before) + len(during)))
+        self.check_seconds(before, during)
+
+    def fill(self):
+        """Spread the rows over three years. Some of the jobs are gone: their last row is older than what is deleted."""
+        self.sql(
+            "INSERT INTO crontabber_log (app_name, log_time, duration, success) SELECT names[1 + n %% %(jobs)s],"
+            " now() - interval '3 years' * n / %(rows)s, interval '1 second', now() FROM generate_series(1, %(rows)s) AS n,"
+            " (SELECT ARRAY['plain', 'child'] || array_agg('job-' || n) AS names FROM generate_series(3, %(jobs)s) AS n) AS jobs"
+            " WHERE n %% %(jobs)s < %(jobs)s - 2 OR n > %(rows)s / 3",
+            {"rows": self.rows_in_log, "jobs": self.jobs_in_log},
+        )  # fmt: skip
+        self.sql(
+            "CREATE TABLE to_keep AS SELECT id FROM crontabber_log WHERE log_time > now() - interval '179 days'"
+            " UNION SELECT max(id) FILTER (WHERE log_time = newest) FROM ("
+            " SELECT *, max(log_time) OVER (PARTITION BY app_name) AS newest FROM crontabber_log) AS log GROUP BY app_name"
+        )
+
+    def seconds_of_a_tick(self):
+        self.due("plain", "child")
+        began = time.monotonic()
+        end = self.crontabber()
+        self.assertEqual(end.returncode, 0, end.stderr)
+        return time.monotonic() - began
+
+    def check_seconds(self, before, during):
+        """Nothing here: a busy machine delays ticks, too."""
