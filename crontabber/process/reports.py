@@ -2,13 +2,16 @@
 
 import json
 import os
+import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from typing import Any
 
 from crontabber.process.descendants import Process, descendants, kill_descendants
-from crontabber.process.signals import INTERRUPTION
+from crontabber.process.signals import INTERRUPTION, TIMEOUT_SIGNAL
+from crontabber.store.patrol import ON_DUTY
 
 # What a worker without anything to run hears: look again; end, and tell the user what is left; just end.
 LOOK, REPORT, END = b"l", b"r", b"e"
@@ -16,7 +19,8 @@ IDLE = "idle"
 
 
 class Reporter:
-    """The child's ends of two pipes. Nothing that happens to the supervisor disturbs the child.
+    """The child's ends of two pipes. Nothing that happens to the supervisor disturbs the child: if it dies, the child
+    keeps the deadline of its job itself.
 
     `worker` is the number of the child, 0 if it has no siblings.
     """
@@ -27,6 +31,9 @@ class Reporter:
         self._words = _End(words, os.O_RDONLY) if worker else None
         self._supervisor = os.getppid()
         self._facts: dict[str, Any] = {}
+        self._kill_timeout = 0.0
+        # When the job was asked to end.
+        self._asked_at: float | None = None
         self._others: set[Process] = set()
         # True after any job has.
         self.has_timed_out = False
@@ -46,17 +53,33 @@ class Reporter:
     def started(self, facts: dict[str, Any], timeout: timedelta | None, kill_timeout: timedelta) -> None:
         """Report that a job is about to start. Without a timeout, it may take as long as it likes."""
         self._facts, self._others = facts, descendants(self._top())
+        self._kill_timeout, self._asked_at = kill_timeout.total_seconds(), None
         INTERRUPTION.set_timeout(timeout)
+        if timeout:
+            ON_DUTY.add(self)
         self._send_run(timeout.total_seconds() if timeout else None, kill_timeout.total_seconds())
 
     def ended(self, timed_out: bool) -> None:
         """Report that the job has ended, before its result is stored. Kill what it leaves behind if it `timed_out`."""
         INTERRUPTION.set_timeout(None)
+        ON_DUTY.discard(self)
         if timed_out:
             self.has_timed_out = True
             self._send_run(None, 0)  # This may take a moment.
             kill_descendants(self._top(), but=self._others)
         self._send(None)
+
+    def look(self) -> None:
+        """If the supervisor has died, end a job that has reached its timeout; kill it, and this process, if it does not
+        end. Called by the patrol, in its own thread."""
+        if not INTERRUPTION.is_late or os.getppid() == self._supervisor:
+            return
+        if self._asked_at is None:
+            self._asked_at = time.monotonic()
+            os.kill(os.getpid(), TIMEOUT_SIGNAL)
+        elif time.monotonic() - self._asked_at > self._kill_timeout:
+            kill_descendants(os.getpid(), but=self._others)
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def connected(self, connection: Any) -> None:
         """Report a connection to the database, which the server may keep after the child was killed."""

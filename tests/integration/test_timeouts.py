@@ -305,6 +305,24 @@ class TestSupervisor(DatabaseTestCase):
         wait_until(lambda: not is_running(tick), "the tick did not end")
         self.assertEqual(self.row("hanging", "last_error->>'value'"), "stopped by SIGTERM")
 
+    def test_the_tick_keeps_the_deadline_of_a_supervisor_that_was_killed(self):
+        for name, code, error in (("Hanging", 0, "JobTimeout"), ("Swallowing", 0, "OwnerDiedError")):
+            with self.subTest(name):
+                self.empty_the_database()
+                (self.folder / "pid").unlink(missing_ok=True)
+                self.ini(f"timeouts.{name}|1h\ntimeouts.Next|1h", "[[policy]]\ntimeout=2\nkill_timeout=1")
+                process = self.start()
+                self.wait_for("pid")
+                process.kill()
+                process.wait()
+
+                wait_until(lambda: processes_under(self.folder) == [], "the job was not ended", 30)
+
+                self.assertEqual(self.crontabber().returncode, code)
+                self.assertEqual(self.sql("SELECT exc_type FROM crontabber_log WHERE app_name = 'hanging' ORDER BY id LIMIT 1"),
+                                 [(f"<class 'crontabber.errors.{error}'>",)])
+                self.assertEqual(self.ran().count("next"), 1)
+
     def test_only_a_timeout_forks(self):
         self.ini("timeouts.Next|1h")
         self.write_module("waiting", "from tests.jobs import Noting\nclass Pid(Noting):\n    app_name = 'pid'\n"
