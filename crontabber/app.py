@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cached_property
 from importlib import import_module
 from types import ModuleType
 from typing import Any, TextIO
@@ -170,11 +171,15 @@ class CronTabberBase(ByHand, RequiredConfig):
     def job_state_database(self) -> Any:
         """The state database, opened on first use. Set `_job_state_database` to None to open a new one."""
         if self._job_state_database is None:
-            state_class = self.config.crontabber.job_state_db_class
             if self.config.get("dry-run"):
-                state_class = getattr(state_class, "for_reading", state_class)
-            self._job_state_database = state_class(self.config.crontabber)
+                return self._database_to_read
+            self._job_state_database = self.config.crontabber.job_state_db_class(self.config.crontabber)
         return self._job_state_database
+
+    @cached_property
+    def _database_to_read(self) -> Any:
+        state_class = self.config.crontabber.job_state_db_class
+        return getattr(state_class, "for_reading", state_class)(self.config.crontabber)
 
     @property
     def job_states(self) -> Any:
