@@ -24,7 +24,7 @@ def job(depends_on=(), policy=DEFAULT, **fields):
 
 
 def tick(*states, **unseen):
-    return Tick(NOW, {state.app_name: state for state in states}, unseen, configured=["job", "parent"])
+    return Tick(NOW, {state.app_name: state for state in states}, unseen, configured={"job": DEFAULT, "parent": DEFAULT})
 
 
 def reasons(configured_job, facts, judges=NO_JUDGES):
@@ -46,10 +46,12 @@ class TestReasons(unittest.TestCase):
              "it depends on 'foo', whose entry in the setting jobs is broken"),
             (job(), tick(paused), "paused", "it is paused since"),
             (job(policy=Policy(max_errors=2)), tick(DUE._replace(error_count=2)), "gave_up",
-             "it gave up: it runs again after --resume or --reset-job, or with --job and --force"),
+             "it gave up (it runs again after --resume or --reset-job, or with --job and --force)"),
             (child, tick(DUE), "dependency_never_ran", "its dependency 'parent' has not run yet"),
             (child, tick(DUE, JobState("parent", first_run=NOW)), "dependency_never_ran", "its dependency 'parent' has not"),
             (child, tick(DUE, FINE._replace(error_count=1)), "dependency_failed", "its dependency 'parent' errored last time"),
+            (child, tick(DUE, FINE._replace(error_count=1, last_error={"gave_up": True})), "dependency_gave_up",
+             "its dependency 'parent' gave up"),
             (child, tick(DUE, FINE._replace(next_run=NOW)), "dependency_stale", "its dependency 'parent' has not run recently"),
             (child, tick(DUE, FINE._replace(paused_at=NOW)), "dependency_paused", "its dependency 'parent' is paused"),
             (child, tick(DUE, parent=JobState("parent", paused_at=NOW)), "dependency_paused", "its dependency 'parent' is paused"),

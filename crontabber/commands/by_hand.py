@@ -49,7 +49,7 @@ class ByHand:
     def check_dependencies(self, class_: Any) -> tuple[bool, str | None]:
         """Return (True, None) if the dependencies of the job allow a run, otherwise (False, reason)."""
         depends_on = names_in(getattr(class_, "depends_on", None))
-        tick = Tick(self.current_time(), self.job_states.states(), configured=self.configured_jobs().names())
+        tick = Tick(self.current_time(), self.job_states.states(), configured=self.configured_jobs().policies())
         if self._runner:
             tick.succeeded = self._runner.tick.succeeded
         reason = next(unmet(dependencies(depends_on, tick, tick.started)), None)

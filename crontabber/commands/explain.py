@@ -19,7 +19,7 @@ from crontabber.rules.job import Job, path_of
 from crontabber.rules.plan import Step
 from crontabber.rules.text import one_line, printable
 from crontabber.rules.upcoming import upcoming
-from crontabber.rules.verdict import Condition, conditions
+from crontabber.rules.verdict import NOT_YET, Condition, conditions
 from crontabber.rules.words import because
 
 
@@ -35,7 +35,11 @@ class Explained(NamedTuple):
     policy: list[tuple[str, Any, str]]
 
     def say(self, moment: datetime | None) -> str:
-        return short_time(moment, self.seen.zone)
+        return short_time(moment, self.zone)
+
+    @property
+    def zone(self) -> tzinfo:
+        return self.job.zone or self.seen.zone
 
 
 def command(app: Application) -> int:
@@ -63,7 +67,7 @@ def render_explained(explained: Explained) -> Iterator[str]:
     health = health_of(explained.step, seen.now, seen.zone)
     yield f"{job.app_name} ({path_of(job.job_class)}, {_schedule(job)}): {health.state}"
     yield ""
-    yield f"Conditions (times in {seen.zone})"
+    yield f"Conditions (times in {explained.zone})"
     for condition in explained.conditions:
         yield f"  {'✗' if condition.code else '✓'} {_condition(explained, condition)}"
     yield ""
@@ -127,6 +131,9 @@ def _next(explained: Explained) -> str:
         return f"The next tick runs it{after}."
     if "ongoing" in codes:
         return "It is running now. When it has ended, its next run is planned."
+    if "gave_up" in codes:
+        reasons = [because(reason, say) for reason in step.reasons if reason.code not in NOT_YET]
+        return f"It does not run: {'; '.join(reasons)}."
     waits = codes.get("not_due") or codes.get("waiting_for_retry")
     others = [because(reason, say) for reason in step.reasons if reason is not waits]
     if not waits:

@@ -72,7 +72,7 @@ class Overview(NamedTuple):
 def overview(app: Application) -> Overview:
     """Read everything, with two statements at most."""
     configured, store, now = app.configured_jobs(), app.state_reader(), app.current_time()
-    tick = Tick(now, store.states(), getattr(store, "unseen", {}), configured.names())
+    tick = Tick(now, store.states(), getattr(store, "unseen", {}), configured.policies())
     log = history_of(store)
     options = app.config.crontabber
     max_age = timedelta(hours=options.max_ongoing_age_hours)

@@ -110,7 +110,7 @@ def run_tick(
         _warn_about_the_clock(app.config.logger, database, app.current_time())
     monitors = monitors or monitors_of(app)
     settings = run_settings(app, overrides)._replace(monitors=monitors)
-    runner = app._runner = Runner(database, settings, [job.app_name for job in configured])
+    runner = app._runner = Runner(database, settings, {job.app_name: job.policy for job in configured})
     try:
         runner.run(jobs, force)
     finally:

@@ -92,7 +92,7 @@ def _streak(job: Job, state: JobState, now: datetime) -> str:
 
 def _next_attempt(job: Job, state: JobState, now: datetime) -> str:
     if job.policy.gave_up(state):
-        return f"it gave up: {HOW_TO_GO_ON}"
+        return f"it gave up ({HOW_TO_GO_ON})"
     when = "the next tick" if state.next_run is None or state.next_run <= now else host_time(state.next_run)
     return f"next attempt at {when}"
 

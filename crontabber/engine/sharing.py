@@ -1,7 +1,8 @@
 """Share the jobs of a tick with other processes: claim one of those that may run, instead of trying each."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from itertools import takewhile
 from typing import Any
 
@@ -25,8 +26,10 @@ class Sharing:
     seems to be left are the states read again. Then all that others have done counts, and there may be more to run.
     """
 
-    def __init__(self, runner: Any, jobs: Sequence[Job]) -> None:
+    def __init__(self, runner: Any, store: Any, clock: Callable[[], datetime], jobs: Sequence[Job]) -> None:
         self._runner = runner
+        self._store = store
+        self._clock = clock
         self._tick = runner.tick
         self._siblings = runner.siblings
         self._position = {job.app_name: number for number, job in enumerate(jobs)}
@@ -125,10 +128,12 @@ class Sharing:
         held_back = [job for job, _ in self._held_back.values()]
         self._put_back([*self._ready.values(), *held_back, *self._elsewhere.values()])
         self._ready, self._held_back, self._elsewhere = {}, {}, {}
-        if any(job.depends_on or job.app_name not in self._tick.states for job in self._unjudged):
-            self._runner.look_around()
+        states = self._tick.states
+        if any(job.depends_on or job.app_name not in states for job in self._unjudged):
+            states.update(self._store.states())
         else:
-            left = self._runner.look_for_unsettled()
+            left = self._store.unsettled(self._clock())
+            states.update(left)
             self._unjudged = [job for job in self._unjudged if job.app_name in left]
         self._is_up_to_date = True
 

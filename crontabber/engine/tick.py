@@ -1,6 +1,6 @@
 """One tick: verdict -> claim -> execute -> settle, for one job after another."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import tzinfo
 from typing import Any
@@ -18,8 +18,8 @@ from crontabber.errors import (
 from crontabber.process.signals import INTERRUPTION
 from crontabber.rules.after_death import date_of_death, with_the_deadly_last
 from crontabber.rules.job import Job
-from crontabber.rules.job_state import JobState
 from crontabber.rules.local_time import UTC
+from crontabber.rules.policy import Policy
 from crontabber.rules.schedule import is_due
 from crontabber.rules.tick import Tick
 from crontabber.rules.verdict import NOT_YET, Condition, first_reason
@@ -32,12 +32,12 @@ from crontabber.store.patrol import patrol
 
 
 class Runner:
-    """Runs the jobs of one tick and keeps their state in `store`; `configured` are the app_names of all jobs.
+    """Runs the jobs of one tick and keeps their state in `store`; `configured` are the policies of all jobs.
 
     StateDatabaseError if the state cannot be reached.
     """
 
-    def __init__(self, store: Any, settings: RunSettings, configured: Sequence[str]) -> None:
+    def __init__(self, store: Any, settings: RunSettings, configured: Mapping[str, Policy]) -> None:
         self._store = store
         self._settings = settings
         self._logger = settings.logger
@@ -72,7 +72,7 @@ class Runner:
             if (self.tick.met_other_processes or self.siblings) and not force and self._can_share():
                 from crontabber.engine.sharing import Sharing
 
-                return Sharing(self, jobs[number:]).run()
+                return Sharing(self, self._store, self._clock, jobs[number:]).run()
             run_one(job, force)
 
     def _can_share(self) -> bool:
@@ -232,16 +232,6 @@ class Runner:
         """The reporter through which this worker reaches the others of one supervisor; None if it has none."""
         reporter = self._settings.reporter
         return reporter if reporter and reporter.worker else None
-
-    def look_around(self) -> None:
-        """Read all states again."""
-        self.tick.states.update(self._store.states())
-
-    def look_for_unsettled(self) -> dict[str, JobState]:
-        """Read the states of those jobs again that are due or ongoing, and return them."""
-        states: dict[str, JobState] = self._store.unsettled(self._clock())
-        self.tick.states.update(states)
-        return states
 
     def _look_again(self, app_names: Sequence[str]) -> None:
         for app_name in app_names:

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from crontabber.errors import JobDescriptionError, JobNotFoundError
 from crontabber.rules.dependencies import reorder_dag
 from crontabber.rules.job import Job, path_of
+from crontabber.rules.policy import DEFAULT, Policy
 
 
 class BrokenEntry(NamedTuple):
@@ -40,6 +41,10 @@ class ConfiguredJobs(NamedTuple):
         """Return the app_names of all entries, as far as they are known."""
         broken = {entry.app_name for entry in entries_of(self.faults) if entry.app_name}
         return broken | {job.app_name for job in self.jobs}
+
+    def policies(self) -> dict[str, Policy]:
+        """Return the policy of each of these; the default one for those that are broken."""
+        return dict.fromkeys(self.names(), DEFAULT) | {job.app_name: job.policy for job in self.jobs}
 
     def find(self, description: str) -> Job:
         """Find the job with this app_name or module.Class.

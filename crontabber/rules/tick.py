@@ -1,25 +1,26 @@
 """What one tick knows. It changes as jobs run; a report that asks what a tick would do fills in what it expects."""
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime, tzinfo
 from typing import Any
 
 from crontabber.errors import ExitCode
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
+from crontabber.rules.policy import DEFAULT, Policy
 from crontabber.rules.schedule import first_slot, is_unseen
 
 
 class Tick:
     """The start of a tick, every state, which jobs have succeeded, which were lost to other processes.
 
-    `unseen` has what is noted about jobs that have no state yet, `configured` the app_names of all jobs. Only a report
+    `unseen` has what is noted about jobs that have no state yet, `configured` the policies of all jobs. Only a report
     fills in `ongoing`, the app_names of jobs that other processes run, each with its facts: a tick asks the lock.
     """
 
     def __init__(
         self, started: datetime, states: dict[str, JobState], unseen: Mapping[str, JobState] = {},
-        configured: Container[str] = (),
+        configured: Mapping[str, Policy] = {},
     ) -> None:  # fmt: skip
         self.started = started
         self.states = states
@@ -35,6 +36,9 @@ class Tick:
     def row(self, app_name: str) -> JobState:
         """Return the state, or that of a job that has none."""
         return self.states.get(app_name) or self.unseen.get(app_name) or JobState(app_name)
+
+    def gave_up(self, app_name: str) -> bool:
+        return self.configured.get(app_name, DEFAULT).gave_up(self.states.get(app_name))
 
     def note(self, app_name: str, first_slot: datetime) -> None:
         """Remember that the slot of a first run is noted."""

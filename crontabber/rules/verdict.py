@@ -15,6 +15,7 @@ from crontabber.rules.tick import Tick
 Code = Literal[
     "not_due", "waiting_for_retry", "ongoing", "broken_entry", "paused", "gave_up", "application",
     "dependency_never_ran", "dependency_failed", "dependency_stale", "dependency_paused", "dependency_unconfigured",
+    "dependency_gave_up",
 ]  # fmt: skip
 NOT_YET = ("not_due", "waiting_for_retry")
 
@@ -95,6 +96,8 @@ def _dependency_code(name: str, row: JobState, tick: Tick, now: datetime) -> Cod
     if row.last_run is None and row.last_success is None and not row.error_count:
         known = name in tick.states or name in tick.configured
         return "dependency_never_ran" if known else "dependency_unconfigured"
+    if tick.gave_up(name):
+        return "dependency_gave_up"
     if row.error_count or row.last_error:
         return "dependency_failed"
     if row.next_run is None or row.next_run <= now:

@@ -16,6 +16,7 @@ _OF_DEPENDENCIES = {
     "dependency_failed": "errored last time",
     "dependency_stale": "has not run recently",
     "dependency_paused": "is paused",
+    "dependency_gave_up": "gave up",
 }
 
 
@@ -27,7 +28,7 @@ def because(reason: Condition, say: Callable[[datetime], str] = host_time) -> st
     if reason.code == "broken_entry":
         return f"it depends on {facts['dependency']!r}, whose entry in the setting jobs is broken"
     if reason.code == "gave_up":
-        return f"it gave up: {HOW_TO_GO_ON}"
+        return f"it gave up ({HOW_TO_GO_ON})"
     if reason.code == "paused":
         return f"it is paused{_paused(facts, say)}"
     if reason.code == "ongoing":

@@ -21,9 +21,10 @@ UPDATE crontabber_job SET paused_at = NULL, paused_by = NULL, pause_reason = NUL
 WHERE app_name = ANY(%(app_names)s) AND paused_at IS NOT NULL
 RETURNING app_name
 """
-# A job that gave up starts to count anew. What it failed with stays, so that its dependents wait for a success.
+# A job that gave up is due at once, and starts to count anew. What it failed with stays: its dependents wait for a
+# success.
 FORGIVE = """
-UPDATE crontabber SET error_count = 0, last_error = %(last_error)s
+UPDATE crontabber SET error_count = 0, last_error = %(last_error)s, next_run = LEAST(next_run, now())
 WHERE app_name = %(app_name)s AND ongoing IS NULL AND error_count = %(error_count)s
 RETURNING app_name
 """

@@ -102,10 +102,10 @@ class TestReasons(AnswersCase):
         self.tables()
         self.ini("nightly.Foo|1d", extra=POLICY)
         self.row_of("foo", error_count=2)
-        how = "it gave up: it runs again after --resume or --reset-job, or with --job and --force"
+        how = "it gave up (it runs again after --resume or --reset-job, or with --job and --force)"
 
         self.assertEqual(self.status(), [f"gave up foo T due T - failed 2 times in a row (ValueError); {how}"])
-        self.assertEqual(self.explained("foo"), ([how], [f"The next tick does not run it: {how}."]))
+        self.assertEqual(self.explained("foo"), ([how], [f"It does not run: {how}."]))
 
     def test_a_paused_job_and_its_dependents_say_so(self):
         self.tables()

@@ -89,12 +89,12 @@ class TestRetries(PolicyTestCase):
             self.due("sad")
 
         self.assertEqual(waits, [10, 30, 90])
-        said = [tick.stderr.count("; it gave up: it runs again after --resume or --reset-job, or with --job and --force\nTraceback") for tick in ticks]
+        said = [tick.stderr.count("; it gave up (it runs again after --resume or --reset-job, or with --job and --force)\nTraceback") for tick in ticks]
         self.assertEqual(said, [0, 0, 1])
         self.assertEqual(self.ran(), ["sad"] * 3)
         last = self.crontabber()
         self.assertEqual(self.ran(), [])
-        self.assertIn("INFO - sad is held back: it gave up: it runs again after --resume or --reset-job, or with --job and --force\n", last.stderr)
+        self.assertIn("INFO - sad is held back: it gave up (it runs again after --resume or --reset-job, or with --job and --force)\n", last.stderr)
 
     def test_everything_that_shows_the_job_says_that_it_gave_up(self):
         self.ini("policies.Hopeless|1d")
