@@ -21,11 +21,11 @@ LIMIT = 100
 
 
 class Summary(NamedTuple):
-    """What the listed runs have in common. The durations are None if no run has one."""
+    """What the listed runs have in common; marks are none. The durations are None if no run has one."""
 
     average: timedelta | None
     slowest: timedelta | None
-    success_rate: float
+    success_rate: float | None
 
 
 def command(app: Application) -> int:
@@ -56,7 +56,8 @@ def render_history(app_name: str, runs: Sequence[LoggedRun], zone: tzinfo) -> It
     yield ""
     if summary.average is not None and summary.slowest is not None:
         yield f"Average: {brief(summary.average)}; slowest: {brief(summary.slowest)}"
-    yield f"Successes: {summary.success_rate:.0%}"
+    if summary.success_rate is not None:
+        yield f"Successes: {summary.success_rate:.0%}"
     failed = next((run for run in runs if run.has_failed), None)
     if failed:
         yield ""
@@ -65,9 +66,11 @@ def render_history(app_name: str, runs: Sequence[LoggedRun], zone: tzinfo) -> It
 
 
 def summary_of(runs: Sequence[LoggedRun]) -> Summary:
+    runs = [run for run in runs if not run.is_mark]
     durations = [run.duration for run in runs if run.duration is not None]
     average = sum(durations, timedelta(0)) / len(durations) if durations else None
-    return Summary(average, max(durations, default=None), sum(not run.has_failed for run in runs) / len(runs))
+    success_rate = sum(not run.has_failed for run in runs) / len(runs) if runs else None
+    return Summary(average, max(durations, default=None), success_rate)
 
 
 def _runs(app: Application, log: History, description: str, last: int) -> tuple[str, list[LoggedRun]]:
@@ -83,7 +86,10 @@ def _runs(app: Application, log: History, description: str, last: int) -> tuple[
 
 
 def _row(run: LoggedRun, zone: tzinfo) -> Sequence[str]:
-    result = cut(one_line(run.exc_value or error_name(run.exc_type)), LIMIT, at_end=True) if run.has_failed else "ok"
+    if run.has_failed:
+        result = cut(one_line(run.exc_value or error_name(run.exc_type)), LIMIT, at_end=True)
+    else:
+        result = "marked" if run.is_mark else "ok"
     return (
         short_time(run.log_time, zone), brief(run.duration) if run.duration is not None else "-",
         short_time(run.slot, zone), one_line(run.host or "-"), result,
@@ -91,13 +97,13 @@ def _row(run: LoggedRun, zone: tzinfo) -> Sequence[str]:
 
 
 def _facts(app_name: str, runs: Sequence[LoggedRun], with_errors: bool) -> dict[str, Any]:
-    summary = summary_of(runs) if runs else Summary(None, None, 0)
+    summary = summary_of(runs)
     return {
         "app_name": app_name,
         "runs": [_run_facts(run, with_errors) for run in runs],
         "average_duration": summary.average,
         "slowest_duration": summary.slowest,
-        "success_rate": summary.success_rate if runs else None,
+        "success_rate": summary.success_rate,
     }
 
 

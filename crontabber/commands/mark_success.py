@@ -9,7 +9,7 @@ from crontabber.commands import Application
 from crontabber.commands.changing import all_rows, is_agreed, jobs_named, who, with_claim
 from crontabber.commands.run import run_settings
 from crontabber.engine.run_record import RunRecord
-from crontabber.errors import ConfigurationError, ExitCode
+from crontabber.errors import ConfigurationError, ExitCode, NoSuchDateError
 from crontabber.rules.after_run import Occasion
 from crontabber.rules.backfill import backfill_dates
 from crontabber.rules.job import Job
@@ -37,7 +37,10 @@ def _last_date(app: Application, jobs: list[Job], known: dict[str, JobState], zo
         return None
     if len(jobs) != 1 or not jobs[0].is_backfill:
         raise ConfigurationError("--date needs one backfill job: other jobs have no dates")
-    return date_named(text, jobs[0], known.get(jobs[0].app_name) or JobState(jobs[0].app_name), zone)
+    last = date_named(text, jobs[0], known.get(jobs[0].app_name) or JobState(jobs[0].app_name), zone)
+    if last > app.current_time():
+        raise NoSuchDateError(f"{shown(last, jobs[0].zone or zone)} is still to come")
+    return last
 
 
 def _dates(job: Job, row: JobState, now: datetime, zone: tzinfo, last: datetime | None) -> list[datetime]:
@@ -56,12 +59,13 @@ def _plan(job: Job, dates: list[datetime], zone: tzinfo) -> str:
         return f"{job.app_name}: store a success now, without a run"
     if not dates:
         return f"{job.app_name}: no such date is outstanding; nothing to do"
-    return f"{job.app_name}: skip {shown_range(dates, zone)}"
+    return f"{job.app_name}: skip {shown_range(dates, job.zone or zone)}"
 
 
 def _mark(app: Any, job: Job, last: datetime | None, claim: Claim) -> int:
     """Store it under the claim, by the row as it is now."""
     states = app.job_states
+    states.claims.host = who()  # This is no run on any host: the log says whose mark it is.
     dates = _dates(job, claim.state, claim.since, states.zone, last)
     if job.is_backfill and not dates:
         states.claims.release(claim)
@@ -72,6 +76,6 @@ def _mark(app: Any, job: Job, last: datetime | None, claim: Claim) -> int:
         record.store_date(date)
     success = dates[-1] if dates else claim.since
     record.settle(Outcome(claim.since, app.current_time(), success), None, None)
-    what = f" up to {shown(dates[-1], states.zone)}" if dates else ""
+    what = f" up to {shown(dates[-1], job.zone or states.zone)}" if dates else ""
     app.config.logger.info("%s was marked as successful%s by %s", job.app_name, what, who())
     return ExitCode.DONE

@@ -56,9 +56,9 @@ def _dates(app: Application, job: Job, rows: dict[str, JobState], zone: tzinfo) 
     start = date_named(date or first, job, row, zone)
     end = date_named(date or last, job, row, zone)
     if end > app.current_time():
-        raise NoSuchDateError(f"{shown(end, zone)} is still to come")
+        raise NoSuchDateError(f"{shown(end, job.zone or zone)} is still to come")
     if end < start:
-        raise NoSuchDateError(f"--to is before --from: {shown(end, zone)}")
+        raise NoSuchDateError(f"--to is before --from: {shown(end, job.zone or zone)}")
     return dates_between(start, end, job, zone)
 
 
@@ -87,7 +87,7 @@ def _plan(rerun: Rerun, zone: tzinfo) -> str:
         return f"{name}: skip: {rerun.skipped}"
     if not dates:
         return f"{name}: run once more"
-    return f"{name}: run once more: {shown_range(dates, zone)}"
+    return f"{name}: run once more: {shown_range(dates, rerun.job.zone or zone)}"
 
 
 def _run_all(app: Any, reruns: Sequence[Rerun], jobs: Sequence[Job]) -> int:
@@ -120,10 +120,10 @@ def _run(app: Any, rerun: Rerun, claim: Claim) -> int:
 
 def _say_how_to_go_on(app: Any, left: Sequence[Rerun]) -> None:
     """Log the commands that run what is left."""
-    zone = app.job_states.zone
     commands = []
     for job, dates, _ in left:
         if dates:
+            zone = job.zone or app.job_states.zone
             commands.append(f"--rerun={job.app_name} --from={shown(dates[0], zone)} --to={shown(dates[-1], zone)}")
         elif not job.is_backfill:
             commands.append(f"--rerun={job.app_name}")

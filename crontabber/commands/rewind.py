@@ -23,12 +23,12 @@ def command(app: Application) -> int:
     following = next_date(job.schedule, row, job.zone or states.zone)
     if row.last_success is None or following is None or first >= following:
         raise NoSuchDateError(
-            f"{job.app_name} has not done {shown(first, states.zone)} yet:"
+            f"{job.app_name} has not done {shown(first, job.zone or states.zone)} yet:"
             " --rewind goes back, --mark-success skips dates"
         )
     again = dates_between(first, date_before(following, job, states.zone), job, states.zone)
     _refuse_if_skipped(app, job, row, first)
-    if not is_agreed(app, [f"{job.app_name}: run again: {shown_range(again, states.zone)}"]):
+    if not is_agreed(app, [f"{job.app_name}: run again: {shown_range(again, job.zone or states.zone)}"]):
         return ExitCode.DONE
     return with_claim(app, job, partial(_rewind, app, job, first), row)
 
@@ -49,5 +49,5 @@ def _rewind(app: Any, job: Job, first: datetime, claim: Claim) -> int:
     before = date_before(first, job, states.zone)
     # The runs of the dates have their rows in the log already: this adds none.
     states.claims.settle(claim, state, timedelta(0), before, None, True)
-    app.config.logger.info("%s was rewound to %s by %s", job.app_name, shown(first, states.zone), who())
+    app.config.logger.info("%s was rewound to %s by %s", job.app_name, shown(first, job.zone or states.zone), who())
     return ExitCode.DONE

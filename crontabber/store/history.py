@@ -26,6 +26,11 @@ class LoggedRun(NamedTuple):
     def has_failed(self) -> bool:
         return self.exc_type is not None
 
+    @property
+    def is_mark(self) -> bool:
+        """True if the job did not run: somebody, user@host, marked it as successful."""
+        return "@" in (self.host or "")
+
 
 class History:
     """Answers from the log. Without the table, there are no runs."""

@@ -25,6 +25,8 @@ class Settling:
         self._logger = logger
         self._schema = schema
         self._session_locks = session_locks
+        # What the log says about where it ran.
+        self.host = socket.gethostname()
         self._fetch = connection.fetch_often if session_locks else connection.fetch
         self._chain = Chain()
         self._watches: dict[str, LockWatch] = {}
@@ -174,7 +176,7 @@ class Settling:
 
     def _key(self, claim: Claim) -> dict[str, Any]:
         """Return what all statements about a claim need."""
-        lock = {"lock": self._lock(claim.app_name), "host": socket.gethostname()}
+        lock = {"lock": self._lock(claim.app_name), "host": self.host}
         return claim.key() | lock | self._chain.parameters(claim.app_name)
 
     def _lock(self, app_name: str) -> str:

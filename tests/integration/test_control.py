@@ -305,7 +305,6 @@ class TestPause(ControlTestCase):
         self.assertIn("gives-up, which gave up, was resumed by", self.does("--resume=gives-up").stderr)
 
         self.assertEqual(self.row("gives-up", "error_count"), 0)
-        self.due("gives-up")
         self.crontabber()
         self.assertEqual(len(self.errors_logged("gives-up")), 2)
 
@@ -502,10 +501,17 @@ class TestCursor(ControlTestCase):
 
     def test_marking_skips_the_next_date_or_all_up_to_one(self):
         self.does("--mark-success=dates")
+        self.assertRegex(self.crontabber("--history=dates").stdout, r" 2026-11-11 03:00 +\S+@\S+ +marked\n")
         self.assertEqual(self.run_dates_until("11-14"), ["11-12", "11-13"])
 
         self.does("--mark-success=work.Dates", "--date=2026-11-16")
         self.assertEqual(self.run_dates_until("11-18"), ["11-17"])
+
+    def test_no_date_is_marked_that_is_still_to_come(self):
+        said = self.crontabber("--mark-success=dates", "--date=2099-01-01", "--yes")
+
+        self.assertEqual(said.returncode, 1)
+        self.assertIn(" is still to come", said.stderr)
 
     def test_marking_a_plain_job_frees_its_dependents(self):
         self.give("failing")
