@@ -1,0 +1,30 @@
+"""Write a file so that readers see the old text or the new one, never a part: a temporary file beside it, renamed."""
+
+import os
+from contextlib import suppress
+
+
+def write_file(path: str, text: str, mode: int) -> None:
+    """Replace the file at `path` by one with this text and mode, whatever the umask. OSError if it cannot be written.
+
+    A link is replaced, not followed. A device or a pipe is written to as it is.
+    """
+    data = text.encode("utf-8", "replace")
+    if os.path.exists(path) and not os.path.isfile(path):
+        with open(path, "wb") as file:  # noqa: PTH123  # pathlib takes 5 ms to import
+            file.write(data)
+        return
+    folder, name = os.path.split(path)
+    # Its ending is not the file's: a collector that reads *.prom leaves it alone. A killed process may have left one.
+    temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
+    with suppress(FileNotFoundError):
+        os.unlink(temporary)
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            os.fchmod(file.fileno(), mode)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise

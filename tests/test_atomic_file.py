@@ -1,0 +1,92 @@
+"""A file that is replaced at once, never in parts."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+
+from crontabber.output.atomic_file import write_file
+
+# The second text fills the disk's share of the process in the middle: the kernel's limit stands for a full disk.
+FULL_DISK = """
+import resource, signal, sys
+from crontabber.output.atomic_file import write_file
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+write_file(sys.argv[1], "new" * 1000, 0o644)
+"""
+# The process kills itself between writing and renaming.
+KILLED = """
+import os, signal, sys
+from crontabber.output.atomic_file import write_file
+os.replace = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)
+write_file(sys.argv[1], "new", 0o644)
+"""
+
+
+class TestAtomicFile(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.path = self.folder / "a.prom"
+
+    def write(self, text, mode=0o644):
+        write_file(str(self.path), text, mode)
+
+    def run_code(self, code):
+        command = [sys.executable, "-c", code, str(self.path)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+
+    def test_the_mode_is_the_one_asked_for_whatever_the_umask_is(self):
+        self.addCleanup(os.umask, os.umask(0o077))
+
+        self.write("é\n", 0o644)
+
+        self.assertEqual(self.path.read_text("utf-8"), "é\n")
+        self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o644)
+
+    def test_a_reader_of_the_old_file_keeps_the_old_text(self):
+        self.write("old")
+
+        with self.path.open(encoding="utf-8") as reader:
+            self.write("new")
+            self.assertEqual(reader.read(), "old")
+
+        self.assertEqual(os.listdir(self.folder), ["a.prom"])
+
+    def test_a_link_is_replaced_and_not_followed(self):
+        target = self.folder / "precious"
+        target.write_text("precious", "utf-8")
+        self.path.symlink_to(target)
+
+        self.write("new")
+
+        self.assertEqual(target.read_text("utf-8"), "precious")
+        self.assertFalse(self.path.is_symlink())
+
+    def test_a_device_is_written_to_as_it_is(self):
+        write_file("/dev/null", "text", 0o644)
+
+        self.assertTrue(stat.S_ISCHR(os.stat("/dev/null").st_mode))
+
+    def test_a_full_disk_leaves_the_old_file_and_nothing_else(self):
+        self.write("old")
+
+        result = self.run_code(FULL_DISK)
+
+        self.assertIn("OSError: [Errno 27] File too large", result.stderr)
+        self.assertEqual((os.listdir(self.folder), self.path.read_text("utf-8")), (["a.prom"], "old"))
+
+    def test_a_kill_before_the_renaming_leaves_the_old_file(self):
+        self.write("old")
+
+        result = self.run_code(KILLED)
+
+        self.assertEqual(result.returncode, -signal.SIGKILL)
+        self.assertEqual(self.path.read_text("utf-8"), "old")
+        self.assertEqual(list(self.folder.glob("*.prom")), [self.path])
