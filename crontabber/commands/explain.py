@@ -14,7 +14,7 @@ from crontabber.output.secrets import MASK
 from crontabber.output.table import render_table
 from crontabber.process.streams import answer
 from crontabber.rules.cron import in_words
-from crontabber.rules.health import error_name, health_of, outstanding, short_time
+from crontabber.rules.health import error_name, outstanding, short_time
 from crontabber.rules.job import Job, path_of
 from crontabber.rules.plan import Step
 from crontabber.rules.text import one_line, printable
@@ -64,7 +64,7 @@ def explain(app: Application, description: str) -> Explained:
 
 def render_explained(explained: Explained) -> Iterator[str]:
     job, seen = explained.job, explained.seen
-    health = health_of(explained.step, seen.now, seen.zone)
+    health = seen.health(explained.step)
     yield f"{job.app_name} ({path_of(job.job_class)}, {_schedule(job)}): {health.state}"
     yield ""
     yield f"Conditions (times in {explained.zone})"

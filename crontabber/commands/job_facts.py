@@ -9,7 +9,6 @@ from crontabber.commands.overview import Overview, overview
 from crontabber.output.json_text import as_document
 from crontabber.process.streams import answer
 from crontabber.rules.configured_jobs import ConfiguredJobs, entries_of
-from crontabber.rules.health import health_of
 from crontabber.rules.job import path_of
 from crontabber.rules.plan import Step
 from crontabber.rules.verdict import Condition
@@ -49,7 +48,7 @@ def facts_of_all(app: Application, seen: Overview) -> list[dict[str, Any]]:
 def facts_of(step: Step, seen: Overview, durations: Mapping[str, timedelta], with_errors: bool) -> dict[str, Any]:
     """Return the facts about a job. Texts of errors may contain what should not leave the machine."""
     job, row = step.job, step.row
-    health = health_of(step, seen.now, seen.zone)
+    health = seen.health(step)
     facts = dict.fromkeys(KEYS) | {
         "app_name": job.app_name,
         "class": path_of(job.job_class),

@@ -11,9 +11,11 @@ from crontabber.errors import OwnerDiedError
 from crontabber.rules.after_death import state_after_death
 from crontabber.rules.configured_jobs import ConfiguredJobs
 from crontabber.rules.dependencies import reorder_dag
+from crontabber.rules.health import Health, health_of
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import Failure, JobState
 from crontabber.rules.plan import Step, prepare, steps
+from crontabber.rules.policy import parse_duration
 from crontabber.rules.tick import Tick
 from crontabber.rules.verdict import first_reason
 from crontabber.store.history import History, history_of
@@ -37,6 +39,7 @@ class Overview(NamedTuple):
     dead: Mapping[str, JobState]
     overrides: Overrides
     takes_notes: bool
+    tick_interval: timedelta
 
     @property
     def now(self) -> datetime:
@@ -45,6 +48,9 @@ class Overview(NamedTuple):
     def durations(self) -> dict[str, timedelta]:
         """Return how long the last runs took, as far as that is cheap to find out."""
         return self.history.last_durations() if self.history else {}
+
+    def health(self, step: Step) -> Health:
+        return health_of(step, self.tick, self.zone, self.tick_interval)
 
     def steps(self, only: Job | None = None, force: bool = False) -> list[Step]:
         """Return what the next tick does, in its order, or what one with --job=`only` does."""
@@ -79,7 +85,13 @@ def overview(app: Application) -> Overview:
     locks = bool(log) and options.get("session_locks", True)
     alive, dead = _owners(configured.jobs, tick.states, log, now, max_age, locks)
     tick.ongoing = alive
-    return Overview(app, configured, tick, store.zone, log, dead, overrides_of(app), hasattr(type(store), "plans"))
+    takes_notes, tick_interval = hasattr(type(store), "plans"), interval_of_ticks(options)
+    return Overview(app, configured, tick, store.zone, log, dead, overrides_of(app), takes_notes, tick_interval)
+
+
+def interval_of_ticks(options: Any) -> timedelta:
+    """Return how often cron starts crontabber; `options` is the namespace `crontabber`."""
+    return parse_duration(options.get("tick_interval", "5m"))
 
 
 def _owners(

@@ -19,7 +19,7 @@ from crontabber.errors import ExitCode
 from crontabber.output.table import render_table, terminal_width
 from crontabber.process.streams import answer, is_terminal, wants_colour
 from crontabber.rules.configured_jobs import entries_of
-from crontabber.rules.health import STATES, health_of, short_time
+from crontabber.rules.health import STATES, short_time
 from crontabber.rules.plan import Step
 from crontabber.rules.text import one_line, printable
 
@@ -41,7 +41,7 @@ def command(app: Application) -> int:
         answer_json(app, {"jobs": [*broken, *facts_of_all(app, seen)]})
     else:
         durations = seen.durations()
-        rows = [*_broken_rows(seen), *(_row(step, seen.now, seen.zone, durations) for step in seen.steps())]
+        rows = [*_broken_rows(seen), *(_row(step, seen, durations) for step in seen.steps())]
         answer("".join(f"{line}\n" for line in render_status(rows, seen.zone, is_terminal(sys.stdout))))
     return ExitCode.FAILED if seen.configured.faults else ExitCode.DONE
 
@@ -67,11 +67,11 @@ def _verdict(states: Sequence[str], zone: tzinfo) -> str:
     return f"{jobs}: {summary} (times in {zone})" if states else "No jobs are configured."
 
 
-def _row(step: Step, now: datetime, zone: tzinfo, durations: Mapping[str, timedelta]) -> Sequence[str]:
-    health = health_of(step, now, zone)
+def _row(step: Step, seen: Overview, durations: Mapping[str, timedelta]) -> Sequence[str]:
+    health, zone = seen.health(step), seen.zone
     took = durations.get(step.job.app_name)
     return (
-        health.state, printable(step.job.app_name), short_time(step.next_run, zone), _wait(step, now),
+        health.state, printable(step.job.app_name), short_time(step.next_run, zone), _wait(step, seen.now),
         short_time(step.row.last_run, zone), brief(took) if took is not None else "-", printable(health.why),
     )  # fmt: skip
 

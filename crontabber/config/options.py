@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 
@@ -11,7 +12,7 @@ from configman.converters import boolean_converter, class_converter
 from crontabber.config.jobs_setting import classes_in_namespaces_converter_with_compression
 from crontabber.config.modes import MODES
 from crontabber.config.policy_options import checked
-from crontabber.rules.policy import parse_age
+from crontabber.rules.policy import parse_age, parse_duration
 from crontabber.store.state_database import JobStateDatabase
 
 # Anything longer is a typo, and would lead past the end of the calendar.
@@ -85,6 +86,10 @@ def _add_crontabber(namespace: Namespace) -> None:
         doc="how long rows of crontabber_log are kept, for example 180d; empty: for ever",
     )  # fmt: skip
     namespace.add_option(
+        "tick_interval", default="5m", from_string_converter=partial(_duration, example="5m"),
+        doc="how often cron starts crontabber: a job is overdue after two of it and a quarter of its own interval",
+    )  # fmt: skip
+    namespace.add_option(
         "executor_class", default=None, from_string_converter=class_converter,
         doc="the class that has other machines run the jobs, for example crontabber.engine.executors.Dask",
     )  # fmt: skip
@@ -131,12 +136,14 @@ def _workers(text: str) -> int:
 
 def _retention(text: str) -> str:
     """Return the text of a duration, or nothing. ValueError if it is neither."""
-    try:
-        if text.strip():
-            parse_age(text)
-    except ValueError:
-        raise ValueError("expected a duration such as 180d, more than 0") from None
-    return text.strip()
+    return _duration(text, "180d", parse_age) if text.strip() else ""
+
+
+def _duration(text: str, example: str, parse: Callable[[str], timedelta] = parse_duration) -> str:
+    with suppress(ValueError):
+        if parse(text):
+            return text.strip()
+    raise ValueError(f"expected a duration such as {example}, more than 0")
 
 
 def _hours(text: str) -> float:

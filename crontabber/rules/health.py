@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 from crontabber.rules.backfill import OutstandingDates, outstanding_dates
 from crontabber.rules.plan import Step
+from crontabber.rules.schedule import next_slot
+from crontabber.rules.tick import Tick
 from crontabber.rules.words import because
 
 # In the order of the summary: what needs somebody first.
 STATES = ("broken", "failing", "gave up", "overdue", "held back", "paused", "ongoing", "never ran", "ok")
-
-# How often cron starts crontabber. A job is overdue after two of it and a quarter of the job's own interval.
-TICK_INTERVAL = timedelta(minutes=5)
 
 
 class Health(NamedTuple):
@@ -24,12 +23,14 @@ class Health(NamedTuple):
     outstanding_dates: int | None = None
 
 
-def health_of(step: Step, now: datetime, zone: tzinfo) -> Health:
-    """Return the health of a job from what the next tick would do with it."""
-    dates = outstanding(step, now, zone)
+def health_of(step: Step, tick: Tick, zone: tzinfo, tick_interval: timedelta) -> Health:
+    """Return the health of a job from what `tick`, the next one, would do with it; cron starts one every
+    `tick_interval`."""
+    dates = outstanding(step, tick.started, zone)
     number = dates.number if dates else 0
     why = "; ".join(_clauses(step, number, lambda moment: short_time(moment, zone)))
-    return Health(state_of(step, now), why, number if step.job.is_backfill else None)
+    state = _state_of(step, tick, _due(step, dates, zone), tick_interval)
+    return Health(state, why, number if step.job.is_backfill else None)
 
 
 def outstanding(step: Step, now: datetime, zone: tzinfo) -> OutstandingDates | None:
@@ -43,15 +44,24 @@ def short_time(moment: datetime | None, zone: tzinfo) -> str:
     return f"{moment.astimezone(zone):%Y-%m-%d %H:%M}" if moment else "-"
 
 
-def state_of(step: Step, now: datetime) -> str:
+def error_name(row_error: object) -> str:
+    """Return `ValueError` for the "<class 'ValueError'>" of a stored error."""
+    quoted = re.search(r"'(?:[\w<>]+\.)*([\w<>]+)'", str(row_error))
+    return quoted[1] if quoted else str(row_error)
+
+
+def _state_of(step: Step, tick: Tick, due: datetime | None, tick_interval: timedelta) -> str:
     row, codes = step.row, {condition.code for condition in step.conditions}
-    for code in ("ongoing", "paused", "gave_up"):
+    patience = 2 * tick_interval + step.job.schedule.every / 4
+    is_late = due is not None and tick.started - due > patience
+    if "ongoing" in codes:
+        return "overdue" if is_late else "ongoing"
+    for code in ("paused", "gave_up"):
         if code in codes:
             return code.replace("_", " ")
     if step.is_due and not step.runs:
-        return "held back"
-    patience = 2 * TICK_INTERVAL + step.job.schedule.every / 4
-    if step.runs and step.next_run and now - step.next_run > patience:
+        return "overdue" if is_late and _waits_for_others(step, tick) else "held back"
+    if step.runs and is_late:
         return "overdue"
     if row.error_count:
         return "failing"
@@ -60,10 +70,25 @@ def state_of(step: Step, now: datetime) -> str:
     return "ok"
 
 
-def error_name(row_error: object) -> str:
-    """Return `ValueError` for the "<class 'ValueError'>" of a stored error."""
-    quoted = re.search(r"'(?:[\w<>]+\.)*([\w<>]+)'", str(row_error))
-    return quoted[1] if quoted else str(row_error)
+def _due(step: Step, dates: OutstandingDates | None, zone: tzinfo) -> datetime | None:
+    """Return when the next run is due; of a job that is running, the one after that. A run that makes up for dates may
+    take as long as they go back."""
+    started = next((each.facts["since"] for each in step.conditions if each.code == "ongoing"), None)
+    if started is None:
+        return step.next_run
+    schedule = step.job.schedule
+    due = next_slot(schedule.cron, started, step.job.zone or zone) if schedule.cron else started + schedule.every
+    return due + max(started - dates.first, timedelta(0)) if dates else due
+
+
+def _waits_for_others(step: Step, tick: Tick) -> bool:
+    """True if nothing holds back the job but dependencies that are not configured here: perhaps nobody runs them."""
+    return all(
+        reason.about == "dependency"
+        and reason.code != "dependency_paused"
+        and reason.facts["dependency"] not in tick.configured
+        for reason in step.reasons
+    )
 
 
 def _clauses(step: Step, dates: int, say: Callable[[datetime], str]) -> list[str]:
