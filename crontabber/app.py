@@ -13,10 +13,10 @@ from configman import RequiredConfig
 from crontabber import __version__
 from crontabber.base import convert_frequency, reorder_dag
 from crontabber.commands.by_hand import ByHand
-from crontabber.config.command_line import asks_for
+from crontabber.config.command_line import asks_for, option_given
 from crontabber.config.entries import get_extra_as_options, line_splitter, pipe_splitter
 from crontabber.config.jobs_setting import classes_in_namespaces_converter_with_compression, configured_jobs
-from crontabber.config.modes import mode_of
+from crontabber.config.modes import is_ours, mode_of
 from crontabber.config.options import required_config
 from crontabber.datetimeutil import timesince, utc_now
 from crontabber.errors import (
@@ -80,8 +80,9 @@ class CronTabberBase(ByHand, RequiredConfig):
 
     @classmethod
     def is_silent(cls, arguments: Sequence[str]) -> bool:
-        """True for --nagios, which prints one line and nothing else."""
-        return asks_for(arguments, "nagios", "n") and not asks_for(arguments, "help")
+        """True for --nagios and --check, which print their answer and nothing else."""
+        asked = asks_for(arguments, "nagios", "n") or cls._asks_for_check(arguments)
+        return asked and not asks_for(arguments, "help")
 
     @classmethod
     def before_configuration(cls, arguments: Sequence[str]) -> int | None:
@@ -93,17 +94,26 @@ class CronTabberBase(ByHand, RequiredConfig):
 
     @classmethod
     def report_misuse(cls, error: CrontabberError, arguments: Sequence[str]) -> int:
-        """Print an error: one line on stdout for --nagios, a few on stderr otherwise; --configtest counts faults."""
+        """Print an error: one line on stdout for --nagios and --check, a few on stderr otherwise; --configtest counts
+        faults."""
         if asks_for(arguments, "nagios", "n"):
             from crontabber.commands.nagios import report_misuse
 
             return report_misuse(error)
+        if cls._asks_for_check(arguments):
+            from crontabber.commands import check
+
+            return check.report_misuse(error, cls.app_version, option_given(arguments, "format") == "json")
         if asks_for(arguments, "configtest") and isinstance(error, JobsSettingError):
             from crontabber.commands.configtest import print_faults
 
             return print_faults(cls.app_name, error.faults)
         say(message_for(cls.app_name, error))
         return ExitCode.FAILED
+
+    @classmethod
+    def _asks_for_check(cls, arguments: Sequence[str]) -> bool:
+        return asks_for(arguments, "check") and is_ours("check", cls.get_required_config())
 
     def main(self) -> int:
         """Run the requested mode. Return the exit code."""

@@ -34,7 +34,7 @@ IDLE_BOUND_POSTGRES = 6.0
 START_BOUND = 0.3
 SHARED_BOUNDS = {"times_alone": 0.8, "statements_a_job": 2.5}
 MEMORY_BOUNDS = {100: 36, 1000: 45}
-REPORTS = {"--nagios": 1.25, "--list-jobs": 1.25, "--status": 1.25, "--dry-run": 1.25, "--explain=job-0": 1.25, "--history=job-0": 1.5}
+REPORTS = {"--nagios": 1.25, "--list-jobs": 1.25, "--status": 1.25, "--check": 1.25, "--dry-run": 1.25, "--explain=job-0": 1.25, "--history=job-0": 1.5}
 
 Result = dict[str, Any]
 

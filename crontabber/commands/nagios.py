@@ -10,7 +10,7 @@ from crontabber.process.streams import answer
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
 from crontabber.rules.policy import DEFAULT, Policy
-from crontabber.rules.text import one_line
+from crontabber.rules.text import one_line, shortened
 
 # Characters per job: a longer text would hide the others.
 LIMIT = 1000
@@ -57,7 +57,7 @@ def judge(jobs: Iterable[WatchedJob], states: Mapping[str, JobState], faults: It
     """Judge the jobs: a backfill job with exactly one error is a warning, everything else critical (manual, 1.3.2), and
     so are a job that gave up at its first error, and the faults of the `jobs` setting."""
     warnings: list[str] = []
-    criticals = [_shortened(one_line(fault)) for fault in faults]
+    criticals = [shortened(one_line(fault), LIMIT) for fault in faults]
     for job in jobs:
         state = states.get(job.app_name)
         if state is not None and state.error_count:
@@ -86,8 +86,4 @@ def _watched(job: Job) -> WatchedJob:
 def _part(job: WatchedJob, state: JobState) -> str:
     error = state.last_error
     fields = (f"{job.app_name} ({job.class_name})", str(error.get("type")), str(error.get("value")))
-    return _shortened(" | ".join(map(one_line, fields)))
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= LIMIT else text[: LIMIT - 1] + "…"
+    return shortened(" | ".join(map(one_line, fields)), LIMIT)

@@ -35,11 +35,14 @@ MODES = {
     "older-than": ("", True, "with --prune-log: a duration such as 180d"),
     "yes": ("", False, "with a mode that changes something: do it without asking"),
     "nagios": ("n", False, "print the health of the jobs on one line, and exit with the code that Nagios expects"),
+    "check": ("", False, "print the health of the jobs with performance data, and exit as plugins of Nagios do"),
+    "warning": ("", True, "with --check: what is worth a warning, for example overdue=0,tick_age=900"),
+    "critical": ("", True, "with --check: what is critical, for example failing=0,tick_age=1800"),
     "format": ("", True, "with a mode that answers: json prints the same facts for programs"),
     "with-errors": ("", False, "with --format=json: include the texts of errors"),
     "version": ("v", False, "print the version"),
 }
-ANSWERS = ("status", "explain", "history", "list-jobs", "audit-ghosts", "dry-run")
+ANSWERS = ("status", "explain", "history", "list-jobs", "audit-ghosts", "dry-run", "check")
 CHANGES = ("pause", "resume", "rerun", "mark-success", "rewind", "prune-log", "reset-job")
 
 # Options that change what a mode does -> the modes that they go with.
@@ -52,6 +55,8 @@ MODIFIERS = {
     "to": ("rerun", "rewind"),
     "also-dependents": ("rerun",),
     "older-than": ("prune-log",),
+    "warning": ("check",),
+    "critical": ("check",),
     "yes": CHANGES,
     "format": ANSWERS,
     "with-errors": ANSWERS,
@@ -69,7 +74,7 @@ def mode_of(config: Mapping[str, Any], options_of_application: Callable[[], Name
     """Return the requested mode, None for a tick. ConfigurationError if it is ambiguous."""
     given = [name for name in MODES if config.get(name) not in (None, False)]
     if not OF_THE_ORIGINAL.issuperset(given):
-        given = [name for name in given if name in OF_THE_ORIGINAL or _is_ours(name, options_of_application())]
+        given = [name for name in given if name in OF_THE_ORIGINAL or is_ours(name, options_of_application())]
     asked = [name for name in given if name not in MODIFIERS]
     if any(name in NARROWED for name in asked):
         asked = [name for name in asked if name != "job"]
@@ -86,7 +91,7 @@ def mode_of(config: Mapping[str, Any], options_of_application: Callable[[], Name
     return mode
 
 
-def _is_ours(name: str, options: Namespace) -> bool:
+def is_ours(name: str, options: Namespace) -> bool:
     """False if an application that is older than this mode has an option of its own by that name."""
     return bool(options[name].doc == MODES[name][2])
 

@@ -53,9 +53,18 @@ def correct_plans(store: Any, tick: Any, jobs: Sequence[Job], logger: Any) -> No
             tick.states[job.app_name] = planned
             logger.warning(*_correction(job, state, planned, now))
         elif job.is_backfill and is_ahead(state.last_success, now):
-            logger.warning(*_cursor_ahead(job, state, now, store.zone))
+            logger.warning(*cursor_ahead(job, state, now, store.zone))
     if changed:
         _store(store, tick, changed)
+
+
+def cursor_ahead(job: Job, state: JobState, now: datetime, zone: tzinfo) -> tuple[str, ...]:
+    """Return a message and its arguments: the cursor of a backfill job is ahead of time."""
+    from crontabber.rules.named_dates import shown  # Seldom needed.
+
+    following = date_after(job.schedule, last_date_by(job, state, now, zone), zone)
+    done = host_time(state.last_success or following)
+    return CURSOR_AHEAD, job.app_name, done, job.app_name, shown(following, zone)
 
 
 def _store(store: Any, tick: Any, changed: dict[str, tuple[datetime | None, datetime | None]]) -> None:
@@ -75,11 +84,3 @@ def _correction(job: Job, state: JobState, planned: JobState, now: datetime) -> 
     last_run = max(filter(None, (state.last_run, state.last_success)))
     plans = host_time(state.next_run or now), host_time(planned.next_run)
     return CORRECTION, job.app_name, host_time(last_run), *plans
-
-
-def _cursor_ahead(job: Job, state: JobState, now: datetime, zone: tzinfo) -> tuple[str, ...]:
-    from crontabber.rules.named_dates import shown  # Seldom needed.
-
-    following = date_after(job.schedule, last_date_by(job, state, now, zone), zone)
-    done = host_time(state.last_success or following)
-    return CURSOR_AHEAD, job.app_name, done, job.app_name, shown(following, zone)

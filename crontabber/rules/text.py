@@ -11,6 +11,11 @@ def printable(text: str, keep: str = "") -> str:
     return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
 
 
+def shortened(text: str, length: int) -> str:
+    """Return `text`, or its beginning and an ellipsis, `length` characters in all."""
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
 def quoted(text: str) -> str:
     """Return the repr of `text`, which an error is about, or of its beginning."""
     return repr(text) if len(text) <= 40 else f"{text[:40]!r}..."

@@ -1,10 +1,13 @@
-"""Store when a tick started or ended on this host, which shows that cron is alive."""
+"""Store when a tick started or ended on this host, which shows that cron is alive, and say when the last one did."""
 
 import socket
 from contextlib import suppress
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from crontabber import __version__
 from crontabber.errors import StateDatabaseError
+from crontabber.store.driver_errors import may_lack_notes
 from crontabber.store.state_connection import StateConnection
 
 # The loss of a heartbeat in a crash does no harm. The time is the server's, so that those of hosts can be compared.
@@ -17,6 +20,19 @@ START = _BEAT.format(and_more="")
 # A host that has been silent for long is no longer in use. An idle tick does without this: it doubles the time.
 END = _BEAT.format(and_more=""",
 silent AS (DELETE FROM crontabber_host WHERE last_tick < now() - interval '30 days' AND host <> %(host)s)""")
+LAST_TICK = """
+SELECT host, last_tick, clock_timestamp() - last_tick FROM crontabber_host WHERE last_tick IS NOT NULL
+ORDER BY last_tick DESC LIMIT 1
+"""
+HAS_NO_TABLES = "SELECT to_regclass('crontabber') IS NULL"
+
+
+class LastTick(NamedTuple):
+    """The newest tick of all hosts. If there has been none, `time` is None, and `age` the longest there is."""
+
+    host: str = ""
+    time: datetime | None = None
+    age: timedelta = timedelta.max
 
 
 class Heartbeat:
@@ -36,3 +52,14 @@ class Heartbeat:
     def _beat(self, statement: str) -> None:
         with suppress(StateDatabaseError):
             self._connection.fetch(statement, {"host": socket.gethostname(), "version": __version__})
+
+
+def last_tick(connection: StateConnection) -> LastTick | None:
+    """Return the last tick. None if it is not known: there is no table for it, or our role may not read it."""
+    try:
+        rows = connection.fetch(LAST_TICK)
+    except StateDatabaseError as error:
+        if not may_lack_notes(error.__cause__):
+            raise
+        return LastTick() if connection.fetch(HAS_NO_TABLES)[0][0] else None
+    return LastTick(*rows[0]) if rows else LastTick()

@@ -5,8 +5,9 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from crontabber.errors import StateDatabaseError
-from crontabber.store import sql_log
+from crontabber.store import schema, sql_log
 from crontabber.store.driver_errors import is_missing_relation
+from crontabber.store.heartbeat import LastTick, last_tick
 from crontabber.store.state_connection import Row, StateConnection
 
 
@@ -37,6 +38,14 @@ class History:
 
     def __init__(self, connection: StateConnection) -> None:
         self._connection = connection
+
+    def last_tick(self) -> LastTick | None:
+        return last_tick(self._connection)
+
+    def lacks(self) -> list[str]:
+        """Return what our tables lack, as far as the statements before have shown it, each with how to add it."""
+        has_notes, has_owner = self._connection.has_notes, self._connection.has_owner
+        return [*([] if has_owner else [schema.WITHOUT_OWNER]), *([] if has_notes else [schema.WITHOUT_NOTES])]
 
     def last_durations(self) -> dict[str, timedelta]:
         """Return how long the last run of each job took, as far as that is cheap to find out: with the index on

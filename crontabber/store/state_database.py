@@ -213,6 +213,7 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
             if not is_missing_relation(error.__cause__):
                 raise
             return {}
+        self.connection.has_owner = False
         return {row["app_name"]: state_from_mapping(row["app_name"], row) for row in rows}
 
 

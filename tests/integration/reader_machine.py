@@ -37,8 +37,9 @@ RULES = (
     (r"\b\w+day$|\bweek \d\d", "DAY"),
     (rf"\((in |was )?{AMOUNT}(?:, {AMOUNT})?( ago)?\)", r"(\1DURATION\2)"),
     (r"\d+(\.\d+)? (milli)?seconds?\b|\d+(\.\d+)? m?s\b|\d+\.\d+s\b", "DURATION"),
+    (r"(?<=\w)=\d+s\b", "=DURATION"),  # of performance data
     (r", DURATION ago", ""),  # not there within the first second
-    (rf"(?<=  ){re.escape(socket.gethostname())}(?=  )", "host"),
+    (rf"(?<=  ){re.escape(socket.gethostname())}(?=  )|(?<= on ){re.escape(socket.gethostname())}(?= \()", "host"),
     (r"  +", "  "),  # columns are padded to their content
     (r"\bline \d+", "line N"),
     (r"Reference: \w+|identifier: \w+", "Reference: ID"),

@@ -106,6 +106,7 @@ class Tab(CronTabberBase, FrameworkApp):
     # Names that modes of crontabber have today.
     required_config.add_option("date", default="today", doc="a day in the books")
     required_config.add_option("status", default="open", doc="which books to look at")
+    required_config.add_option("check", default=False, doc="check the books")
     required_config.crontabber.jobs.default = DEFAULT_JOBS
     required_config.crontabber.add_option(
         "jobs",
@@ -280,6 +281,13 @@ class TestEmbeddingApplication(DatabaseTestCase):
         self.assertIn("App name:       sad\n", self.tab("--list").stdout)
         self.assertEqual(self.tab("--audit-ghosts").stdout, "")
         self.assertRegex(self.tab("--reset-job=works.Sad").stderr, "(?m)^INFO App reset$")
+
+    def test_a_check_of_its_own_is_no_mode(self):
+        tick, wrong = self.tab("--check"), self.tab("--check", "--nonsense")
+
+        self.assertEqual((tick.returncode, self.ran()), (0, ["fetch", "digest", "daily"]))
+        self.assertEqual((wrong.returncode, wrong.stdout), (1, ""))
+        self.assertIn("--nonsense", wrong.stderr)
 
     def test_the_help_shows_its_own_options_and_those_of_the_jobs(self):
         told = self.tab("--help")

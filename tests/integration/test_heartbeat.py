@@ -61,7 +61,7 @@ class TestHeartbeat(DatabaseTestCase):
         self.sql("CREATE TRIGGER see BEFORE UPDATE ON crontabber_host FOR EACH ROW EXECUTE FUNCTION see()")
 
         self.crontabber()
-        for mode in ("--nagios", "--list-jobs", "--audit-ghosts", "--job=foo"):
+        for mode in ("--nagios", "--check", "--list-jobs", "--audit-ghosts", "--job=foo"):
             self.crontabber(mode)
 
         self.assertEqual(self.sql("SELECT setting FROM seen"), [("off",)])

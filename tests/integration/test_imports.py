@@ -53,6 +53,7 @@ class TestImports(DatabaseTestCase):
             (("--list-jobs",), ["commands.list_jobs"]),
             (("--audit-ghosts",), ["commands.audit_ghosts"]),
             (("--dry-run",), ["commands.dry_run", "commands.job_facts", "commands.overview", "rules.time_zone", "zoneinfo"]),
+            (("--check",), ["commands.check", "commands.job_facts", "commands.overview", "rules.time_zone", "zoneinfo"]),
             (("--configtest",), ["commands.configtest", "difflib", "inspect"]),
         ):
             with self.subTest(arguments):
