@@ -6,10 +6,12 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 
 from crontabber.output.atomic_file import write_file
+from tests.support import wait_until
 
 # The second text fills the disk's share of the process in the middle: the kernel's limit stands for a full disk.
 FULL_DISK = """
@@ -19,13 +21,15 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 write_file(sys.argv[1], "new" * 1000, 0o644)
 """
-# The process kills itself between writing and renaming.
-KILLED = """
-import os, signal, sys
+# Writes one text after another, each of a letter of its own.
+WRITING = """
+import itertools, sys
 from crontabber.output.atomic_file import write_file
-os.replace = lambda *paths: os.kill(os.getpid(), signal.SIGKILL)
-write_file(sys.argv[1], "new", 0o644)
+for letter in itertools.cycle("abcdefghij"):
+    write_file(sys.argv[1], letter * int(sys.argv[2]), 0o644)
 """
+LENGTH = 8_000_000
+KILLS = 12
 
 
 class TestAtomicFile(unittest.TestCase):
@@ -82,11 +86,22 @@ class TestAtomicFile(unittest.TestCase):
         self.assertIn("OSError: [Errno 27] File too large", result.stderr)
         self.assertEqual((os.listdir(self.folder), self.path.read_text("utf-8")), (["a.prom"], "old"))
 
-    def test_a_kill_before_the_renaming_leaves_the_old_file(self):
-        self.write("old")
+    def test_whenever_the_process_is_killed_the_file_is_whole(self):
+        partial = 0
+        for number in range(KILLS):
+            self.path.unlink(missing_ok=True)
+            process = subprocess.Popen([sys.executable, "-c", WRITING, str(self.path), str(LENGTH)])
+            self.addCleanup(process.kill)
+            wait_until(self.path.exists, "nothing was written")
+            time.sleep(number * 0.0037)
+            process.send_signal(signal.SIGKILL)
+            process.wait()
 
-        result = self.run_code(KILLED)
-
-        self.assertEqual(result.returncode, -signal.SIGKILL)
-        self.assertEqual(self.path.read_text("utf-8"), "old")
-        self.assertEqual(list(self.folder.glob("*.prom")), [self.path])
+            text = self.path.read_text("utf-8")
+            self.assertEqual((len(text), len(set(text))), (LENGTH, 1))
+            left = list(self.folder.glob(".*.tmp"))
+            partial += any(0 < file.stat().st_size < LENGTH for file in left)
+            self.assertEqual(list(self.folder.glob("*.prom")), [self.path])
+            for file in left:
+                file.unlink()
+        self.assertGreater(partial, 0, "no kill came in the middle of writing")

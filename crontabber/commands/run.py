@@ -42,11 +42,22 @@ def run_all(app: Any) -> int:
     elif not configured.jobs:
         warn_about_no_jobs(app.config.logger)
     exit_code = _run_somewhere(app, configured)
-    if (retention := app.config.crontabber.get("log_retention")) and app.reporter is None:
+    if app.reporter is None:
+        _follow_up(app)
+    return ExitCode.FAILED if configured.faults else exit_code
+
+
+def _follow_up(app: Any) -> None:
+    """Do what comes once after each tick, however many processes have run it."""
+    options = app.config.crontabber
+    if retention := options.get("log_retention"):
         from crontabber.commands.prune_log import prune_quickly
 
         prune_quickly(app, retention)
-    return ExitCode.FAILED if configured.faults else exit_code
+    if path := options.get("prometheus_file"):
+        from crontabber.commands.prometheus import write_metrics_after_tick
+
+        write_metrics_after_tick(app, path)
 
 
 def _run_somewhere(app: Any, configured: ConfiguredJobs) -> int:

@@ -152,7 +152,9 @@ def _command_line(app: Any) -> tuple[list[str], str]:
         *([f"--admin.conf={path}"] if path else []),
         "--crontabber.executor_class=",
         "--crontabber.workers=1",
-        "--crontabber.tick_ping_url=",  # All of them are one tick.
+        # All of them are one tick.
+        "--crontabber.tick_ping_url=",
+        "--crontabber.prometheus_file=",
         f"--logging.stderr_error_logging_level={app.config.logging.stderr_error_logging_level}",
     ]
     application = path_of(type(app))

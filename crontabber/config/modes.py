@@ -38,6 +38,7 @@ MODES = {
     "check": ("", False, "print the health of the jobs with performance data, and exit as plugins of Nagios do"),
     "warning": ("", True, "with --check: what is worth a warning, for example overdue=0,tick_age=900"),
     "critical": ("", True, "with --check: what is critical, for example failing=0,tick_age=1800"),
+    "prometheus": ("", True, "write metrics to this file, for the textfile collector of Prometheus' node exporter"),
     "format": ("", True, "with a mode that answers: json prints the same facts for programs"),
     "with-errors": ("", False, "with --format=json: include the texts of errors"),
     "version": ("v", False, "print the version"),
@@ -85,7 +86,8 @@ def mode_of(config: Mapping[str, Any], options_of_application: Callable[[], Name
         raise ConfigurationError(f"{', '.join(others)} and {last} cannot be combined: choose one")
     for name in given:
         if MODES[name][1] and name not in MODIFIERS and not config[name].strip():
-            raise ConfigurationError(f"--{name} is empty: give it the app_name or the module.Class of a job")
+            wanted = "the name of a file" if name == "prometheus" else "the app_name or the module.Class of a job"
+            raise ConfigurationError(f"--{name} is empty: give it {wanted}")
     mode = asked[0] if asked else None
     _check_modifiers(config, mode, [name for name in given if name in MODIFIERS])
     return mode

@@ -90,6 +90,10 @@ def _add_crontabber(namespace: Namespace) -> None:
         doc="how often cron starts crontabber: a job is overdue after two of it and a quarter of its own interval",
     )  # fmt: skip
     namespace.add_option(
+        "prometheus_file", default="",
+        doc="write metrics for Prometheus to this file after each tick; empty: none",
+    )  # fmt: skip
+    namespace.add_option(
         "executor_class", default=None, from_string_converter=class_converter,
         doc="the class that has other machines run the jobs, for example crontabber.engine.executors.Dask",
     )  # fmt: skip

@@ -16,7 +16,8 @@ def write_file(path: str, text: str, mode: int) -> None:
         return
     folder, name = os.path.split(path)
     # Its ending is not the file's: a collector that reads *.prom leaves it alone. A killed process may have left one.
-    temporary = os.path.join(folder, f".{name}.{os.getpid()}.tmp")
+    # Processes of several hosts, which share the folder, may have the same id.
+    temporary = os.path.join(folder, f".{name}.{os.uname().nodename}.{os.getpid()}.tmp")
     with suppress(FileNotFoundError):
         os.unlink(temporary)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
