@@ -1,4 +1,5 @@
-"""Debian's cron runs the wrapper every minute, and its Nagios the check, as the documentation sets them up."""
+"""Debian's cron runs the wrapper every minute, its Nagios the checks, its node exporter serves the metrics, and its Icinga
+reads our definitions: as the documentation sets them up."""
 
 import json
 import os
@@ -12,6 +13,8 @@ from collections.abc import Callable
 from tests.e2e.cron_daemon import CronDaemon
 from tests.e2e.machine import USER, Machine
 from tests.e2e.nagios_daemon import NagiosDaemon
+from tests.e2e.node_exporter import PROGRAM, NodeExporter
+from tests.plugin_reader import read_plugin
 
 MINUTES = 3
 PATIENCE_SECONDS = 60 * (MINUTES + 1)
@@ -58,7 +61,14 @@ class Broken(BaseCronApp):
     def run(self):
         raise ValueError("a & b | $c")
 """
-# The jobs of a configuration -> what Nagios should show.
+# The jobs of a configuration -> what Nagios should show of --check: its state, its line, what is critical in the data.
+CHECKED = {
+    "jobs.states.Fine|1h": (0, "1 job", {}),
+    "jobs.states.Late|1h": (2, "1 failing: late", {"failing": 1}),
+    "jobs.states.Broken|1h": (2, "1 failing: broken", {"failing": 1}),
+    "jobs.states.Gone|1h": (2, "1 broken: jobs.states.Gone", {"broken": 1}),
+}
+# ... and of --nagios.
 SHOWN = {
     "jobs.states.Fine|1h": (0, "OK - All systems nominal"),
     "jobs.states.Late|1h": (1, "WARNING - late (Late) | <class 'ConnectionError'> | their server is down"),
@@ -115,15 +125,15 @@ class TestDebian(unittest.TestCase):
     @classmethod
     def start_cron(cls) -> None:
         cls.machine.reader.save("jobs/seen.py", SEEN)
-        jobs = "[crontabber]\njobs='jobs.myapp.MyFirstApp|1m, jobs.seen.Seen|1m'\n"
+        jobs = "[crontabber]\njobs='jobs.myapp.MyFirstApp|1m, jobs.seen.Seen|1m'\nprometheus_file=crontabber.prom\n"
         cls.machine.reader.settle_ini("crontabber.ini", jobs)
         # It has already run by hand, and with the frequency of that run it would now wait for minutes.
         cls.machine.reader.shell.run("crontabber --admin.conf=crontabber.ini --reset-job=my-first-app")
         (cls.machine.place / "my-first-app.log").unlink()
         crontab = cls.machine.own("crontab").replace("*/5 ", "* ")
         # The second line proves that mail would be noticed.
-        wrong = f"* * * * * {cls.machine.place}/crontabber_wrapper.sh '--crontabber.jobs=nothing.There|1m'\n"
-        cls.cron.start(crontab + wrong)
+        wrong = f"* * * * * {cls.machine.place}/crontabber_wrapper.sh '--crontabber.jobs=nothing.There|1m'"
+        cls.cron.start(f"{crontab}{wrong} --crontabber.prometheus_file=\n")
 
     def setUp(self) -> None:
         if self.reason:
@@ -141,10 +151,22 @@ class TestDebian(unittest.TestCase):
         self.addCleanup(daemon.stop)
 
         daemon.start("".join(self.definitions(number, jobs) for number, jobs in enumerate(SHOWN)))
-        expected = {f"crontabber {number}": shown for number, shown in enumerate(SHOWN.values())}
-        wait_for(lambda: daemon.services() == expected, 60)
+        errors = {f"crontabber {number} errors": shown for number, shown in enumerate(SHOWN.values())}
+        checks = {f"crontabber {number}": check for number, check in enumerate(CHECKED.values())}
+        wait_for(lambda: errors.items() <= daemon.services().items() and checks == self.checked(daemon), 60)
 
-        self.assertEqual(daemon.services(), expected)
+        self.assertEqual({name: daemon.services().get(name) for name in errors}, errors)
+        self.assertEqual(self.checked(daemon), checks)
+
+    def checked(self, daemon: NagiosDaemon) -> dict[str, tuple[int, str, dict[str, float | None]]]:
+        """Return what Nagios shows of each --check: its state, its line, and which of its graph data are critical."""
+        found = {}
+        for name, (state, text) in daemon.services().items():
+            if not name.endswith("errors"):
+                output = read_plugin(text)
+                critical = {label: datum.value for label, datum in output.data.items() if datum.severity() == 2}
+                found[name] = (state, output.summary, critical)
+        return found
 
     def test_2_cron_runs_the_wrapper_every_minute_and_has_nothing_to_mail(self) -> None:
         log = self.machine.place / "my-first-app.log"
@@ -177,8 +199,35 @@ class TestDebian(unittest.TestCase):
             },
         )  # fmt: skip
 
+    def test_4_the_node_exporter_serves_what_the_last_tick_has_written(self) -> None:
+        if not shutil.which(PROGRAM):
+            self.skipTest(f"needs {PROGRAM}: run tests/e2e/run.sh")
+        exporter = NodeExporter(self.machine.place, self.machine.folder / "exporter.log")
+        self.addCleanup(exporter.stop)
+        wait_for(lambda: bool(exporter.samples()), 30)
+
+        samples = exporter.samples()
+
+        self.assertEqual(samples["node_textfile_scrape_error",], 0)
+        self.assertEqual(samples["crontabber_job_state", "my-first-app", "ok"], 1)
+        self.assertLess(time.time() - samples["crontabber_last_tick_timestamp_seconds",], 120)
+        self.assertGreater(samples["crontabber_job_next_run_timestamp_seconds", "seen"], time.time() - 120)
+
+    def test_5_icinga_accepts_the_definitions(self) -> None:
+        if not shutil.which("icinga2"):
+            self.skipTest("needs icinga2: run tests/e2e/run.sh")
+        host = 'object CheckCommand "nothing" { command = [ "/bin/true" ] }\nobject Host NodeName { check_command = "nothing" }\n'
+        configuration = self.machine.folder / "icinga2.conf"
+        configuration.write_text(host + self.machine.own("icinga2/crontabber.conf"))
+
+        command = ["icinga2", "daemon", "--validate", "--config", str(configuration), "--define", "NodeName=localhost"]
+        checked = subprocess.run(command, text=True, capture_output=True, timeout=120, check=False)
+
+        self.assertEqual(checked.returncode, 0, checked.stdout + checked.stderr)
+        self.assertIn("Instantiated 1 Service.", checked.stdout)
+
     def grant_nagios(self) -> None:
-        statements = "CREATE ROLE nagios LOGIN; GRANT SELECT ON crontabber TO nagios"
+        statements = "CREATE ROLE nagios LOGIN; GRANT SELECT ON crontabber, crontabber_job, crontabber_host TO nagios"
         exit_code, output = self.machine.reader.shell.run(f'psql {self.machine.reader.database} -qc "{statements}"')
         self.assertEqual(exit_code, 0, output)
 
