@@ -31,7 +31,7 @@ heading "a tick: every job that is due runs, unless it is held back"
 crontabber
 heading "a second tick right after it: nothing runs, and the failed job waits for its retry"
 crontabber
-heading "crontabber --nagios: what a monitoring system asks (exit code 0 OK, 1 WARNING, 2 CRITICAL)"
-crontabber --nagios || echo "(exit code $?)"
+heading "crontabber --check: what a monitoring system asks (exit code 0 OK, 1 WARNING, 2 CRITICAL)"
+crontabber --check || echo "(exit code $?)"
 heading "crontabber --status: all jobs"
 crontabber --status
