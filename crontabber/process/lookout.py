@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any
 
 # Seconds between two rounds: usually, and once a signal has asked for the end. Storing a result takes less than the
 # latter, unless somebody holds a lock.
@@ -13,6 +14,10 @@ ROUND_SECONDS = 5.0
 URGENT_ROUND_SECONDS = 0.4
 
 Patrol = Callable[[bool], None]
+
+# Their method `look()` is called in the thread of the lookout, so it may neither wait nor raise. Adding, discarding and
+# listing take a single step each: no lock is needed.
+ON_DUTY: set[Any] = set()
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from datetime import timedelta
 from typing import Any
 
 from crontabber.process.descendants import Process, descendants, kill_descendants
+from crontabber.process.lookout import ON_DUTY
 from crontabber.process.signals import INTERRUPTION, TIMEOUT_SIGNAL
-from crontabber.store.patrol import ON_DUTY
 
 # What a worker without anything to run hears: look again; end, and tell the user what is left; just end.
 LOOK, REPORT, END = b"l", b"r", b"e"

@@ -4,13 +4,8 @@ After a signal, every statement is cancelled. Otherwise whoever is on duty looks
 of the state that gets no answer, the lock of a job that runs.
 """
 
-from typing import Any
-
+from crontabber.process.lookout import ON_DUTY
 from crontabber.store.connections import Canceller
-
-# Their method `look()` is called in the thread of the lookout, so it may neither wait nor raise. Adding, discarding and
-# listing take a single step each: no lock is needed.
-ON_DUTY: set[Any] = set()
 
 _cancel_statements = Canceller()
 

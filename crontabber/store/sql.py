@@ -49,17 +49,6 @@ HAS_DATA = "SELECT EXISTS (SELECT FROM crontabber)"
 SELECT_NAMES = "SELECT app_name FROM crontabber ORDER BY app_name"
 DELETE_STATE = f"{notes.WITH_FORGOTTEN}DELETE FROM crontabber WHERE app_name = %(app_name)s RETURNING app_name"
 
-UPSERT_STATE = """
-INSERT INTO crontabber (app_name, next_run, first_run, last_run, last_success, error_count, depends_on, last_error,
-                        ongoing)
-VALUES (%(app_name)s, %(next_run)s, %(first_run)s, %(last_run)s, %(last_success)s, %(error_count)s, %(depends_on)s,
-        %(last_error)s, %(ongoing)s)
-ON CONFLICT (app_name) DO UPDATE SET
-    next_run = EXCLUDED.next_run, first_run = EXCLUDED.first_run, last_run = EXCLUDED.last_run,
-    last_success = EXCLUDED.last_success, error_count = EXCLUDED.error_count, depends_on = EXCLUDED.depends_on,
-    last_error = EXCLUDED.last_error, ongoing = EXCLUDED.ongoing, owner = NULL
-"""
-
 # ---- claims ---------------------------------------------------------------------------------------------------------
 
 # A claim need not wait for the disk: one that the server forgets when it crashes is taken again (CLAIM_AGAIN).

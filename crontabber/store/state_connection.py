@@ -8,9 +8,9 @@ from typing import Any
 import psycopg2
 import psycopg2.extensions
 
+from crontabber.process.lookout import ON_DUTY
 from crontabber.store import connections
 from crontabber.store.driver_errors import explained
-from crontabber.store.patrol import ON_DUTY
 from crontabber.store.prepared import PreparedStatements
 from crontabber.store.sessions import has_hung_up
 

@@ -20,6 +20,16 @@ from crontabber.store.rows import as_json, as_mapping, log_parameters, state_fro
 from crontabber.store.state_connection import StateConnection
 
 READ_ATTEMPTS = 5
+UPSERT_STATE = """
+INSERT INTO crontabber (app_name, next_run, first_run, last_run, last_success, error_count, depends_on, last_error,
+                        ongoing)
+VALUES (%(app_name)s, %(next_run)s, %(first_run)s, %(last_run)s, %(last_success)s, %(error_count)s, %(depends_on)s,
+        %(last_error)s, %(ongoing)s)
+ON CONFLICT (app_name) DO UPDATE SET
+    next_run = EXCLUDED.next_run, first_run = EXCLUDED.first_run, last_run = EXCLUDED.last_run,
+    last_success = EXCLUDED.last_success, error_count = EXCLUDED.error_count, depends_on = EXCLUDED.depends_on,
+    last_error = EXCLUDED.last_error, ongoing = EXCLUDED.ongoing, owner = NULL
+"""
 
 
 class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg, misc]
@@ -146,7 +156,7 @@ class JobStateDatabase(RequiredConfig, MutableMapping):  # type: ignore[type-arg
     def __setitem__(self, app_name: str, value: Mapping[str, Any]) -> None:
         state = state_from_mapping(app_name, value)
         parameters = as_mapping(state) | {"app_name": app_name, "last_error": as_json(state.last_error)}
-        self._query(sql.UPSERT_STATE, parameters)
+        self._query(UPSERT_STATE, parameters)
 
     def __delitem__(self, app_name: str) -> None:
         if not self._query(sql.DELETE_STATE, {"app_name": app_name}):

@@ -9,8 +9,8 @@ from typing import Any
 
 import psycopg2
 
+from crontabber.process.lookout import ON_DUTY
 from crontabber.store import sql
-from crontabber.store.patrol import ON_DUTY
 from crontabber.store.sessions import has_hung_up
 from crontabber.store.state_connection import StateConnection
 
