@@ -8,6 +8,8 @@ def one_line(text: str) -> str:
 
 def printable(text: str, keep: str = "") -> str:
     """Return `text` with each unprintable character escaped, except those in `keep`: a terminal might obey it."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)
 
 
