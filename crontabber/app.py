@@ -72,6 +72,8 @@ class CronTabberBase(ByHand, RequiredConfig):
     reporter: Any = None
     _job_state_database: Any = None
     _warned_of_mapping = False
+    # Whether the last tick has run a job; None if it ran in other processes.
+    _has_run: bool | None = None
 
     def __init__(self, config: Any) -> None:
         self.config = config

@@ -60,7 +60,7 @@ def count_of_blocks(page: str) -> int:
     text = (ROOT / page).read_text("utf-8")
     if page.endswith(".md"):
         return text.count("```") // 2 + len(re.findall(r"^(?:    |\t)\S", re.sub(r"```.*?```", "", text, flags=re.S), re.M))
-    directives = len(re.findall(r"^ *\.\. (?!auto\w+|glossary|toctree|note|important|warning|list-table|table|csv-table)[\w-]+::", text, re.M))
+    directives = len(re.findall(r"^ *\.\. (?!auto\w+|glossary|toctree|image|note|important|warning|list-table|table|csv-table)[\w-]+::", text, re.M))
     return directives + len(re.findall(r"^(?! *\.\. ).*::$", text, re.M))
 
 

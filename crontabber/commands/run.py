@@ -58,6 +58,10 @@ def _follow_up(app: Any) -> None:
         from crontabber.commands.prometheus import write_metrics_after_tick
 
         write_metrics_after_tick(app, path)
+    if path := options.get("status_page"):
+        from crontabber.commands.status_page import write_page_after_tick
+
+        write_page_after_tick(app, path)
 
 
 def _run_somewhere(app: Any, configured: ConfiguredJobs) -> int:
@@ -102,6 +106,7 @@ def _run_due(app: Any, configured: Sequence[Job], jobs: Sequence[Job], monitors:
     if heartbeat:
         heartbeat.start()
     tick = run_tick(app, ordered, configured, overrides=overrides, monitors=monitors)
+    app._has_run = tick.has_run
     if heartbeat and tick.has_run:
         heartbeat.end()
     if _speaks_for_all(app) and not tick.anything_due and is_terminal(sys.stderr):

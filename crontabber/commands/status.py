@@ -41,14 +41,14 @@ def command(app: Application) -> int:
         answer_json(app, {"jobs": [*broken, *facts_of_all(app, seen)]})
     else:
         durations = seen.durations()
-        rows = [*_broken_rows(seen), *(_row(step, seen, durations) for step in seen.steps())]
+        rows = [*broken_rows(seen), *(row_of(step, seen, durations) for step in seen.steps())]
         answer("".join(f"{line}\n" for line in render_status(rows, seen.zone, is_terminal(sys.stdout))))
     return ExitCode.FAILED if seen.configured.faults else ExitCode.DONE
 
 
 def render_status(rows: Sequence[Sequence[str]], zone: tzinfo, on_terminal: bool = False) -> Iterator[str]:
     """Yield the verdict and the table. Only on a terminal is it cut to a width, and coloured."""
-    yield _verdict([row[0] for row in rows], zone)
+    yield verdict_of([row[0] for row in rows], zone)
     if not rows:
         return
     yield ""
@@ -60,14 +60,16 @@ def render_status(rows: Sequence[Sequence[str]], zone: tzinfo, on_terminal: bool
         yield f"\x1b[{colour}m{row[0]}\x1b[0m{line[len(row[0]):]}" if colour else line
 
 
-def _verdict(states: Sequence[str], zone: tzinfo) -> str:
+def verdict_of(states: Sequence[str], zone: tzinfo) -> str:
+    """Return a sentence about these states: "3 jobs: 1 failing, 2 ok (times in UTC)"."""
     jobs = "1 job" if len(states) == 1 else f"{len(states)} jobs"
     counts = [f"{states.count(state)} {state}" for state in STATES if state in states]
     summary = "all ok" if set(states) == {"ok"} else ", ".join(counts)
     return f"{jobs}: {summary} (times in {zone})" if states else "No jobs are configured."
 
 
-def _row(step: Step, seen: Overview, durations: Mapping[str, timedelta]) -> Sequence[str]:
+def row_of(step: Step, seen: Overview, durations: Mapping[str, timedelta]) -> Sequence[str]:
+    """Return the cells of a job, as in HEADING."""
     health, zone = seen.health(step), seen.zone
     took = durations.get(step.job.app_name)
     return (
@@ -82,7 +84,8 @@ def _wait(step: Step, now: datetime) -> str:
     return brief(step.next_run - now) if step.next_run else "-"
 
 
-def _broken_rows(seen: Overview) -> Iterator[Sequence[str]]:
+def broken_rows(seen: Overview) -> Iterator[Sequence[str]]:
+    """Yield the cells of each broken entry."""
     for entry in sorted(entries_of(seen.configured.faults), key=lambda entry: entry.path):
         why = "; ".join(faults_of(seen.configured, entry))
         yield "broken", printable(entry.app_name or entry.path), "-", "-", "-", "-", one_line(why)

@@ -155,6 +155,7 @@ def _command_line(app: Any) -> tuple[list[str], str]:
         # All of them are one tick.
         "--crontabber.tick_ping_url=",
         "--crontabber.prometheus_file=",
+        "--crontabber.status_page=",
         f"--logging.stderr_error_logging_level={app.config.logging.stderr_error_logging_level}",
     ]
     application = path_of(type(app))

@@ -13,6 +13,7 @@ MODES = {
     "force": ("f", False, "with --job: run the job even if it is not due or is held back"),
     "dry-run": ("", False, "say what a tick, --job, or a mode that changes something would do now; nothing is changed"),
     "status": ("", False, "print a table of the jobs: how each one is, when it runs next, and why it does not run"),
+    "status-page": ("", True, "write the same into this file, as HTML with a picture of the jobs"),
     "explain": ("", True, "say everything about one job: what holds it back, what happens next, its policy"),
     "history": ("", True, "list the last runs of one job"),
     "last": ("", True, "with --history: how many runs to list (20)"),
@@ -65,6 +66,8 @@ MODIFIERS = {
 OF_THE_ORIGINAL = frozenset(
     ("job", "force", "list-jobs", "configtest", "sentrytest", "audit-ghosts", "reset-job", "nagios", "version")
 )
+# Modes whose value is not a job.
+FILES = ("prometheus", "status-page")
 # What a mode cannot do without.
 NEEDED = {"rewind": "to", "prune-log": "older-than"}
 # Modes that another one may narrow to a job.
@@ -86,7 +89,7 @@ def mode_of(config: Mapping[str, Any], options_of_application: Callable[[], Name
         raise ConfigurationError(f"{', '.join(others)} and {last} cannot be combined: choose one")
     for name in given:
         if MODES[name][1] and name not in MODIFIERS and not config[name].strip():
-            wanted = "the name of a file" if name == "prometheus" else "the app_name or the module.Class of a job"
+            wanted = "the name of a file" if name in FILES else "the app_name or the module.Class of a job"
             raise ConfigurationError(f"--{name} is empty: give it {wanted}")
     mode = asked[0] if asked else None
     _check_modifiers(config, mode, [name for name in given if name in MODIFIERS])

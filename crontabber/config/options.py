@@ -102,6 +102,14 @@ def _add_crontabber(namespace: Namespace) -> None:
         doc="the address that is told of the start and the end of each tick; empty: none",
     )  # fmt: skip
     namespace.add_option(
+        "status_page", default="",
+        doc="the file into which ticks write an HTML page with the state of the jobs; empty: none",
+    )  # fmt: skip
+    namespace.add_option(
+        "status_page_errors", default=False, from_string_converter=boolean_converter,
+        doc="show the texts of errors on the status page, too",
+    )  # fmt: skip
+    namespace.add_option(
         "ping_format", default="healthchecks", from_string_converter=_one_of("healthchecks", "cronitor"),
         doc="the service that gets the pings of ticks and jobs: healthchecks or cronitor",
     )  # fmt: skip

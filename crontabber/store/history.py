@@ -1,6 +1,6 @@
 """Read crontabber_log, and who holds which lock, for reports: SELECT is all they need."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -33,6 +33,16 @@ class LoggedRun(NamedTuple):
         return "@" in (self.host or "")
 
 
+class RecentRuns(NamedTuple):
+    """The last runs of a job, oldest first: how many seconds each took, and whether it failed. `failing_since` is when
+    the first of those failed that have failed since the last success among them, `newest` when the last one ended."""
+
+    seconds: Sequence[float | None]
+    failed: Sequence[bool]
+    failing_since: datetime | None
+    newest: datetime
+
+
 class History:
     """Answers from the log. Without the table, there are no runs."""
 
@@ -62,6 +72,20 @@ class History:
                 raise
         # A table that the original made, or none.
         return [LoggedRun(*row) for row in self._rows(sql_log.RUNS_WITHOUT_SLOTS, parameters)]
+
+    def recent(self, last: int) -> dict[str, RecentRuns]:
+        """Return the last runs of each job, `last` at most, as far as that is cheap to find out."""
+        parameters = {"last": last}
+        rows = self._rows(sql_log.RECENT, parameters) or self._rows(sql_log.RECENT_OF_SMALL_LOG, parameters)
+        return {app_name: RecentRuns(*runs) for app_name, *runs in rows}
+
+    def latest(self, last: int, recent: Mapping[str, RecentRuns]) -> list[tuple[str, LoggedRun]]:
+        """Return the last runs of all jobs, newest first, without tracebacks; `recent` has the last runs of each."""
+        # None of them is of a job that ended before so many others.
+        names = sorted(recent, key=lambda name: recent[name].newest)[-last:]
+        parameters = {"app_names": names, "last": last}
+        rows = self._rows(sql_log.LATEST, parameters) or self._rows(sql_log.LATEST_OF_SMALL_LOG, parameters)
+        return [(app_name, LoggedRun(*run)) for app_name, *run in rows]
 
     def locked(self, app_names: Sequence[str]) -> set[str]:
         """Return those jobs whose lock a process holds."""

@@ -30,6 +30,39 @@ _OF_JOB = "FROM crontabber_log WHERE app_name = %(app_name)s ORDER BY log_time D
 RUNS = f"SELECT {_RUN}, slot, host {_OF_JOB}"
 RUNS_WITHOUT_SLOTS = f"SELECT {_RUN} {_OF_JOB}"
 
+# Of each job, how long its last runs took and which of them failed, oldest first, when the first of those failed that
+# have failed since the last success, and when the last one ended. The forms for a small log are separate statements: a
+# planner that expects to read a large one starts workers, and compiles, for nothing.
+_SUMS = """array_agg(extract(epoch FROM duration)::float8 ORDER BY log_time), array_agg(failed ORDER BY log_time),
+           min(log_time) FILTER (WHERE successes = 0), max(log_time)"""
+_LATER = "exc_type IS NOT NULL AS failed, count(*) FILTER (WHERE exc_type IS NULL) OVER"
+RECENT = f"""
+SELECT app_name, recent.* FROM crontabber CROSS JOIN LATERAL (
+    SELECT {_SUMS} FROM (
+        SELECT log_time, duration, {_LATER} (ORDER BY log_time DESC) AS successes FROM (
+            SELECT log_time, duration, exc_type FROM crontabber_log AS log WHERE log.app_name = crontabber.app_name
+            ORDER BY log_time DESC LIMIT %(last)s
+        ) AS newest
+    ) AS run HAVING count(*) > 0
+) AS recent
+WHERE {HAS_INDEX}
+"""
+RECENT_OF_SMALL_LOG = f"""
+SELECT app_name, {_SUMS} FROM (
+    SELECT app_name, log_time, duration, {_LATER} of_job AS successes, row_number() OVER of_job AS age
+    FROM crontabber_log WHERE {_IS_SMALL} WINDOW of_job AS (PARTITION BY app_name ORDER BY log_time DESC)
+) AS run WHERE age <= %(last)s GROUP BY app_name
+"""
+_BRIEF = "log_time, duration, success, exc_type, left(exc_value, 1000), NULL::text"
+LATEST = f"""
+SELECT name, run.* FROM unnest(%(app_names)s::text[]) AS name CROSS JOIN LATERAL (
+    SELECT {_BRIEF} FROM crontabber_log WHERE app_name = name ORDER BY log_time DESC LIMIT %(last)s
+) AS run WHERE {HAS_INDEX} ORDER BY run.log_time DESC LIMIT %(last)s
+"""
+LATEST_OF_SMALL_LOG = f"""
+SELECT app_name, {_BRIEF} FROM crontabber_log WHERE {_IS_SMALL} ORDER BY log_time DESC LIMIT %(last)s
+"""
+
 # Look at the locks without touching them: to try one would be in the way of a claim. The second form is that of 1.0.
 LOCKED = f"""
 SELECT name FROM unnest(%(app_names)s::text[]) AS name WHERE EXISTS (

@@ -50,6 +50,8 @@ class TestCompletion(DatabaseTestCase):
             "crontabber --admin.conf=crontabber.ini --explain=f": "crontabber --admin.conf=crontabber.ini --explain=foo ",
             "crontabber --format=j": "crontabber --format=json ",
             "crontabber --hi": "crontabber --history=",
+            "crontabber --status-": "crontabber --status-page=",
+            "crontabber --status-page=cront": "crontabber --status-page=crontabber.ini ",
             "crontabber --admin.p": "crontabber --admin.print_conf=",
             "crontabber --admin.str": "crontabber --admin.strict ",
             "crontabber --admin.print_conf=j": "crontabber --admin.print_conf=json ",

@@ -107,6 +107,7 @@ class TestEveryMode(OriginalTestCase):
                                  "Found the following in the state database but not configured here:\n\tback\n\tfoo\n\tghost\n")
                 self.assert_said(self.crontabber("--list-jobs"), 0, self.listed_sad() + (
                     LINE + "Class:          nightly.Bar\nApp name:       bar\nFrequency:      1d\n*NO PREVIOUS RUN INFO*\n"))
+                self.assert_said(self.crontabber("--status-page=status.html"), 0, "")
                 for mode, said in (
                     ("--status", "2 jobs: 1 failing, 1 never ran (times in Etc/UTC)"),
                     ("--explain=sad", "\n  \u2717 it waits for its retry until "),
