@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import psycopg2
 
-from tests.benchmark_cases import Bench, Case, Figures
+from tests.benchmark_cases import PAGE_FILE, Bench, Case, Figures
 from tests.benchmark_sharing import measure_sharing, measure_workers
 from tests.benchmark_start import measure_starts
 from tests.support import connection_options
@@ -35,6 +35,8 @@ START_BOUND = 0.3
 SHARED_BOUNDS = {"times_alone": 0.8, "statements_a_job": 2.5}
 MEMORY_BOUNDS = {100: 36, 1000: 45}
 REPORTS = {"--nagios": 1.25, "--list-jobs": 1.25, "--status": 1.25, "--check": 1.25, "--dry-run": 1.25, "--explain=job-0": 1.25, "--history=job-0": 1.5}
+PAGE = f"--status-page={PAGE_FILE}"
+PAGE_BOUNDS = {"statements": 4, "milliseconds_more": 100, "kibibytes": 500}
 
 Result = dict[str, Any]
 
@@ -44,8 +46,8 @@ def cases(quick: bool) -> list[Case]:
     idle = [Case("idle", jobs) for jobs in sizes] + [Case("idle", sizes[-1], "using_postgres")]
     due = [Case("due", jobs) for jobs in sizes] + [Case("due", max(jobs, 5), "chains") for jobs in sizes]
     rows = [0] if quick else [0, LOG_ROWS]
-    reports = [Case(mode, jobs, "plain", log_rows) for mode in REPORTS for jobs in sizes for log_rows in rows]
-    return [Case("floor"), *idle, *due, *reports]
+    reports = [Case(mode, jobs, "plain", log_rows) for mode in (*REPORTS, PAGE) for jobs in sizes for log_rows in rows]
+    return [Case("floor"), *idle, *due, *reports, Case(PAGE, sizes[-1], "chains")]
 
 
 def run(chosen: list[Case], rounds: int) -> dict[Case, Figures]:
@@ -78,6 +80,8 @@ def _result(case: Case, each: Figures, floor: Figures, idle: Figures | None) -> 
     }  # fmt: skip
     if case.mode in REPORTS and idle:
         result["idles"] = _times(each, idle)
+    if case.mode == PAGE and idle:
+        result |= {"milliseconds_more": _more(each, idle), "kibibytes": each.page_bytes / 1024}
     if case.mode == "due":
         result["wal_bytes_a_job"] = median(each.wal_bytes) / case.jobs
         if idle:
@@ -112,6 +116,8 @@ def bounds(result: Result) -> dict[str, float]:
     if mode == "idle":
         bound |= {"statements": 4}
         bound["floors"] = IDLE_BOUNDS[jobs] if result["kind"] == "plain" else IDLE_BOUND_POSTGRES
+    elif mode == PAGE:
+        bound |= PAGE_BOUNDS
     elif mode in REPORTS:
         bound |= {"statements": 2, "idles": REPORTS[mode]}
     else:
@@ -163,6 +169,7 @@ COLUMNS = (
     ("ms", "milliseconds", ".1f"), ("x floor", "floors", ".2f"), ("x idle", "idles", ".2f"),
     ("ms more", "milliseconds_more", ".2f"), ("x alone", "times_alone", ".2f"), ("ms/job", "milliseconds_a_job", ".2f"),
     ("stmts", "statements", "d"), ("trans", "transactions", "d"), ("conns", "connections", "d"), ("WAL/job", "wal_bytes_a_job", ".0f"), ("MB", "megabytes", ".1f"),
+    ("KiB", "kibibytes", ".0f"),
 )  # fmt: skip
 
 

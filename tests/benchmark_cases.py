@@ -19,6 +19,7 @@ from tests.support import ROOT, connect, connection_options
 COMMAND = "import sys\nfrom crontabber.__main__ import local_main\nsys.exit(local_main())\n"
 FLOOR = "import psycopg2, sys; c = psycopg2.connect(sys.argv[1]).cursor(); c.execute('SELECT 1'); c.fetchall()"
 CHAIN = 5
+PAGE_FILE = "status.html"
 DECORATORS = {"plain": "", "using_postgres": "@using_postgres()\n", "chains": ""}
 
 MAKE_DUE = "UPDATE {schema}.crontabber SET next_run = now() - interval '1 second'"
@@ -64,6 +65,7 @@ class Figures:
     statements: int = 0
     transactions: int = 0
     connections: int = 0
+    page_bytes: int = 0
 
 
 class Bench:
@@ -122,6 +124,8 @@ class Bench:
         self.write_ini(case, connection_options())
         figures.statements, figures.connections = len(proxy.statements), proxy.connections
         figures.transactions = transactions(proxy.statements)
+        page = self.folder / PAGE_FILE
+        figures.page_bytes = page.stat().st_size if page.exists() else 0
 
     def _make_due(self, case: Case) -> None:
         if case.mode == "due":
