@@ -7,7 +7,7 @@ from crontabber.rules.health import health_of
 from crontabber.rules.job import Job
 from crontabber.rules.job_state import JobState
 from crontabber.rules.plan import steps
-from crontabber.rules.policy import Policy
+from crontabber.rules.policy import DEFAULT, Policy
 from crontabber.rules.schedule import parse_schedule
 from crontabber.rules.tick import Tick
 
@@ -28,7 +28,7 @@ def job(frequency="1d", depends_on=(), job_class=object, **more):
 
 def state(configured_job, row, *others, ongoing=None, tick_interval=5 * MINUTE):
     """Return the word for the job; it has been `ongoing` for so long."""
-    tick = Tick(NOW, {each.app_name: each for each in (row, *others)}, configured=["job", "parent"])
+    tick = Tick(NOW, {each.app_name: each for each in (row, *others)}, configured={"job": DEFAULT, "parent": DEFAULT})
     if ongoing is not None:
         tick.ongoing["job"] = {"since": NOW - ongoing, "process": "host:1", "holds_lock": True}
     (step,) = steps([configured_job], tick, UTC)
@@ -49,6 +49,21 @@ class TestOverdue(unittest.TestCase):
                 self.assertEqual(state(job(frequency), late, tick_interval=tick_interval), "overdue")
                 in_time = late._replace(next_run=NOW - limit + SECOND)
                 self.assertEqual(state(job(frequency), in_time, tick_interval=tick_interval), "ok")
+
+    def test_a_slot_that_no_tick_has_noted_is_not_late(self):
+        never = JobState("job", first_slot=NOW - 9 * HOUR)
+        self.assertEqual(state(job("0 3 * * *"), never), "overdue")
+
+        tick = Tick(NOW, {}, {})
+        tick.note("job", NOW - 9 * HOUR)
+        (step,) = steps([job("0 3 * * *")], tick, UTC)
+
+        self.assertEqual(health_of(step, tick, UTC, 5 * MINUTE).state, "never ran")
+
+    def test_a_cursor_that_was_just_moved_is_not_late(self):
+        moved = RAN._replace(next_run=NOW - 8 * DAY, last_run=NOW - MINUTE)
+
+        self.assertEqual(state(job("1h", job_class=Backfill), moved), "ok")
 
     def test_what_explains_that_it_does_not_run_says_so(self):
         late = RAN._replace(next_run=NOW - 8 * DAY)

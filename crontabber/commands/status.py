@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timedelta, tzinfo
+from datetime import timedelta, tzinfo
 
 from crontabber.commands import Application
 from crontabber.commands.job_facts import (
@@ -73,15 +73,18 @@ def row_of(step: Step, seen: Overview, durations: Mapping[str, timedelta]) -> Se
     health, zone = seen.health(step), seen.zone
     took = durations.get(step.job.app_name)
     return (
-        health.state, printable(step.job.app_name), short_time(step.next_run, zone), _wait(step, seen.now),
+        health.state, printable(step.job.app_name), *_plan(step, seen, zone),
         short_time(step.row.last_run, zone), brief(took) if took is not None else "-", printable(health.why),
     )  # fmt: skip
 
 
-def _wait(step: Step, now: datetime) -> str:
+def _plan(step: Step, seen: Overview, zone: tzinfo) -> tuple[str, str]:
+    """Return when it runs next, and how long that takes from now."""
+    if any(condition.code == "gave_up" for condition in step.conditions):
+        return "-", "-"
     if step.is_due:
-        return "due"
-    return brief(step.next_run - now) if step.next_run else "-"
+        return short_time(step.next_run, zone), "due"
+    return short_time(step.next_run, zone), brief(step.next_run - seen.now) if step.next_run else "-"
 
 
 def broken_rows(seen: Overview) -> Iterator[Sequence[str]]:

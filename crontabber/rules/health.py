@@ -53,7 +53,8 @@ def error_name(row_error: object) -> str:
 def _state_of(step: Step, tick: Tick, due: datetime | None, tick_interval: timedelta) -> str:
     row, codes = step.row, {condition.code for condition in step.conditions}
     patience = 2 * tick_interval + step.job.schedule.every / 4
-    is_late = due is not None and tick.started - due > patience
+    # A slot that no tick has noted yet may be older than the job.
+    is_late = due is not None and tick.started - due > patience and step.job.app_name not in tick.newly_noted
     if "ongoing" in codes:
         return "overdue" if is_late else "ongoing"
     for code in ("paused", "gave_up"):
@@ -75,7 +76,8 @@ def _due(step: Step, dates: OutstandingDates | None, zone: tzinfo) -> datetime |
     take as long as they go back."""
     started = next((each.facts["since"] for each in step.conditions if each.code == "ongoing"), None)
     if started is None:
-        return step.next_run
+        # Of a backfill job whose cursor somebody has moved, the next date may be long past.
+        return max(filter(None, (step.next_run, step.row.last_run)), default=None) if step.next_run else None
     schedule = step.job.schedule
     due = next_slot(schedule.cron, started, step.job.zone or zone) if schedule.cron else started + schedule.every
     return due + max(started - dates.first, timedelta(0)) if dates else due

@@ -27,6 +27,7 @@ class Tick:
         self.configured = configured
         self.unseen = dict(unseen)
         self.ongoing: dict[str, Mapping[str, Any]] = {}
+        self.newly_noted: set[str] = set()
         self.succeeded: set[str] = set()
         self.ongoing_elsewhere = False
         self.claim_lost = False
@@ -41,7 +42,8 @@ class Tick:
         return self.configured.get(app_name, DEFAULT).gave_up(self.states.get(app_name))
 
     def note(self, app_name: str, first_slot: datetime) -> None:
-        """Remember that the slot of a first run is noted."""
+        """Remember that the slot of a first run is noted by this tick."""
+        self.newly_noted.add(app_name)
         rows = self.states if app_name in self.states else self.unseen
         rows[app_name] = self.row(app_name)._replace(first_slot=first_slot)
 

@@ -104,7 +104,7 @@ class TestReasons(AnswersCase):
         self.row_of("foo", error_count=2)
         how = "it gave up (it runs again after --resume or --reset-job, or with --job and --force)"
 
-        self.assertEqual(self.status(), [f"gave up foo T due T - failed 2 times in a row (ValueError); {how}"])
+        self.assertEqual(self.status(), [f"gave up foo - - T - failed 2 times in a row (ValueError); {how}"])
         self.assertEqual(self.explained("foo"), ([how], [f"It does not run: {how}."]))
 
     def test_a_paused_job_and_its_dependents_say_so(self):
@@ -314,7 +314,7 @@ class TestExplain(AnswersCase):
         self.crontabber()
         self.sql("DELETE FROM crontabber_job")
         last = "date_trunc('day', now() - interval '3 hours') + interval '3 hours' - interval '3 days'"
-        self.sql(f"UPDATE crontabber SET last_success = {last}, next_run = {last} + interval '1 day'")
+        self.sql(f"UPDATE crontabber SET last_success = {last}, last_run = {last}, next_run = {last} + interval '1 day'")
 
     def test_the_policy_of_the_class_and_of_its_section_are_told_apart(self):
         self.write_module("strict", STRICT)
