@@ -63,15 +63,17 @@ class Crontab:
         """ "The first one skips the next outstanding date, the second one all up to that date. For any other job,
         `--mark-success` stores a success as if the job had just run."
         """
+        if last and last > now:
+            raise Refused
         job, state = self.jobs[name], self.states[name]
         state = state._replace(first_run=state.first_run or now)
         if not job.backfill:
             self.states[name] = plain_run(state, job, now, None)[0]
-        elif (date := next_moment(state, job)) > min(now, last or now):
+        elif (date := next_moment(state, job)) > (last or now):
             return
         else:
             state = done(state, job, date)
-            while last and (date := next_moment(state, job)) <= min(now, last):
+            while last and (date := next_moment(state, job)) <= last:
                 state = done(state, job, date)
             self.states[name] = state._replace(planned=next_moment(state, job))
         self.have_run.add(name)
