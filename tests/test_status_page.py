@@ -130,6 +130,11 @@ class TestContent(unittest.TestCase):
         self.assertIn("failed (ValueError)<th scope=\"row\">a<pre>secret &amp; more</pre><td>2.0s<td>2026-11-27 09:15", text)
         self.assertIn('failed (ValueError)<th scope="row">b<td>-<td>2026-11-27 09:15', text)
 
+    def test_a_run_that_somebody_marked_was_none(self):
+        mark = LoggedRun(NOW, timedelta(0), NOW, None, None, None, None, "anna@db1")
+
+        self.assertIn('<td class="never-ran">○ marked by anna@db1<th scope="row">a', page(job("a"), latest=[("a", mark)]))
+
     def test_two_entries_of_one_name_are_two_jobs(self):
         text = page(job("a", "broken"), job("a"), job("b", depends_on=["a"]))
 

@@ -189,14 +189,21 @@ def _latest(page: Page) -> Iterator[str]:
     yield "<h2>Last runs</h2>"
     yield f'<div class="card"><table class="runs">{_heading(("Result", "Job", "Took", "When"))}'
     for name, run in page.latest:
-        state, text = ("failing", f"failed ({error_name(run.exc_type)})") if run.has_failed else ("ok", "ok")
+        state, text = _result_of(run)
         error = f"<pre>{escape(printable(run.exc_value))}</pre>" if run.exc_value else ""
         took = brief(run.duration) if run.duration is not None else "-"
         yield (
-            f'<tr><td class="{state}">{SYMBOLS[state]} {escape(text)}<th scope="row">{escape(name)}{error}'
+            f'<tr><td class="{class_of(state)}">{SYMBOLS[state]} {escape(text)}<th scope="row">{escape(name)}{error}'
             f"<td>{took}<td>{short_time(run.log_time, page.zone)}"
         )
     yield "</table></div>"
+
+
+def _result_of(run: LoggedRun) -> tuple[str, str]:
+    """Return the state that a run resembles, and its result in words."""
+    if run.has_failed:
+        return "failing", f"failed ({error_name(run.exc_type)})"
+    return ("never ran", f"marked by {printable(run.host or '')}") if run.is_mark else ("ok", "ok")
 
 
 def _heading(titles: Iterable[str]) -> str:

@@ -84,8 +84,11 @@ class History:
         # None of them is of a job that ended before so many others.
         names = sorted(recent, key=lambda name: recent[name].newest)[-last:]
         parameters = {"app_names": names, "last": last}
-        rows = self._rows(sql_log.LATEST, parameters) or self._rows(sql_log.LATEST_OF_SMALL_LOG, parameters)
-        return [(app_name, LoggedRun(*run)) for app_name, *run in rows]
+        for more in (sql_log.SLOT_AND_HOST, ""):  # A table that the original made has neither.
+            for statement in (sql_log.LATEST, sql_log.LATEST_OF_SMALL_LOG):
+                if rows := self._rows(statement.format(more=more), parameters):
+                    return [(app_name, LoggedRun(*run)) for app_name, *run in rows]
+        return []
 
     def locked(self, app_names: Sequence[str]) -> set[str]:
         """Return those jobs whose lock a process holds."""

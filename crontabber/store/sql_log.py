@@ -53,7 +53,9 @@ SELECT app_name, {_SUMS} FROM (
     FROM crontabber_log WHERE {_IS_SMALL} WINDOW of_job AS (PARTITION BY app_name ORDER BY log_time DESC)
 ) AS run WHERE age <= %(last)s GROUP BY app_name
 """
-_BRIEF = "log_time, duration, success, exc_type, left(exc_value, 1000), NULL::text"
+# Without tracebacks. `more` are the columns that a table of the original lacks.
+SLOT_AND_HOST = ", slot, host"
+_BRIEF = "log_time, duration, success, exc_type, left(exc_value, 1000), NULL::text{more}"
 LATEST = f"""
 SELECT name, run.* FROM unnest(%(app_names)s::text[]) AS name CROSS JOIN LATERAL (
     SELECT {_BRIEF} FROM crontabber_log WHERE app_name = name ORDER BY log_time DESC LIMIT %(last)s

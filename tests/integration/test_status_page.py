@@ -182,6 +182,27 @@ class TestMode(PageCase):
             pages.append(re.sub(r"data-written.*|\b\d+m \d+s", "", self.text()))
         self.assertEqual(*pages)
 
+    def test_it_says_who_marked_a_job_as_successful(self):
+        self.ini("nightly.Foo|1d")
+        self.crontabber()
+        self.crontabber("--mark-success=foo", "--yes")
+        for index in ("SELECT 1", "CREATE INDEX ON crontabber_log (app_name, log_time)"):
+            self.sql(index)
+
+            self.crontabber(f"--status-page={self.page}")
+
+            self.assertRegex(self.text(), r"○ marked by \S+@\S+<th")
+
+    def test_a_log_that_the_original_made_shows_its_runs(self):
+        self.ini("nightly.Foo|1d")
+        self.crontabber()
+        self.sql("ALTER TABLE crontabber_log DROP COLUMN slot, DROP COLUMN host")
+        self.ini("nightly.Foo|1d", connection=self.reader())
+
+        self.assert_said(self.crontabber(f"--status-page={self.page}"), 0, "", "")
+
+        self.assertIn('✓ ok<th scope="row">foo<td>', self.text())
+
     def test_a_large_log_without_an_index_is_not_read(self):
         self.ini("nightly.Foo|1d")
         self.crontabber()
