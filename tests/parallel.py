@@ -32,10 +32,10 @@ GRACE_SECONDS = 15
 # What these test is PostgreSQL, the network, the kernel, pip and other programs, rather than Python. With ONCE=no, as for
 # some interpreters in .ci/run, they are left out.
 ON_ONE_INTERPRETER = [
-    "bad_networks", "completion", "control", "cut_points", "documentation", "embedded",
-    "embedded_surroundings", "executors", "failover", "installation", "lost_server", "night",
-    "odd_databases", "out_of_memory", "playground", "pooling_proxy", "recording", "sharing",
-    "stopping", "supervisor", "workers",
+    "bad_networks", "check", "completion", "control", "control_model", "cut_points", "documentation", "embedded",
+    "embedded_surroundings", "executors", "failover", "heartbeat", "installation", "lost_server", "night",
+    "odd_databases", "out_of_memory", "pings", "playground", "pooling_proxy", "prometheus", "recording", "sharing",
+    "status_page", "stopping", "supervisor", "workers",
 ]  # fmt: skip
 
 
