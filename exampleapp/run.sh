@@ -35,3 +35,6 @@ heading "crontabber --check: what a monitoring system asks (exit code 0 OK, 1 WA
 crontabber --check || echo "(exit code $?)"
 heading "crontabber --status: all jobs"
 crontabber --status
+heading "crontabber --status-page=FILE: the same as a page, with a picture"
+crontabber --status-page="$place/status.html"
+echo "file://$place/status.html"

@@ -43,9 +43,9 @@ STATES = {
 
 
 def states_shown(said: str) -> dict[str, list[str]]:
-    """Return the names in each state of the last table in the output."""
+    """Return the names in each state of the table in the output."""
     states: dict[str, list[str]] = {}
-    for line in said.split("\n\n")[-1].splitlines()[1:]:
+    for line in said.partition("\nSTATE ")[2].partition("\n\n")[0].splitlines()[1:]:
         state, app_name, *_ = re.split(" {2,}", line)
         states.setdefault(state, []).append(app_name)
     return states
@@ -102,7 +102,7 @@ class TestPlayground(unittest.TestCase):
         assert place
         self.addCleanup(shutil.rmtree, place[0])
         self.assertIn(f"so the environment and the data are in {place[0]}\n", said)
-        self.assertEqual(sorted(os.listdir(place[0])), [".venv", "data"])
+        self.assertEqual(sorted(os.listdir(place[0])), [".venv", "data", "status.html"])
         self.assertEqual(states_shown(said), STATES)
 
     @AS_ROOT
