@@ -86,7 +86,8 @@ class TestSchema(ModeTestCase):
     def test_the_facts_are_those_of_the_state(self):
         self.ini("nightly.Back|1h")
         self.crontabber()
-        self.sql("UPDATE crontabber SET last_success = now() - interval '150 minutes', next_run = now() - interval '90 minutes'")
+        self.sql("UPDATE crontabber SET last_success = now() - interval '150 minutes', last_run = now() - interval '150 minutes',"
+                 " next_run = now() - interval '90 minutes'")
 
         (job,) = self.answered("--status")["jobs"]
 

@@ -58,7 +58,8 @@ class TestMetrics(PrometheusCase):
     def test_they_are_those_of_the_state(self):
         self.ini("nightly.Foo|1d\nnightly.Sad|1d\nnightly.SadChild|1d\nnightly.Back|1h\nnightly.Bar|1d|23:59")
         self.crontabber()
-        self.sql("UPDATE crontabber SET last_success = last_success - interval '3 hours', next_run = next_run - interval '3 hours' WHERE app_name = 'back'")
+        ago = ", ".join(f"{name} = {name} - interval '3 hours'" for name in ("last_run", "last_success", "next_run"))
+        self.sql(f"UPDATE crontabber SET {ago} WHERE app_name = 'back'")
 
         found = self.write()
 
