@@ -12,10 +12,11 @@ from crontabber.rules.policy import DEFAULT
 from crontabber.rules.schedule import parse_schedule
 
 BERLIN = ZoneInfo("Europe/Berlin")
+MINUTE = timedelta(minutes=1)
 
 
 def config_of(frequency, time=None, zone=BERLIN, **policy):
-    return monitor_config(Job("foo", object, None, parse_schedule(frequency, time), policy=DEFAULT._replace(**policy)), zone)
+    return monitor_config(Job("foo", object, None, parse_schedule(frequency, time), policy=DEFAULT._replace(**policy)), zone, 5 * MINUTE)
 
 
 class TestMonitorConfig(TestCase):
@@ -41,13 +42,12 @@ class TestMonitorConfig(TestCase):
     def test_a_cron_expression_stays_as_it_is(self):
         schedule = SimpleNamespace(every=timedelta(0), at=None, cron="0 3 * * 1-5")
 
-        config = monitor_config(Job("foo", object, None, schedule), BERLIN)
+        config = monitor_config(Job("foo", object, None, schedule), BERLIN, 5 * MINUTE)
 
         self.assertEqual((config["schedule"], config["timezone"]), ({"type": "crontab", "value": "0 3 * * 1-5"}, "Europe/Berlin"))
 
     def test_a_run_may_start_at_the_next_tick_and_take_as_long_as_its_policy_allows(self):
-        minute = timedelta(minutes=1)
-        for timeout, longest in ((None, 1440), (5 * minute, 6), (timedelta(days=300), 40320)):
+        for timeout, longest in ((None, 1440), (5 * MINUTE, 6), (timedelta(days=300), 40320)):
             config = config_of("5m", timeout=timeout)
             self.assertEqual((config["checkin_margin"], config["max_runtime"]), (10, longest))
 

@@ -124,9 +124,11 @@ class Monitors(NoMonitors):
     def _check_in(self, job: Job, event: str, since: datetime, finished: datetime | None, zone: tzinfo) -> None:
         from crontabber.engine.outbox import Letter
         from crontabber.rules.check_ins import envelope
+        from crontabber.rules.policy import parse_duration
 
         seconds = None if finished is None else max(0.0, (finished - since).total_seconds())
-        body = envelope(job, event, _run_id(job.app_name, since), seconds, self._release, zone)
+        tick_interval = parse_duration(self._config.crontabber.get("tick_interval") or "5m")
+        body = envelope(job, event, _run_id(job.app_name, since), seconds, self._release, zone, tick_interval)
         headers = self._dsn.headers(f"crontabber/{self._release}")
         about = f"Sentry's check-in of {job.app_name} ({event})"
         self._outbox.send(Letter(about, self._dsn.url, body, headers, self._dsn.verify, self._dsn.ca_certs))

@@ -11,23 +11,25 @@ from crontabber.rules.pings import FAIL, POSTPONED, START, SUCCESS, slug
 # Sentry has no word for a run that is neither. One that is left open would count as a failure one day.
 STATUS = {START: "in_progress", SUCCESS: "ok", FAIL: "error", POSTPONED: "ok"}
 
-# Minutes. A job starts up to five minutes late, at cron's next tick, and later if other jobs take long.
-MARGIN = 10
-# A run without a timeout: the next tick reports one that was killed, so this need not.
+# A job starts late by up to the interval of ticks, and by more if other jobs take long.
+TICKS_LATE = 2
+# Minutes. A run without a timeout: the next tick reports one that was killed, so this need not.
 LONGEST_RUN = 24 * 60
 LIMIT = 28 * 24 * 60
 
 _UNITS = {"week": 7 * DAY, "day": DAY, "hour": timedelta(hours=1), "minute": timedelta(minutes=1)}
 
 
-def envelope(job: Job, event: str, check_in_id: str, seconds: float | None, release: str, zone: tzinfo) -> bytes:
+def envelope(
+    job: Job, event: str, check_in_id: str, seconds: float | None, release: str, zone: tzinfo, tick_interval: timedelta
+) -> bytes:  # fmt: skip
     """Return the envelope that checks a run in (START) or out; a time of day is one in `zone`."""
     check_in: dict[str, Any] = {
         "check_in_id": check_in_id,
         "monitor_slug": slug(job.app_name),
         "status": STATUS[event],
         "release": release,
-        "monitor_config": monitor_config(job, zone),
+        "monitor_config": monitor_config(job, zone, tick_interval),
     }
     if seconds is not None:
         check_in["duration"] = seconds
@@ -36,11 +38,12 @@ def envelope(job: Job, event: str, check_in_id: str, seconds: float | None, rele
     return b"\n".join((b"{}", header, payload, b""))
 
 
-def monitor_config(job: Job, zone: tzinfo) -> dict[str, Any]:
+def monitor_config(job: Job, zone: tzinfo, tick_interval: timedelta) -> dict[str, Any]:
     """Return the job's schedule as Sentry knows it, and how late and how long a run may be."""
     longest = job.policy.timeout and job.policy.timeout + job.policy.kill_timeout
     minutes = LONGEST_RUN if longest is None else longest // timedelta(minutes=1) + 1
-    return schedule(job, zone) | {"checkin_margin": MARGIN, "max_runtime": min(minutes, LIMIT)}
+    margin = -(-TICKS_LATE * tick_interval // timedelta(minutes=1))
+    return schedule(job, zone) | {"checkin_margin": margin, "max_runtime": min(minutes, LIMIT)}
 
 
 def schedule(job: Job, zone: tzinfo) -> dict[str, Any]:

@@ -260,7 +260,7 @@ class TestSupervisor(DatabaseTestCase):
     def start_hanging(self):
         self.ini("timeouts.Hanging|1h\ntimeouts.Next|1h", "[[class-Hanging]]\n[[[policy]]]\ntimeout=600")
         process = self.start()
-        self.wait_for("pid")
+        wait_until(lambda: (self.folder / "pid").exists() and (self.folder / "pid").read_text(), "the job did not start")
         return process
 
     def test_signals_are_passed_on(self):
