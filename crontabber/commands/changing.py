@@ -15,16 +15,18 @@ from crontabber.rules.job_state import JobState
 from crontabber.rules.text import one_line, printable
 from crontabber.store.claims import Claim, RowLevelLockError
 
+# What a line of a plan ends with that changes nothing.
+NOTHING = "nothing to do"
 LEFT = "%s was left as it is: another process has just run or changed it"
 # Of what keeps us from claiming a job.
 CODES: dict[type, ExitCode] = {OngoingJobError: ExitCode.ONGOING_ELSEWHERE, RowLevelLockError: ExitCode.CLAIM_LOST}
 
 
 def is_agreed(app: Application, plan: Sequence[str]) -> bool:
-    """Print the plan. True if it is to be carried out: with --yes, or after a yes on a terminal, never with --dry-run.
-    ConfigurationError if there is nobody to ask."""
-    answer("".join(f"{printable(line)}\n" for line in plan))
-    if app.config.get("dry-run"):
+    """Print the plan. True if it is to be carried out: with --yes, or after a yes on a terminal; not with --dry-run,
+    nor if there is nothing to do. ConfigurationError if there is nobody to ask."""
+    answer("".join(f"{printable(line)}\n" for line in plan or [NOTHING.capitalize()]))
+    if app.config.get("dry-run") or all(line.endswith(NOTHING) for line in plan):
         return False
     if app.config.get("yes"):
         return True

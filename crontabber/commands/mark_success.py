@@ -6,7 +6,7 @@ from itertools import takewhile
 from typing import Any
 
 from crontabber.commands import Application
-from crontabber.commands.changing import all_rows, is_agreed, jobs_named, who, with_claim
+from crontabber.commands.changing import NOTHING, all_rows, is_agreed, jobs_named, who, with_claim
 from crontabber.commands.run import run_settings
 from crontabber.engine.run_record import RunRecord
 from crontabber.errors import ConfigurationError, ExitCode, NoSuchDateError
@@ -58,7 +58,7 @@ def _plan(job: Job, dates: list[datetime], zone: tzinfo) -> str:
     if not job.is_backfill:
         return f"{job.app_name}: store a success now, without a run"
     if not dates:
-        return f"{job.app_name}: no such date is outstanding; nothing to do"
+        return f"{job.app_name}: no such date is outstanding; {NOTHING}"
     return f"{job.app_name}: skip {shown_range(dates, job.zone or zone)}"
 
 

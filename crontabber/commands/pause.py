@@ -1,7 +1,7 @@
 """--pause: do not run these jobs, nor those that depend on them, until --resume."""
 
 from crontabber.commands import Application
-from crontabber.commands.changing import LEFT, all_rows, is_agreed, jobs_named, who
+from crontabber.commands.changing import LEFT, NOTHING, all_rows, is_agreed, jobs_named, who
 from crontabber.datetimeutil import host_time
 from crontabber.errors import ExitCode
 from crontabber.rules.job_state import JobState
@@ -27,6 +27,6 @@ def command(app: Application) -> int:
 
 def _plan(row: JobState, because: str) -> str:
     if row.paused_at:
-        return f"{row.app_name}: has been paused since {host_time(row.paused_at)}; nothing to do"
+        return f"{row.app_name}: has been paused since {host_time(row.paused_at)}; {NOTHING}"
     running = ", after the run that is going on" if row.ongoing else ""
     return f"{row.app_name}: pause{running}{because}"

@@ -1,7 +1,7 @@
 """--resume: end the pause of jobs, or that they gave up."""
 
 from crontabber.commands import Application
-from crontabber.commands.changing import LEFT, all_rows, is_agreed, jobs_named, who
+from crontabber.commands.changing import LEFT, NOTHING, all_rows, is_agreed, jobs_named, who
 from crontabber.datetimeutil import host_time
 from crontabber.errors import ExitCode, JobNotFoundError
 from crontabber.rules.job_state import JobState
@@ -51,4 +51,4 @@ def _plan(row: JobState, policy: Policy) -> str:
         return f"{row.app_name}: resume; paused since {host_time(row.paused_at)} by {row.paused_by}"
     if policy.gave_up(row):
         return f"{row.app_name}: resume; gave up after {row.error_count} failures"
-    return f"{row.app_name}: is not paused; nothing to do"
+    return f"{row.app_name}: is not paused; {NOTHING}"

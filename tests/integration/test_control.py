@@ -145,7 +145,6 @@ class TestAgreement(ModeTestCase, ControlTestCase):
         self.ran()
         for arguments, plan in (
             (("--pause=plain", "--reason=no disk"), "plain: pause: no disk\n"),
-            (("--resume=plain",), "plain: is not paused; nothing to do\n"),
             (("--rerun=plain",), "plain: run once more\n"),
             (("--rerun=dates", "--from=2026-11-01", "--to=2026-11-03"),
              "dates: run once more: 3 dates, 2026-11-01T03:00+00:00 to 2026-11-03T03:00+00:00\n"),
@@ -296,6 +295,14 @@ class TestPause(ControlTestCase):
 
         self.assertRegex(self.crontabber("--list-jobs").stdout, r"\nPaused! +\d{4}-.* by \S+@\S+\n")
         self.assertIn('"paused"', self.crontabber("--status", "--format=json").stdout)
+
+    def test_nobody_is_asked_about_nothing(self):
+        self.choose("Plain|1d")
+        self.crontabber()
+
+        for name, said in (("plain", "plain: is not paused; nothing to do\n"), ("all", "Nothing to do\n")):
+            told = self.crontabber(f"--resume={name}")
+            self.assertEqual((told.returncode, told.stdout, told.stderr), (0, said, ""))
 
     def test_resume_ends_that_a_job_gave_up(self):
         self.choose("GivesUp|1d")
