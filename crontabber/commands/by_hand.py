@@ -72,7 +72,7 @@ class ByHand:
         if self._runner:
             self._runner.attend(job, force)
         else:
-            from crontabber.commands.run import run_tick
+            from crontabber.commands.tick import run_tick
 
             run_tick(self, [job], configured.jobs, force, NO_OVERRIDES)
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from crontabber.commands import Application
 from crontabber.commands.by_hand import overrides_of
-from crontabber.commands.run import log_what_is_next, run_tick, supervised_if_needed
+from crontabber.commands.run import supervised_if_needed
+from crontabber.commands.tick import log_what_is_next, run_tick
 from crontabber.errors import ExitCode
 from crontabber.process.signals import INTERRUPTION
 from crontabber.rules.job import Job

@@ -7,7 +7,7 @@ from typing import Any
 
 from crontabber.commands import Application
 from crontabber.commands.changing import NOTHING, all_rows, is_agreed, jobs_named, who, with_claim
-from crontabber.commands.run import run_settings
+from crontabber.commands.tick import run_settings
 from crontabber.engine.run_record import RunRecord
 from crontabber.errors import ConfigurationError, ExitCode, NoSuchDateError
 from crontabber.rules.after_run import Occasion

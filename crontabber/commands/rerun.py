@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from crontabber.commands import Application
 from crontabber.commands.changing import all_rows, is_agreed, who, with_claim
-from crontabber.commands.run import run_settings, supervised_if_needed
+from crontabber.commands.run import supervised_if_needed
+from crontabber.commands.tick import run_settings
 from crontabber.engine.job_run import JobRun
 from crontabber.engine.rerun import RerunRecord
 from crontabber.errors import ConfigurationError, ExitCode, NoSuchDateError

@@ -1,11 +1,12 @@
 """The DSN of a Sentry: its address, with a key."""
 
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from crontabber.errors import SentryConfigurationError
 
-_DSN = re.compile(
+# Not compiled here: every tick imports this.
+_DSN = (
     r"(?ai)(?:\w+\+)?(?P<scheme>https?)://(?P<key>[^\s:/@?#]+)(?::(?P<secret>[^\s/@?#]*))?"
     r"@(?P<host>\[[0-9a-f:.]+\]|[^\s:/@?#]+)(?P<port>:\d{1,5})?(?P<path>(?:/[^\s/?#]+)*)/(?P<project>[^\s/?#]+)"
     r"(?:\?(?P<options>[^\s#]*))?"
@@ -34,7 +35,7 @@ class Dsn(NamedTuple):
 
 def parse_dsn(text: str) -> Dsn:
     """Parse a DSN. SentryConfigurationError if it is not one."""
-    match = _DSN.fullmatch(text)
+    match = re.fullmatch(_DSN, text)
     if match is None or not text.isascii():
         raise SentryConfigurationError(NO_DSN)
     from urllib.parse import parse_qs
@@ -45,3 +46,9 @@ def parse_dsn(text: str) -> Dsn:
         match["host"], f"{server}/api/{match['project']}/envelope/", match["key"], match["secret"],
         options.get("verify_ssl") != "0", options.get("ca_certs"),
     )  # fmt: skip
+
+
+def dsn_in(config: Any) -> str:
+    """Return the DSN of a configuration, or an empty text; `sentry.dsn` wins over `secrets.sentry.dsn`."""
+    places = (config.get("sentry"), (config.get("secrets") or {}).get("sentry"))
+    return next((str(options["dsn"]).strip() for options in places if options and options.get("dsn")), "")

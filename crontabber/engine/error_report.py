@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from crontabber.engine.dsn import dsn_in
 from crontabber.errors import RetryLater
 
 
@@ -28,9 +29,3 @@ def error_reporter(app: Any) -> Callable[[BaseException, str], None]:
             app.config.logger.debug("Failed to capture and send error to Sentry", exc_info=True)
 
     return report
-
-
-def dsn_in(config: Any) -> str:
-    """Return the DSN of a configuration, or an empty text; `sentry.dsn` wins over `secrets.sentry.dsn`."""
-    places = (config.get("sentry"), (config.get("secrets") or {}).get("sentry"))
-    return next((str(options["dsn"]).strip() for options in places if options and options.get("dsn")), "")

@@ -92,8 +92,7 @@ class Monitors(NoMonitors):
     @cached_property
     def _dsn(self) -> Any:
         """The DSN for check-ins; None if they are not wanted, or it is not valid."""
-        from crontabber.engine.dsn import parse_dsn
-        from crontabber.engine.error_report import dsn_in
+        from crontabber.engine.dsn import dsn_in, parse_dsn
 
         try:
             return parse_dsn(dsn_in(self._config))

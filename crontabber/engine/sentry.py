@@ -11,9 +11,8 @@ from types import ModuleType
 from typing import Any
 
 from crontabber.engine import sentry_raven
-from crontabber.engine.dsn import parse_dsn
+from crontabber.engine.dsn import dsn_in, parse_dsn
 from crontabber.engine.errand import Errand
-from crontabber.engine.error_report import dsn_in
 from crontabber.engine.failure import harmless_copy
 from crontabber.errors import SentryConfigurationError, SentryDeliveryError
 from crontabber.output.secrets import SecretMask, masker, secrets_in
