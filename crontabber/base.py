@@ -58,7 +58,7 @@ class BaseCronApp(RequiredConfig):
 
     def main(self, function: Callable[..., Any] | None = None, once: bool = True) -> Iterator[datetime]:
         """Run the job and yield each success as it happens: the time at which the run started, or, if `once` is false,
-        the date of each call. Times are aware: the former in UTC, the latter in the server's zone.
+        the date of each call. Times are aware: the former in UTC, the latter in the job's zone.
 
         `function` is called in place of `run`. What it raises is passed on.
         """

@@ -14,7 +14,7 @@ Decorator = Callable[[JobClass], JobClass]
 def as_backfill_cron_app(job_class: JobClass) -> JobClass:
     """Call `run(self, date)` once for each date that has not succeeded yet, the oldest first.
 
-    `date` is an aware datetime in the zone of the PostgreSQL server.
+    `date` is an aware datetime in the job's zone, by default that of the PostgreSQL server.
     """
 
     def main(self: Any, function: Callable[..., Any] | None = None, once: bool = False) -> Any:

@@ -50,5 +50,5 @@ def _plan(row: JobState, policy: Policy) -> str:
     if row.paused_at:
         return f"{row.app_name}: resume; paused since {host_time(row.paused_at)} by {row.paused_by}"
     if policy.gave_up(row):
-        return f"{row.app_name}: resume; gave up after {row.error_count} failures"
+        return f"{row.app_name}: resume; gave up (failures in a row: {row.error_count})"
     return f"{row.app_name}: is not paused; {NOTHING}"

@@ -53,4 +53,4 @@ class OneTransaction(BaseCronApp):
     def run(self, connection, date):
         make_table(connection)
         with connection.cursor() as cursor:
-            cursor.execute("INSERT INTO visits VALUES (%s, %s)", (date, self.app_name))
+            cursor.execute("INSERT INTO visits VALUES (%s, %s)", (date.date(), self.app_name))
