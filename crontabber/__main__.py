@@ -1,4 +1,4 @@
-"""The command `crontabber`, also as `python -m crontabber`."""
+"""The command `crontabber`, also as `python -m crontabber` and `python -m crontabber.app`."""
 
 import sys
 

@@ -250,3 +250,9 @@ __all__ = [
     "database_transaction", "get_extra_as_options", "line_splitter", "local_main", "main", "pipe_splitter",
     "reorder_dag", "timesince", "utc_now",
 ]  # fmt: skip
+
+if __name__ == "__main__":
+    # `python -m crontabber.app`: jobs import the module of this name, so that one has to do the work, not this copy.
+    from crontabber import __main__ as command
+
+    command.local_main()

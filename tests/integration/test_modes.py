@@ -262,3 +262,17 @@ class TestVersion(ModeTestCase):
         self.assert_said(self.crontabber("--version"), 0, f"{crontabber.__version__}\n")
         (self.folder / "crontabber.ini").unlink()
         self.assert_said(self.crontabber("--version"), 0, f"{crontabber.__version__}\n")
+
+
+class TestPythonM(ModeTestCase):
+    def test_crontabber_app_is_the_command_too(self):
+        self.ini("nightly.Foo|1h")
+        command = self.command()
+        command[command.index("crontabber")] = "crontabber.app"
+
+        tick = self.start_program(command)
+        misuse = self.start_program([*command, "--nonsense"])
+
+        self.assertEqual((tick.wait(60), self.ran()), (0, ["foo the first time"]))
+        self.assertEqual(misuse.communicate(timeout=60), ("", "crontabber: unknown option --nonsense (see --help)\n"))
+        self.assertEqual(misuse.returncode, 1)
