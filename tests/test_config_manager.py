@@ -194,6 +194,37 @@ class CommandLine(ConfigTestCase):
 
         self.assertEqual(config.crontabber["class-Job"].shorty, "b")
 
+    def test_a_switch_with_a_value_is_refused_whatever_the_file_says(self):
+        for default, said_by_file, arguments in (
+            (False, "True", ["--jobs.enabled=False"]),
+            (True, "False", ["--jobs.enabled=True"]),
+            (None, "True", ["--jobs.enabled=False"]),
+            ("no", "True", ["-S", "b", "--jobs.enabled=False"]),
+        ):
+            refused = self.assertRaisesRegex(ConfigurationError, "^--jobs.enabled takes no value: ")
+            with self.subTest(default=default, arguments=arguments), refused:
+                manager(arguments, [{"jobs.enabled": said_by_file}], definition=self.with_switch(default))
+
+    def test_a_switch_is_the_opposite_of_the_default_in_code(self):
+        for default, value in ((False, True), (True, False), (None, True), ("no", True), ("yes", False)):
+            for said_by_file in ("True", "False"):
+                with self.subTest(default=default, said_by_file=said_by_file):
+                    config_manager = manager(
+                        ["--jobs.enabled"], [{"jobs.enabled": said_by_file}], definition=self.with_switch(default)
+                    )
+
+                    self.assertIs(config_manager.get_config().jobs.enabled, value)
+
+    def with_switch(self, default):
+        class Jobs(RequiredConfig):
+            required_config = Namespace()
+            required_config.add_option("enabled", default=default, from_string_converter=boolean_converter)
+            required_config.add_option("shorty", default="a", short_form="S")
+
+        tree = Namespace()
+        tree.namespace("jobs").add_option("jobs_class", default=Jobs)
+        return tree
+
     def test_a_percent_sign_does_not_break_the_help(self):
         help_text = printed(["--help"])
 

@@ -81,18 +81,18 @@ class CommandLine(for_getopt.ValueSource):  # type: ignore[misc]
         for switch, text in switches:
             name = switch[2:] if switch.startswith("--") else _name_of(switch[1:], definitions)
             option = definitions[name]
-            values[name] = not option.default if option.from_string_converter == boolean_converter else text
+            values[name] = not boolean_converter(str(option.default)) if _is_switch(option) else text
         if config_manager.args:
             for name, text in zip(self._get_arguments(definitions, values), config_manager.args, strict=False):
                 values[name] = text
         return values
 
     def getopt_create_opts(self, option_definitions: Namespace) -> Any:
-        """Return the short and long options in getopt's form, but only the long ones that may be meant."""
-        if any(word.startswith("-") and not word.startswith("--") for word in self.argv_source):
-            return super().getopt_create_opts(option_definitions)
+        """Return the short and long options in getopt's form, but only those that may be meant."""
         beginnings = tuple({word[2:].partition("=")[0] for word in self.argv_source if word.startswith("--")})
-        return "", list(_matching(option_definitions, "", beginnings)) if beginnings else []
+        long_options = list(_matching(option_definitions, "", beginnings)) if beginnings else []
+        has_short = any(word.startswith("-") and not word.startswith("--") for word in self.argv_source)
+        return _short_options(option_definitions) if has_short else "", long_options
 
 
 def _matching(namespace: Namespace, prefix: str, beginnings: tuple[str, ...]) -> Iterator[str]:
@@ -100,11 +100,24 @@ def _matching(namespace: Namespace, prefix: str, beginnings: tuple[str, ...]) ->
         if isinstance(value, Option):
             name = f"{prefix}{value.name}"
             if name.startswith(beginnings):
-                yield name if type(value.default) is bool else f"{name}="
+                yield name if _is_switch(value) else f"{name}="
         elif isinstance(value, Namespace):
             below = f"{prefix}{key}."
             if below.startswith(beginnings) or any(beginning.startswith(below) for beginning in beginnings):
                 yield from _matching(value, below, beginnings)
+
+
+def _short_options(definitions: Namespace) -> str:
+    forms: dict[str, str] = {}
+    for option in options_in(definitions).values():
+        if option.short_form:
+            forms.setdefault(option.short_form, "" if _is_switch(option) else ":")
+    return "".join(form + colon for form, colon in forms.items())
+
+
+def _is_switch(option: Option) -> bool:
+    """True if the option takes no value. Its default may be a text by now, from a file."""
+    return bool(option.from_string_converter == boolean_converter)
 
 
 def _name_of(short_form: str, definitions: Namespace) -> str:
