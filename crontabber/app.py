@@ -88,8 +88,9 @@ class CronTabberBase(ByHand, RequiredConfig):
 
     @classmethod
     def before_configuration(cls, arguments: Sequence[str]) -> int | None:
-        """Answer --version, which works without a configuration, and with a broken one."""
-        if not asks_for(arguments, "version", "v"):
+        """Answer --version, which works without a configuration, and with a broken one; but not if the application has
+        a `print_version` of its own."""
+        if not asks_for(arguments, "version", "v") or cls.print_version is not CronTabberBase.print_version:
             return None
         answer(f"{cls.app_version}\n")
         return ExitCode.DONE

@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any, TextIO
 
-from crontabber.commands import Application
 from crontabber.process.streams import answer
 from crontabber.rules.text import printable
 
@@ -14,16 +13,15 @@ def command(app: Any) -> None:
     app.audit_ghosts()
 
 
-def audit_ghosts(app: Application, stream: TextIO | None) -> None:
-    configured = app.configured_jobs()
-    ghosts = configured.ghosts(app.states_to_read())
+def audit_ghosts(app: Any, stream: TextIO | None) -> None:
+    ghosts = list(app._get_ghosts())
     if app.config.get("format") == "json":
         from crontabber.commands.job_facts import answer_json
 
         answer_json(app, {"ghosts": ghosts}, stream)
     else:
         answer(render_ghosts(ghosts), stream)
-    if ghosts and (nameless := configured.nameless()):
+    if ghosts and (nameless := app.configured_jobs().nameless()):
         app.config.logger.warning("some of these names may belong to broken entries: %s", ", ".join(nameless))
 
 

@@ -20,7 +20,7 @@ ExceptionType = type[BaseException] | None
 
 
 class ByHand:
-    """A base of CronTabberBase. A tick uses only those of its methods that a subclass overrides.
+    """A base of CronTabberBase. A tick uses only those of its decisions, and `_log_run`, that a subclass overrides.
 
     In all of them `class_` is a configured job class, `time_` is HH:MM or None.
     """
@@ -30,11 +30,13 @@ class ByHand:
     configured_jobs: Callable[[], ConfiguredJobs]
     current_time: Callable[[], datetime]
     job_states: Any
+    states_to_read: Callable[[], Mapping[str, JobState]]
 
     # The runner of the current tick; how to store the outcome that it waits for; claims of jobs run by hand.
     _runner: Any = None
     _settle: Settle | None = None
     _claims: Any = None
+    _warned_of_uncalled = False
 
     # -- decisions
 
@@ -140,7 +142,7 @@ class ByHand:
 
     def _get_ghosts(self) -> list[str]:
         """Return the app_names that the state has and the configuration does not, sorted."""
-        return self.configured_jobs().ghosts(self.job_states.states())
+        return self.configured_jobs().ghosts(self.states_to_read())
 
     def _configtest_one(self, config: Any) -> bool:
         """True if the frequency and the time in the options of a job are valid. A fault is logged."""
@@ -170,12 +172,31 @@ _OVERRIDABLE = {
     "_run_one": "run_one",
     "_log_run": "record",
 }
+_UNCALLED = ("_run_job", "_set_ongoing_job", "_remember_success", "_remember_failure")
+# Where CronTabberBase has its methods from.
+_OURS = ("crontabber.app", __name__)
 
 
 def overrides_of(app: Any) -> Overrides:
     """Return what `app` overrides, in its class or on the object itself."""
-    own = [name for name in _OVERRIDABLE if getattr(getattr(app, name), "__func__", None) is not vars(ByHand)[name]]
+    own = overridden(app, *_OVERRIDABLE)
     return Overrides(**{_OVERRIDABLE[name]: getattr(_Adapters(app), _OVERRIDABLE[name]) for name in own})
+
+
+def overridden(app: Any, *names: str) -> list[str]:
+    """Return those of the methods that `app` has of its own, in its class or on the object itself."""
+    return [name for name in names if getattr(getattr(app, name), "__module__", None) not in _OURS]
+
+
+def warn_about_uncalled(app: Any) -> None:
+    """Warn once of methods that a tick cannot call, because its claims do their work. One's own `_run_one` may."""
+    uncalled = overridden(app, *_UNCALLED)
+    if uncalled and not app._warned_of_uncalled and not overridden(app, "_run_one"):
+        app._warned_of_uncalled = True
+        app.config.logger.warning(
+            "%s overrides %s, which no tick calls: override _log_run, which is called after each run, or _run_one",
+            type(app).__name__, ", ".join(uncalled),
+        )  # fmt: skip
 
 
 class _Adapters:

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from crontabber.commands import Application
-from crontabber.commands.by_hand import overrides_of
+from crontabber.commands.by_hand import overrides_of, warn_about_uncalled
 from crontabber.commands.run import supervised_if_needed
 from crontabber.commands.tick import log_what_is_next, run_tick
 from crontabber.errors import ExitCode
@@ -23,6 +23,7 @@ def run_one(app: Application, description: str, force: bool) -> int:
     A backfill job is never run this way (manual, 1.4.4): its dates would lose their order.
     """
     configured = app.configured_jobs()
+    warn_about_uncalled(app)
     job = configured.find(description)
     if job.is_backfill:
         app.config.logger.warning(

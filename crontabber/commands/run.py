@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
-from crontabber.commands.by_hand import overrides_of
+from crontabber.commands.by_hand import overrides_of, warn_about_uncalled
 from crontabber.commands.tick import log_what_is_next, run_tick, speaks_for_all
 from crontabber.engine.monitors import Monitors, monitors_of
 from crontabber.errors import ExitCode
@@ -23,6 +23,7 @@ def command(app: Any) -> int | None:
 def run_all(app: Any) -> int:
     """Run one tick. Return its exit code."""
     configured = app.configured_jobs()
+    warn_about_uncalled(app)
     if configured.faults:
         from crontabber.commands.broken_entries import log_broken_entries
 

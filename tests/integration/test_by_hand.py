@@ -1,11 +1,17 @@
 """Applications that override or call what the original offered, as users wrote them."""
 
+import io
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from datetime import timedelta
 from unittest import mock
 
-from crontabber.app import CronTabber, OngoingJobError
+from configman import command_line
+
+from crontabber.app import CronTabber, OngoingJobError, main
+from crontabber.commands.audit_ghosts import HEADING
 from crontabber.datetimeutil import utc_now
+from crontabber.process.streams import answer
 from tests.integration.test_application import ApplicationTestCase
 from tests.jobs import BarJob, FooJob, SadJob
 
@@ -114,6 +120,69 @@ class TestOverriding(ApplicationTestCase):
             self.assertEqual((tab.run_all(), self.ran()), (0, []))
 
         self.assertEqual((tab.run_all(), self.ran()), (0, ["FooJob", "BarJob"]))
+
+    def test_methods_that_no_tick_calls_are_warned_of_once(self):
+        warning = "%s overrides %s, which no tick calls: override _log_run, which is called after each run, or _run_one"
+        idle = {"_remember_success": lambda self, *args: self.fail(), "_run_job": lambda self, *args: self.fail()}
+        tab = self.tab("tests.jobs.FooJob|1d", **idle)
+
+        for run in (tab.run_all, lambda: tab.run_one("foo"), tab.run_all):
+            self.assertEqual(run(), 0)
+
+        self.assertEqual(self.ran(), ["FooJob"])
+        warnings = [call.args for call in self.logger.warning.call_args_list]
+        self.assertEqual(warnings, [(warning, "Tab", "_run_job, _remember_success")])
+
+        self.logger.warning.reset_mock()
+        self.tab("tests.jobs.FooJob|1d", _run_one=lambda self, *args: None, **idle).run_all()
+        self.application("tests.jobs.FooJob|1d").run_all()
+        self.logger.warning.assert_not_called()
+
+
+class TestOverridingModes(ApplicationTestCase):
+    """The modes of the command use the methods that a subclass overrides."""
+
+    def main(self, mode, jobs, **methods):
+        """Return the exit code of the mode, and what it has printed."""
+        tab = self.application(jobs, type("Tab", (CronTabber,), methods))
+        tab.config[mode] = True
+        with redirect_stdout(io.StringIO()) as stdout, redirect_stderr(io.StringIO()) as stderr:
+            exit_code = tab.main()
+        return exit_code, stdout.getvalue() + stderr.getvalue()
+
+    def test_its_configtest_decides(self):
+        for jobs, own, exit_code in ((JOBS, True, 0), (JOBS, False, 1), ("tests.jobs.FooJob|2r", True, 0)):
+            with self.subTest(jobs=jobs, own=own):
+                self.assertEqual(self.main("configtest", jobs, configtest=lambda self, own=own: own), (exit_code, ""))
+
+    def test_its_configtest_one_refuses_jobs(self):
+        def _configtest_one(self, config):
+            return config.frequency != "2d" and super(type(self), self)._configtest_one(config)
+
+        jobs = "tests.jobs.FooJob|1d\ntests.jobs.BarJob|2d"
+
+        exit_code, printed = self.main("configtest", jobs, _configtest_one=_configtest_one)
+
+        self.assertEqual(printed, "crontabber: jobs: tests.jobs.BarJob: _configtest_one of Tab refuses its options\n")
+        self.assertEqual(exit_code, 1)
+        tab = self.application(jobs, type("Tab", (CronTabber,), {"_configtest_one": _configtest_one}))
+        self.assertIs(tab.configtest(), False)
+
+    def test_its_ghosts_are_those_that_are_listed(self):
+        printed = self.main("audit-ghosts", JOBS, _get_ghosts=lambda self: iter(["lady in white"]))
+
+        self.assertEqual(printed, (0, f"{HEADING}\tlady in white\n"))
+
+    def test_its_print_version_prints_the_version(self):
+        def print_version(self, stream=None):
+            answer(f"Tab 7, {self.config.crontabber.error_retry_time}\n", stream)
+
+        tab_class = type("Tab", (CronTabber,), {"print_version": print_version})
+
+        with mock.patch("sys.argv", ["tab", "--version"]), redirect_stdout(io.StringIO()) as stdout:
+            exit_code = main(tab_class, values_source_list=[{"crontabber.error_retry_time": "17"}, command_line])
+
+        self.assertEqual((exit_code, stdout.getvalue()), (0, "Tab 7, 17\n"))
 
 
 class TestCalling(ApplicationTestCase):
