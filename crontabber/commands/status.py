@@ -42,7 +42,9 @@ def command(app: Application) -> int:
     else:
         durations = seen.durations()
         rows = [*broken_rows(seen), *(row_of(step, seen, durations) for step in seen.steps())]
-        answer("".join(f"{line}\n" for line in render_status(rows, seen.zone, is_terminal(sys.stdout))))
+        lacks = seen.history.lacks() if seen.history else []
+        lines = [*render_status(rows, seen.zone, is_terminal(sys.stdout)), *(f"\n{text}" for text in lacks)]
+        answer("".join(f"{line}\n" for line in lines))
     return ExitCode.FAILED if seen.configured.faults else ExitCode.DONE
 
 

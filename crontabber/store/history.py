@@ -53,9 +53,8 @@ class History:
         return last_tick(self._connection)
 
     def lacks(self) -> list[str]:
-        """Return what our tables lack, as far as the statements before have shown it, each with how to add it."""
-        has_notes, has_owner = self._connection.has_notes, self._connection.has_owner
-        return [*([] if has_owner else [schema.WITHOUT_OWNER]), *([] if has_notes else [schema.WITHOUT_NOTES])]
+        """Return what crontabber does without because our role may not add it, and the statements that add it."""
+        return schema.lacks(schema.look(self._connection))
 
     def last_durations(self) -> dict[str, timedelta]:
         """Return how long the last run of each job took, as far as that is cheap to find out: with the index on

@@ -6,6 +6,7 @@ from typing import Any
 
 from crontabber.errors import StateDatabaseError
 from crontabber.rules.job_state import JobState
+from crontabber.store.schema import look, why_without_notes
 from crontabber.store.state_connection import StateConnection
 
 PAUSE = """
@@ -61,5 +62,5 @@ def pauses_of(states: Any) -> Pauses:
     if not isinstance(connection, StateConnection):
         raise StateDatabaseError(f"state database: {type(states).__name__} cannot pause jobs")
     if not connection.has_notes:
-        raise StateDatabaseError("state database: pausing takes the table crontabber_job, which is not there for us")
+        raise StateDatabaseError(f"state database: jobs cannot be paused: {why_without_notes(look(connection))}")
     return Pauses(connection)

@@ -1,5 +1,6 @@
 """Find out what our tables lack, and add it."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -14,31 +15,33 @@ from crontabber.store.state_connection import StateConnection
 OWNER_COLUMN = ("crontabber column: owner", schema_sql.ADD_OWNER)
 SLOT_COLUMN = ("crontabber_log column: slot", schema_sql.ADD_SLOT)
 HOST_COLUMN = ("crontabber_log column: host", schema_sql.ADD_HOST)
-NOTE_COLUMNS = frozenset(("first_slot", "last_date", "last_date_for", "paused_at", "paused_by", "pause_reason"))
+NOTE_COLUMNS = frozenset(schema_sql.NOTE_COLUMNS)
 LOG_COLUMNS = frozenset(("slot", "host"))
 # Jobs can do without these, and without the tables of our own.
 OPTIONAL = (schema_sql.ADD_OWNER, schema_sql.ADD_SLOT, schema_sql.ADD_HOST)
 _OUR_OWN = ("crontabber_job", "crontabber_host")
-WITHOUT_OWNER = (
-    "The table crontabber has no column `owner`: the job of a process that died is run again only after"
-    f" max_ongoing_age_hours. The owner of the table can add it: {schema_sql.ADD_OWNER}"
+# What is lost without them.
+_OWNER = "the job of a process that died is run again only after max_ongoing_age_hours"
+_SLOTS = "--history lacks the dates and the hosts of runs"
+_NOTES = (
+    "jobs cannot be paused, a job whose first run is due shortly before midnight may never start, and a change of a"
+    " time of day or of the time zone may double or skip dates"
 )
-WITHOUT_SLOTS = (
-    "The table crontabber_log has no columns `slot` and `host`: --history lacks the dates and the hosts of runs."
-    f" The owner of the table can add them: {schema_sql.ADD_SLOT}; {schema_sql.ADD_HOST}"
-)
-WITHOUT_NOTES = (
-    "This role may not use the table crontabber_job: a job whose first run is due shortly before midnight may never"
-    " start, and a change of a time of day or of the time zone may double or skip dates. The owner of the schema can"
-    " create it: " + " ".join(schema_sql.CREATE_NOTES.format(schema="").split())
-    + "; GRANT SELECT, INSERT, UPDATE, DELETE ON crontabber_job TO ..."
-)
+_HOSTS = "nothing tells whether cron still starts crontabber"
 
-WITHOUT_HOSTS = (
-    "This role may not use the table crontabber_host: nothing tells whether cron still starts crontabber. The owner of"
-    " the schema can create it: " + " ".join(schema_sql.CREATE_HOSTS.format(schema="").split())
-    + "; GRANT SELECT, INSERT, UPDATE, DELETE ON crontabber_host TO ..."
-)
+
+def _advice(what: str, so: str, statements: Iterable[str]) -> str:
+    return f"{what}: {so}. The owner of the tables can change that: {_in_one_line(statements)}"
+
+
+def _in_one_line(statements: Iterable[str]) -> str:
+    return "; ".join(" ".join(statement.split()) for statement in statements)
+
+
+WITHOUT_HOSTS = _advice(
+    "This role may not use the table crontabber_host", _HOSTS,
+    (schema_sql.CREATE_HOSTS.format(schema=""), schema_sql.GRANT.format(table="crontabber_host", role="...")),
+)  # fmt: skip
 
 
 class ServerFacts(NamedTuple):
@@ -61,6 +64,8 @@ class ServerFacts(NamedTuple):
     may_alter_log: bool = True
     has_hosts: bool = True
     may_beat: bool = True
+    may_run: bool = True
+    role: str = ""
 
     @property
     def has_owner(self) -> bool:
@@ -89,6 +94,25 @@ class ServerFacts(NamedTuple):
         ]
         return [(name, statement) for present, name, statement in steps if not present]
 
+    def lacks_of_notes(self) -> tuple[str, list[str]]:
+        """Return what is in the way of using crontabber_job, and the statements that change it."""
+        if lacking := [name for name in schema_sql.NOTE_COLUMNS if name not in self.note_columns]:
+            if self.note_columns:
+                columns = ", ".join(f"ADD COLUMN {name} {schema_sql.NOTE_COLUMNS[name]}" for name in lacking)
+                what = f"The table crontabber_job has no column {', '.join(lacking)}"
+                return what, [f"ALTER TABLE crontabber_job {columns}"]
+            return "There is no table crontabber_job", [self._create_notes(), self._grant("crontabber_job")]
+        return "This role may not use the table crontabber_job", [self._grant("crontabber_job")]
+
+    def lacks_of_hosts(self) -> tuple[str, list[str]]:
+        """Return the same about crontabber_host."""
+        if self.has_hosts:
+            return "This role may not use the table crontabber_host", [self._grant("crontabber_host")]
+        return "There is no table crontabber_host", [self._create_hosts(), self._grant("crontabber_host")]
+
+    def _grant(self, table: str) -> str:
+        return schema_sql.GRANT.format(table=f"{self._prefix()}{table}", role=self.role)
+
     def _needs_no(self, column: str) -> bool:
         """True if the log has the column, or we cannot add it."""
         return not self.has_log or column in self.log_columns or not self.may_alter_log
@@ -114,13 +138,37 @@ def prepare(connection: StateConnection, logger: Any) -> ServerFacts:
     if facts.missing():
         facts = complete(connection, logger)
     connection.has_owner, connection.has_notes, connection.has_slots = facts.has_owner, facts.has_notes, facts.has_slots
-    for text, is_there in (
-        (WITHOUT_OWNER, facts.has_owner), (WITHOUT_NOTES, facts.has_notes), (WITHOUT_SLOTS, facts.has_slots),
-        (WITHOUT_HOSTS, facts.may_beat),
-    ):  # fmt: skip
-        if not is_there:
-            logger.debug(text)
+    for text in lacks(facts):
+        logger.debug(text)
     return facts
+
+
+def lacks(facts: ServerFacts) -> list[str]:
+    """Return what crontabber has to do without because this role may not add it, each with the statements for the owner
+    of the tables; nothing for a role that cannot run jobs."""
+    if not (facts.has_table and facts.may_run):
+        return []
+    found = []
+    if not (facts.has_owner or facts.may_alter):
+        found.append(_advice("The table crontabber has no column owner", _OWNER, [schema_sql.ADD_OWNER]))
+    if facts.has_log and not (facts.has_slots or facts.may_alter_log):
+        adding = {"slot": schema_sql.ADD_SLOT, "host": schema_sql.ADD_HOST}
+        lacking = [name for name in adding if name not in facts.log_columns]
+        what = f"The table crontabber_log has no column {', '.join(lacking)}"
+        found.append(_advice(what, _SLOTS, [adding[name] for name in lacking]))
+    if not facts.has_notes and (facts.note_columns or not facts.may_create):
+        what, statements = facts.lacks_of_notes()
+        found.append(_advice(what, _NOTES, statements))
+    if not facts.may_beat and (facts.has_hosts or not facts.may_create):
+        what, statements = facts.lacks_of_hosts()
+        found.append(_advice(what, _HOSTS, statements))
+    return found
+
+
+def why_without_notes(facts: ServerFacts) -> str:
+    """Return what is in the way of using crontabber_job, and the statements for the owner of the tables."""
+    what, statements = facts.lacks_of_notes()
+    return f"{what}. The owner of the tables can change that: {_in_one_line(statements)}"
 
 
 def look(connection: StateConnection) -> ServerFacts:
@@ -185,6 +233,6 @@ def _glance(connection: StateConnection) -> ServerFacts | None:
 
 
 def _facts(row: Any) -> ServerFacts:
-    now, has_table, has_log, columns, note_columns, log_columns, *others = row[:16]
+    now, has_table, has_log, columns, note_columns, log_columns, *others = row[:18]
     columns_of = map(frozenset, (columns, note_columns, log_columns))
     return ServerFacts(now, has_table, has_log, *columns_of, *others)  # type: ignore[arg-type]

@@ -44,6 +44,8 @@ SELECT clock_timestamp() AS now,
        {_may_alter('crontabber_log')} AS may_alter_log,
        to_regclass('crontabber_host') IS NOT NULL AS has_hosts,
        COALESCE({_MAY_BEAT}, false) AS may_beat,
+       COALESCE(has_table_privilege(to_regclass('crontabber'), 'UPDATE'), true) AS may_run,
+       quote_ident(current_user) AS role,
        {SESSION}
 """
 
@@ -100,15 +102,18 @@ CREATE TABLE crontabber_log (
 )
 """
 # In the schema of the table crontabber, which need not be the first one in search_path.
-CREATE_NOTES = """
-CREATE TABLE {schema}crontabber_job (
-    app_name text PRIMARY KEY,
-    first_slot timestamptz,
-    last_date date,
-    last_date_for timestamptz,
-    paused_at timestamptz,
-    paused_by text,
-    pause_reason text
+NOTE_COLUMNS = {
+    "first_slot": "timestamptz",
+    "last_date": "date",
+    "last_date_for": "timestamptz",
+    "paused_at": "timestamptz",
+    "paused_by": "text",
+    "pause_reason": "text",
+}
+_NOTE_COLUMNS = "".join(f",\n    {name} {type_}" for name, type_ in NOTE_COLUMNS.items())
+CREATE_NOTES = f"""
+CREATE TABLE {{schema}}crontabber_job (
+    app_name text PRIMARY KEY{_NOTE_COLUMNS}
 )
 """
 CREATE_HOSTS = """
@@ -123,3 +128,4 @@ ADD_OWNER = "ALTER TABLE crontabber ADD COLUMN owner text"
 ADD_SLOT = "ALTER TABLE crontabber_log ADD COLUMN slot timestamptz"
 ADD_HOST = "ALTER TABLE crontabber_log ADD COLUMN host text"
 CREATE_INDEX = "CREATE UNIQUE INDEX crontabber_unique_app_name_idx ON crontabber (app_name)"
+GRANT = "GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {role}"

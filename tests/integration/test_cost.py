@@ -70,9 +70,9 @@ class TestCost(DatabaseTestCase):
         for mode in ("--nagios", "--list-jobs", "--audit-ghosts", "--dry-run", "--explain=job-1", "--history=job-1"):
             with self.subTest(mode):
                 self.assertEqual(self.traffic(mode), (1, 1))
-        # The second one asks how long the last runs took, or for the last tick.
-        self.assertEqual(self.traffic("--status"), (1, 2))
-        self.assertEqual(self.traffic("--check"), (1, 2))
+        # The others ask how long the last runs took, or for the last tick, and whether the tables are complete.
+        self.assertEqual(self.traffic("--status"), (1, 3))
+        self.assertEqual(self.traffic("--check"), (1, 3))
 
     def test_a_version_sends_no_query(self):
         self.assertEqual(self.traffic("--version"), (0, 0))

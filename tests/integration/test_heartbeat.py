@@ -85,19 +85,21 @@ class TestHeartbeat(DatabaseTestCase):
         self.assertEqual(tick.returncode, 0)
         self.assertIn("foo ran in", tick.stderr)
 
-    def test_a_role_without_the_table_runs_jobs_and_debug_tells_the_statement(self):
+    def test_a_role_without_the_table_runs_jobs_and_debug_tells_the_statements(self):
         self.crontabber()
         self.sql("CREATE ROLE heartless LOGIN PASSWORD 'worker'")
         self.addCleanup(self.sql, "DROP OWNED BY heartless; DROP ROLE heartless")
         self.sql("GRANT SELECT, INSERT, UPDATE, DELETE ON crontabber, crontabber_log, crontabber_job TO heartless;"
                  " GRANT USAGE ON SEQUENCE crontabber_log_id_seq TO heartless")
         self.ini("tests.jobs.FooJob|1d", connection=connection_options() | {"user": "heartless", "password": "worker"})
-        for _ in range(2):
+        create = "CREATE TABLE public.crontabber_host ( host text PRIMARY KEY, last_tick timestamptz, version text ); "
+        for statement in ("", create):
             self.due("foo")
 
             tick = self.crontabber("--logging.stderr_error_logging_level=DEBUG")
 
             self.assertEqual(tick.returncode, 0)
             self.assertIn("foo ran in", tick.stderr)
-            self.assertIn("CREATE TABLE crontabber_host ( host text PRIMARY KEY, last_tick timestamptz, version text )", tick.stderr)
+            grant = "GRANT SELECT, INSERT, UPDATE, DELETE ON public.crontabber_host TO heartless"
+            self.assertIn(f" can change that: {statement}{grant}\n", tick.stderr)
             self.sql("DROP TABLE IF EXISTS crontabber_host")
