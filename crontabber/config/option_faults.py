@@ -27,6 +27,7 @@ _EXPECTED: dict[Any, str] = {
 # Other programs may share these sections, and old jobs may have left options in them: an unknown option there is a
 # fault only if it looks like a typo.
 _SHARED = re.compile(r"(resource|secrets)\.|(.*\.)?class-[^.]+\.")
+_OF_JOBS = "crontabber.class-"
 _SECTION_OF_A_JOB = re.compile(r"(.*\.)?class-[^.]+\.")
 
 # Our own options that are texts. Options of jobs may have the same names and accept a list.
@@ -204,8 +205,8 @@ def _nearest(key: str, known: Iterable[str], prefix: str = "") -> str:
     return f" (did you mean {prefix}{near[0]}?)" if near else ""
 
 
-def _nearest_in_section(key: str, known: Iterable[str]) -> str:
-    """Suggest what a typo may mean: an option of an existing section, or the name of such a section."""
+def _nearest_in_section(key: str, known: set[str]) -> str:
+    """Suggest what a typo may mean: an option of the same section, or the same option of a section."""
     from difflib import get_close_matches
 
     section, _, last = key.rpartition(".")
@@ -216,8 +217,10 @@ def _nearest_in_section(key: str, known: Iterable[str]) -> str:
         options = [name.rpartition(".")[2] for name in known if name.rpartition(".")[0] == section]
         near = [f"{section}.{name}" for name in get_close_matches(last, options, n=1, cutoff=0.75)]
     else:
-        others = [name for name in sections if not section.startswith(f"{name}.")]
-        near = [f"{name}.{last}" for name in get_close_matches(section, others, n=1, cutoff=0.9)]
+        # Without the beginning that all sections of jobs share: any two short names would look alike.
+        others = {name.removeprefix(_OF_JOBS): name for name in sections if not section.startswith(f"{name}.")}
+        similar = get_close_matches(section.removeprefix(_OF_JOBS), others, cutoff=0.85)
+        near = [option for name in similar if (option := f"{others[name]}.{last}") in known][:1]
     return f" (did you mean {near[0]}?)" if near else ""
 
 

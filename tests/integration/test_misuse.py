@@ -439,6 +439,8 @@ class TestWarnings(DatabaseTestCase):
     def test_settings_of_other_programs_cause_no_warning(self):
         cases = [
             (dict(extra="[[class-Departed]]\ngreeting=bye"), "a job that is no longer configured"),
+            (dict(extra="[[class-Consigned]]\nnumber=5"), "one whose name only resembles that of another"),
+            (dict(extra="[[class-Configurd]]\ndate_format=x"), "an option that the other one does not have"),
             (dict(before="[secrets]\n[[vault]]\nx=1\n"), "a secret of another program"),
             (dict(jobs="x", job_name="y"), "variables of another program"),
             (dict(extra="[[class-Configured]]\nnumber=5"), "nothing but known options"),
