@@ -66,6 +66,16 @@ class TestJobList(unittest.TestCase):
             ],
         )
 
+    def test_a_success_may_lie_in_the_future(self):
+        state = JobState("foo", last_run=NOW, last_success=NOW + timedelta(hours=15))
+
+        text = render_job_list([ListedJob("jobs.Foo", "foo", "1h")], {"foo": state}, NOW)
+
+        self.assertEqual(
+            text.splitlines()[4:6],
+            ["Last run:       2026-03-01 12:00:00  (0 seconds ago)", "Last success:   2026-03-02 03:00:00  (in 15 hours)"],
+        )
+
     def test_empty_columns_are_shown_as_none(self):
         text = render_job_list([ListedJob("jobs.Foo", "foo", "1h")], {"foo": JobState("foo")}, NOW)
 

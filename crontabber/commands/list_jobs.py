@@ -119,7 +119,11 @@ def _labelled(label: str, value: str) -> str:
 
 
 def _past(moment: datetime | None, now: datetime, otherwise: str) -> str:
-    return f"{_stamp(moment)} ({timesince(moment, now)} ago)" if moment else otherwise
+    if moment is None:
+        return otherwise
+    # After a clock that was ahead, or for a date of a backfill job, it may lie in the future.
+    when = f"in {timesince(now, moment)}" if moment > now else f"{timesince(moment, now)} ago"
+    return f"{_stamp(moment)} ({when})"
 
 
 def _next_run(moment: datetime | None, now: datetime) -> str:
