@@ -19,7 +19,7 @@ _FREQUENCY = Option(
 )  # fmt: skip
 _TIME = Option(
     "time", default="", from_string_converter=str,
-    doc="at what time of day it runs: HH:MM, in the time zone of the PostgreSQL server",
+    doc="at what time of day it runs: HH:MM, in its own time zone if it has one, else in that of the PostgreSQL server",
 )  # fmt: skip
 _ZONE = Option(
     "timezone", default="", from_string_converter=str, doc="the time zone of its time of day or cron expression"
