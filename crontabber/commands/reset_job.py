@@ -54,7 +54,7 @@ def _outstanding(app: Application, app_name: str) -> int:
 
 def _app_name_of(app: Application, description: str) -> str:
     try:
-        return app.configured_jobs().find(description).app_name
+        return app.configured_jobs().find(description, see="--list-jobs and --audit-ghosts").app_name
     except JobsSettingError:
         if description in app.job_state_database:
             return description

@@ -46,17 +46,17 @@ class ConfiguredJobs(NamedTuple):
         """Return the policy of each of these; the default one for those that are broken."""
         return dict.fromkeys(self.names(), DEFAULT) | {job.app_name: job.policy for job in self.jobs}
 
-    def find(self, description: str) -> Job:
+    def find(self, description: str, see: str = "--list-jobs") -> Job:
         """Find the job with this app_name or module.Class.
 
-        JobDescriptionError with the faults of its entry; JobNotFoundError suggests similar names.
+        JobDescriptionError with the faults of its entry; JobNotFoundError suggests similar names, or what to `see`.
         """
         for job in self.jobs:
             if description in (job.app_name, path_of(job.job_class)):
                 return job
         if faults := [fault.text for fault in self.faults if any(description in entry for entry in fault.entries)]:
             raise JobDescriptionError(*faults)
-        raise JobNotFoundError(f"unknown job {description!r}: {self._hint(description)}")
+        raise JobNotFoundError(f"unknown job {description!r}: {self._hint(description, see)}")
 
     def ghosts(self, stored: Iterable[str]) -> list[str]:
         """Return the stored app_names that no entry is known to have, sorted."""
@@ -76,7 +76,7 @@ class ConfiguredJobs(NamedTuple):
         known = self.names()
         return [job.app_name for job in self.jobs if not known.issuperset(job.depends_on)]
 
-    def _hint(self, description: str) -> str:
+    def _hint(self, description: str, see: str) -> str:
         from difflib import get_close_matches
 
         known = [name for job in self.jobs for name in (job.app_name, path_of(job.job_class))]
@@ -84,7 +84,7 @@ class ConfiguredJobs(NamedTuple):
             return f"did you mean {' or '.join(near)}?"
         if nameless := self.nameless():
             return f"it may be a broken entry, such as {nameless[0]}: see --configtest"
-        return "see --list-jobs"
+        return f"see {see}"
 
 
 def configured(jobs: Sequence[Job], faults: Sequence[Fault]) -> ConfiguredJobs:

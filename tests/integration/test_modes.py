@@ -119,8 +119,7 @@ class TestResetJob(ModeTestCase):
 
         reset = self.crontabber("--reset-job=foo")
 
-        self.assertEqual((reset.returncode, reset.stdout), (1, ""))
-        self.assertRegex(reset.stderr, r"\Acrontabber: unknown job 'foo'")
+        self.assert_said(reset, 1, "", "crontabber: unknown job 'foo': see --list-jobs and --audit-ghosts\n")
 
 
 class TestConfigtest(ModeTestCase):
