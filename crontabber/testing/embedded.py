@@ -11,6 +11,7 @@ from typing import Any
 import psycopg2
 
 from crontabber.app import CronTabber, JobStateDatabase
+from crontabber.config.modes import MODES
 from crontabber.store.contents import log_rows
 from crontabber.testing.settings import Log, clock_at, dotted, embedded_server, manager_of
 
@@ -27,7 +28,7 @@ class EmbeddedCrontabber:
     def __init__(self, jobs: str, options: Mapping[str, Any] | None = None) -> None:
         """`jobs` is the setting; `options` has more of the configuration, in nested mappings or by dotted names.
 
-        EmbeddedServerError if PostgreSQL's programs are not on this machine.
+        ConfigurationError if an option is unknown, EmbeddedServerError if PostgreSQL's programs are not here.
         """
         server = embedded_server()
         dbname = f"test_{os.getpid()}_{next(_numbers)}"
@@ -38,6 +39,7 @@ class EmbeddedCrontabber:
             self._log.wrapped,
             {f"resource.postgresql.{name}": value for name, value in self.connection_options.items()},
             dotted(options or {}),
+            strict=True,
         )
         server.create_missing(self.connection_options["user"], dbname)
         self._closing = ExitStack()
@@ -57,11 +59,14 @@ class EmbeddedCrontabber:
         """Run crontabber once, as cron does. Return its exit code.
 
         With `now`, as if it were that time (in UTC unless it says otherwise). `modes` are options of the command line:
-        `job="my-job", force=True`.
+        `job="my-job", force=True`; TypeError if there is no such option.
         """
+        options = {name.replace("_", "-"): value for name, value in modes.items()}
+        if unknown := sorted(options.keys() - MODES - {"workers"}):
+            raise TypeError(f"tick() does not take {unknown[0]!r}: the command line has no such option")
         with clock_at(now), self._manager.context() as config:
-            for name, value in modes.items():
-                config[name.replace("_", "-")] = value
+            for name, value in options.items():
+                config[name] = value
             app = CronTabber(config)
             try:
                 if now is not None:

@@ -6,12 +6,10 @@ from datetime import date as Date
 from datetime import datetime, timedelta
 from typing import Any
 
-from configman import ConfigurationManager
 from configman.converters import class_converter
 
 from crontabber import base
 from crontabber.config.jobs_setting import classes_in_namespaces_converter_with_compression, jobs_of
-from crontabber.config.manager import ManagerMixin
 from crontabber.connection_factory import ConnectionFactory
 from crontabber.datetimeutil import UTC
 from crontabber.engine.job_run import JobRun
@@ -159,10 +157,8 @@ def _configured(job_class: Any, log: Log, options: Mapping[str, Any], connection
     sources = [
         dotted(options, prefix),
         {prefix + name: value for name, value in _sources_of(job_class, connection).items()},
-        {"admin.strict": True},
     ]
-    manager_class = type("Manager", (ManagerMixin, ConfigurationManager), {})
-    with manager_of(job_list, log.wrapped, *sources, manager_class=manager_class).context() as config:
+    with manager_of(job_list, log.wrapped, *sources, strict=True).context() as config:
         (job,) = jobs_of(config.crontabber.jobs, config.crontabber)
         yield job
 

@@ -16,6 +16,7 @@ from unittest import mock
 from configman import ConfigurationManager
 
 from crontabber.app import CronTabber
+from crontabber.config.manager import ManagerMixin
 from crontabber.datetimeutil import UTC
 from crontabber.generic_app import LoggerWrapper
 from crontabber.store.embedded.server import EmbeddedServer
@@ -44,18 +45,21 @@ class Log(logging.Handler):
         return LoggerWrapper(self.logger, config)
 
 
-def manager_of(
-    jobs: Any, logger_for: Callable[[Any], Any], *sources: Any, manager_class: Any = ConfigurationManager
-) -> Any:
+class _StrictManager(ManagerMixin, ConfigurationManager):  # type: ignore[misc]
+    """Refuses unknown options, and says what is wrong with a value."""
+
+
+def manager_of(jobs: Any, logger_for: Callable[[Any], Any], *sources: Any, strict: bool = False) -> Any:
     """Return a manager of crontabber's configuration that reads nothing but `sources`, of which later ones win.
 
     `jobs` is the text of the setting, or what its converter makes of it; `logger_for(config)` gives `config.logger`.
+    With `strict`, ConfigurationError if an option is unknown.
     """
     definition = CronTabber.get_required_config()
     definition.add_aggregation("logger", lambda config, local_config, arguments: logger_for(config))
-    return manager_class(
+    return (_StrictManager if strict else ConfigurationManager)(
         [definition],
-        values_source_list=[{"crontabber.jobs": jobs}, *sources],
+        values_source_list=[{"crontabber.jobs": jobs}, *sources, *([{"admin.strict": True}] if strict else [])],
         argv_source=[],
         app_name=CronTabber.app_name,
         app_version=CronTabber.app_version,

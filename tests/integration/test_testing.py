@@ -12,6 +12,7 @@ import psycopg2
 
 from crontabber.app import JobNotFoundError
 from crontabber.base import BaseCronApp
+from crontabber.errors import ConfigurationError
 from crontabber.mixins import as_single_postgres_transaction, using_postgres
 from crontabber.testing import EmbeddedCrontabber
 from tests.support import DatabaseTestCase, connection_options
@@ -195,6 +196,16 @@ class TestEmbeddedCrontabber(unittest.TestCase):
         self.assertEqual([run["app_name"] for run in crontabber.runs], ["foo", "foo-backfill", "sad", "bar"])
         self.assertIn("INFO Ran FooJob", crontabber.log)
         self.assertEqual([line.split()[1] for line in crontabber.log if " ran in " in line], ["foo", "foo-backfill", "bar"])
+
+    def test_an_unknown_option_is_refused_by_a_tick_and_by_the_configuration(self):
+        crontabber = self.start()
+
+        with self.assertRaisesRegex(TypeError, "'foo'"):
+            crontabber.tick(foo=True)
+
+        self.assertEqual(crontabber.log, [])
+        with self.assertRaisesRegex(ConfigurationError, r"did you mean crontabber\.error_retry_time\?"):
+            self.start(options={"crontabber.eror_retry_time": 60})
 
     def test_a_tick_can_run_at_a_chosen_time(self):
         crontabber = self.start("tests.jobs.FooJob|1d\ntests.jobs.FooBackfillJob|1d|03:00")
