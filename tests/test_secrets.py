@@ -1,7 +1,7 @@
 import time
 import unittest
 
-from crontabber.output.secrets import masker, secrets_in
+from crontabber.output.secrets import mask_of, masker, secrets_in
 from tests.support import assert_within
 
 
@@ -50,6 +50,14 @@ class TestSecrets(unittest.TestCase):
 
     def test_the_longer_of_two_secrets_is_masked_first(self) -> None:
         self.assertEqual(masker(["hunter", "hunter2000"])("hunter2000 hunter"), "**** ****")
+
+    def test_a_short_secret_is_masked_only_if_it_is_a_password(self) -> None:
+        for name, value, masked in (
+            ("password", "a", True), ("ftp_passwd", "a", True), ("token", "a", False), ("dsn", "a", False),
+            ("token", "abcdef", True),
+        ):  # fmt: skip
+            with self.subTest(name=name, value=value):
+                self.assertEqual(mask_of([(name, value)])(f"b {value} c"), f"b {'****' if masked else value} c")
 
     def test_variables_with_telling_names_are_secrets(self) -> None:
         environment = {

@@ -8,11 +8,13 @@ from typing import Any
 
 MASK = "****"
 
-# A shorter secret is masked only as a whole word: "a" must not turn every text into asterisks.
+# A shorter secret is masked only if it is a password, and then only as a whole word: "a" must not turn every text into
+# asterisks.
 SHORT = 6
 
 # The patterns are texts, compiled when they are first used: most ticks have nothing to mask.
-_SECRET_NAME = r"(?i) password | passwd | secret | token | api_?key | dsn | ping_url"
+_PASSWORD_NAME = r"(?i) passw(?:or)?d"
+_SECRET_NAME = rf"{_PASSWORD_NAME} | secret | token | api_?key | dsn | ping_url"
 
 # postgres://me:p@ss@db/x -> postgres://****@db/x: everything up to the last @, for a password may contain one.
 _IN_URL = r"(?<= ://) [^\s/]+ (?= @)"
@@ -45,7 +47,7 @@ def mask_of(options: Iterable[tuple[str, str]] = ()) -> Callable[[str], str]:
     """Return a function that masks the values of those options whose names say that they are secret, the secrets of
     the environment, and what looks like a secret."""
     options = list(options)
-    secrets = {value for name, value in options if is_secret(name)} | set(secrets_in(os.environ))
+    secrets = {value for name, value in options if _is_worth_masking(name, value)} | set(secrets_in(os.environ))
     # A password that is also the name of the user or of the database would make every line unreadable.
     return masker(secrets - {value for name, value in options if not is_secret(name)})
 
@@ -80,6 +82,10 @@ def secrets_in(environment: Mapping[str, str]) -> list[str]:
 def is_secret(name: str) -> bool:
     """True if the name of an option or a variable says that its value is secret."""
     return re.search(_SECRET_NAME, name, re.VERBOSE) is not None
+
+
+def _is_worth_masking(name: str, value: str) -> bool:
+    return is_secret(name) and (len(value) >= SHORT or re.search(_PASSWORD_NAME, name, re.VERBOSE) is not None)
 
 
 def _options(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

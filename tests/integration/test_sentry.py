@@ -332,6 +332,14 @@ class TestSentry(unittest.TestCase):
 
         self.assertEqual(self.log.lines("DEBUG Failed", "INFO", "WARNING"), [NOT_SENT])
 
+    def test_the_short_keys_of_a_test_dsn_mask_no_words(self) -> None:
+        receiver = self.receiver()
+
+        self.sentry(receiver.dsn().replace(f"{KEY}:{SECRET}", "a:b")).report(raised(ValueError("a or b")), "foo-app")
+
+        (received,) = receiver.received
+        self.assertEqual(received.event["exception"]["values"][0]["value"], "a or b")
+
     def test_a_failing_mask_sends_nothing_and_raises_no_error(self) -> None:
         def mask(text: str) -> str:
             raise MemoryError
