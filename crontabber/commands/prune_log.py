@@ -8,7 +8,8 @@ from crontabber.commands.changing import is_agreed, who
 from crontabber.datetimeutil import host_time
 from crontabber.errors import ConfigurationError, ExitCode, StateDatabaseError
 from crontabber.rules.policy import parse_age
-from crontabber.store.pruning import pruning_of
+from crontabber.store.driver_errors import is_denied
+from crontabber.store.pruning import MAKE_INDEX, pruning_of
 
 
 def command(app: Application) -> int:
@@ -23,7 +24,12 @@ def command(app: Application) -> int:
         if not is_alone:
             app.config.logger.warning("crontabber_log was left as it is: another process is deleting its old rows")
             return ExitCode.ONGOING_ELSEWHERE
-        pruning.make_index()
+        try:
+            pruning.make_index()
+        except StateDatabaseError as error:
+            if not is_denied(error.__cause__):
+                raise
+            app.config.logger.warning("crontabber_log has no index, and only its owner can add it: %s", MAKE_INDEX)
         deleted = pruning.prune(cutoff)
     app.config.logger.info("%d rows of crontabber_log were deleted by %s", deleted, who())
     return ExitCode.DONE
@@ -32,7 +38,9 @@ def command(app: Application) -> int:
 def prune_quickly(app: Application, retention: str) -> None:
     """Delete some of the rows that are older, if there are any: what is left has time until the next tick."""
     with suppress(StateDatabaseError):
-        pruning_of(app.job_states).prune_quickly(app.current_time() - parse_age(retention))
+        pruning = pruning_of(app.job_states)
+        if not pruning.prune_quickly(app.current_time() - parse_age(retention)) and not pruning.has_index():
+            app.config.logger.info("log_retention waits for the index of crontabber_log: run --prune-log once")
 
 
 def _age(text: str) -> timedelta:

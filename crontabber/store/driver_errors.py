@@ -17,8 +17,8 @@ MAY_NOT_WRITE = (
 )  # fmt: skip
 
 _ADVICE = {
-    errorcodes.INSUFFICIENT_PRIVILEGE: "grant it to the role, or use a role that has it: crontabber writes to both of"
-    " its tables (SELECT, INSERT, UPDATE, DELETE; USAGE of the sequence crontabber_log_id_seq) and creates them at its"
+    errorcodes.INSUFFICIENT_PRIVILEGE: "grant it to the role, or use a role that has it: crontabber writes to its"
+    " tables (SELECT, INSERT, UPDATE, DELETE; USAGE of the sequence crontabber_log_id_seq) and creates them at its"
     " first start",
     errorcodes.READ_ONLY_SQL_TRANSACTION: "it is a standby or set to read-only: jobs need a server that accepts writes",
     errorcodes.DISK_FULL: "free some space on the server",
@@ -60,9 +60,13 @@ def is_missing_relation(error: BaseException | None) -> bool:
     return isinstance(error, (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn))
 
 
+def is_denied(error: BaseException | None) -> bool:
+    return isinstance(error, psycopg2.errors.InsufficientPrivilege)
+
+
 def may_lack_notes(error: BaseException | None) -> bool:
     """True if a statement may have failed because there is no table crontabber_job, or our role may not read it."""
-    return is_missing_relation(error) or isinstance(error, psycopg2.errors.InsufficientPrivilege)
+    return is_missing_relation(error) or is_denied(error)
 
 
 def explained(error: psycopg2.Error) -> StateDatabaseError:

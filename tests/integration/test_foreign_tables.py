@@ -52,6 +52,18 @@ class TestForeignTables(OriginalTestCase):
         self.assertEqual(self.crontabber("--pause=foo", "--yes").returncode, 0)
         self.assertEqual(self.sql("SELECT count(*) FROM crontabber_job WHERE paused_at IS NOT NULL"), [(1,)])
 
+    def test_the_log_is_pruned_without_the_index_that_only_the_owner_can_make(self):
+        self.ini("nightly.Foo|1d", "log_retention=180d", connection=connection_options() | {"user": "foreign_worker", "password": "worker"})
+        self.sql("INSERT INTO crontabber_log (app_name, log_time) SELECT 'foo', now() - day * interval '1 day' FROM generate_series(0, 400) AS day")
+        waits = self.crontabber("--job=foo", "--force").stderr
+
+        pruned = self.crontabber("--prune-log", "--older-than=180d", "--yes")
+
+        self.assertEqual((pruned.returncode, self.sql("SELECT count(*) FROM crontabber_log WHERE log_time < now() - interval '180 days'")), (0, [(0,)]))
+        self.assertIn("WARNING - crontabber_log has no index, and only its owner can add it: CREATE INDEX CONCURRENTLY ", pruned.stderr)
+        self.assertNotIn("log_retention", waits)  # --job is no tick
+        self.assertIn("INFO - log_retention waits for the index of crontabber_log: run --prune-log once", self.crontabber().stderr)
+
     def test_a_missing_column_of_crontabber_job_is_named(self):
         self.sql("CREATE TABLE crontabber_job (app_name text PRIMARY KEY, first_slot timestamptz, last_date date, last_date_for timestamptz)")
         self.sql("CREATE TABLE crontabber_host (host text PRIMARY KEY, last_tick timestamptz, version text)")
