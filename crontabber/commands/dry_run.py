@@ -35,7 +35,7 @@ def render_steps(steps: Sequence[Step], seen: Overview) -> Iterator[str]:
     lines = [line for step in steps for line in _lines(step, seen)]
     yield from lines
     if not lines:
-        planned = [(step.next_run, step.job.app_name) for step in steps if step.next_run]
+        planned = [(step.next_run, step.job.app_name) for step in steps if step.next_run and not step.is_stopped]
         moment, name = min(planned, default=(None, ""))
         following = f" Next: {name} at {short_time(moment, seen.zone)} ({seen.zone})" if moment else ""
         yield f"Nothing would run: nothing is due.{following}"

@@ -42,10 +42,18 @@ def command(app: Application) -> int:
     else:
         durations = seen.durations()
         rows = [*broken_rows(seen), *(row_of(step, seen, durations) for step in seen.steps())]
-        lacks = seen.history.lacks() if seen.history else []
-        lines = [*render_status(rows, seen.zone, is_terminal(sys.stdout)), *(f"\n{text}" for text in lacks)]
+        notes = [*_silence(seen), *(seen.history.lacks() if seen.history else [])]
+        lines = [*render_status(rows, seen.zone, is_terminal(sys.stdout)), *(f"\n{text}" for text in notes)]
         answer("".join(f"{line}\n" for line in lines))
     return ExitCode.FAILED if seen.configured.faults else ExitCode.DONE
+
+
+def _silence(seen: Overview) -> Iterator[str]:
+    """Yield a line if cron seems to be dead. A tick that holds the lock of a job is alive."""
+    last = seen.history.last_tick() if seen.history else None
+    is_alive = any(facts["holds_lock"] for facts in seen.tick.ongoing.values())
+    if last and last.time and last.age > 3 * seen.tick_interval and not is_alive:
+        yield f"The last tick was {brief(last.age)} ago, on {printable(last.host)}: does cron start crontabber?"
 
 
 def render_status(rows: Sequence[Sequence[str]], zone: tzinfo, on_terminal: bool = False) -> Iterator[str]:
@@ -82,7 +90,7 @@ def row_of(step: Step, seen: Overview, durations: Mapping[str, timedelta]) -> Se
 
 def _plan(step: Step, seen: Overview, zone: tzinfo) -> tuple[str, str]:
     """Return when it runs next, and how long that takes from now."""
-    if any(condition.code == "gave_up" for condition in step.conditions):
+    if step.is_stopped:
         return "-", "-"
     if step.is_due:
         return short_time(step.next_run, zone), "due"

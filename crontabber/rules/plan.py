@@ -35,6 +35,11 @@ class Step(NamedTuple):
         return not self.reasons
 
     @property
+    def is_stopped(self) -> bool:
+        """True if it does not run, due or not, until somebody resumes it."""
+        return any(condition.code in ("paused", "gave_up") for condition in self.conditions)
+
+    @property
     def is_due(self) -> bool:
         return not any(condition.code in NOT_YET for condition in self.conditions)
 

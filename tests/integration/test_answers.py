@@ -116,11 +116,22 @@ class TestReasons(AnswersCase):
         paused = "it is paused since T by me@here (no disk)"
         held = "its dependency 'foo' is paused"
 
-        self.assertEqual(self.status(), [f"paused foo T due T - {paused}", f"held back bar T due T - {held}"])
+        self.assertEqual(self.status(), [f"paused foo - - T - {paused}", f"held back bar T due T - {held}"])
         self.assertEqual(self.explained("foo"), ([paused], [f"The next tick does not run it: {paused}."]))
         self.assertEqual(self.explained("bar")[0], ["its dependency 'foo' is paused (last success T, next run T)"])
+        self.assertNotIn("foo", self.crontabber("--dry-run").stdout.partition("Next: ")[2])
         tick = self.crontabber()
         self.assertEqual((tick.returncode, self.ran()), (0, []))
+
+    def test_status_says_if_cron_is_silent(self):
+        self.tables()
+        self.ini("nightly.Foo|1d")
+        self.crontabber()
+        self.assertNotIn("last tick", self.crontabber("--status").stdout)
+
+        self.sql("UPDATE crontabber_host SET last_tick = now() - interval '16 minutes'")
+
+        self.assertRegex(self.crontabber("--status").stdout, r"\n\nThe last tick was 16m \d*s? ?ago, on \S+: does cron start crontabber\?\n")
 
     def test_a_failed_dependency_holds_back(self):
         self.tables()
