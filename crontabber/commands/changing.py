@@ -50,11 +50,13 @@ def asked(question: str) -> bool:
 
 
 def who() -> str:
-    """Return user@host."""
-    try:
-        user = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        user = str(os.getuid())
+    """Return user@host; the user is whoever has called sudo, if anybody has."""
+    user = os.environ.get("SUDO_USER")
+    if not user:
+        try:
+            user = pwd.getpwuid(os.getuid()).pw_name
+        except KeyError:
+            user = str(os.getuid())
     return f"{user}@{socket.gethostname()}"
 
 

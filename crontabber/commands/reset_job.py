@@ -3,7 +3,7 @@
 from typing import Any
 
 from crontabber.commands import Application
-from crontabber.commands.changing import asked, has_terminal
+from crontabber.commands.changing import asked, has_terminal, who
 from crontabber.errors import JobsSettingError
 from crontabber.process.streams import answer
 from crontabber.rules.backfill import count_backfill_dates
@@ -20,8 +20,9 @@ def reset_job(app: Application, description: str) -> None:
     if not _is_wanted(app, app_name):
         return
     if app_name in database:
-        app.config.logger.info("App reset")
         database.pop(app_name)
+        app.config.logger.info("%s was reset by %s", app_name, who())
+        app.config.logger.info("App reset")
     else:
         if (plans := getattr(database, "plans", None)) is not None:
             plans.forget(app_name)

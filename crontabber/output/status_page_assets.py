@@ -92,11 +92,12 @@ SCRIPT = """
   function isOld() { return Date.now() - written > 2 * tick; }
   if (isOld()) {
     var minutes = Math.round((Date.now() - written) / 60000), old = document.getElementById("old");
-    var age = minutes < 120 ? minutes + " minutes" : minutes < 2880 ? Math.round(minutes / 60) + " hours"
-      : Math.round(minutes / 1440) + " days";
+    var age = minutes < 2 ? "a minute" : minutes < 120 ? minutes + " minutes"
+      : minutes < 2880 ? Math.round(minutes / 60) + " hours" : Math.round(minutes / 1440) + " days";
+    var every = tick < 120000 ? Math.round(tick / 1000) + " seconds" : Math.round(tick / 60000) + " minutes";
     page.className = "is-old";
-    old.textContent = "This page is " + age + " old. crontabber should have written a new one every "
-      + Math.round(tick / 60000) + " minutes: is cron running? What follows was true " + age + " ago.";
+    old.textContent = "This page is " + age + " old. crontabber should have written a new one every " + every
+      + ": is cron running? What follows was true " + age + " ago.";
     old.hidden = false;
     document.title = "OLD: " + document.title;
   }

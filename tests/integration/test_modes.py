@@ -83,7 +83,7 @@ class TestResetJob(ModeTestCase):
                 reset = self.crontabber(f"--reset-job={description}")
 
                 self.assertEqual((reset.returncode, reset.stdout), (0, ""))
-                self.assertRegex(reset.stderr, r"\A\S+ \S+ \S+ INFO - App reset\n\Z")
+                self.assertRegex(reset.stderr, r"\A\S+ \S+ \S+ INFO - \S+ was reset by \S+@\S+\n\S+ \S+ \S+ INFO - App reset\n\Z")
                 self.assertEqual(self.names(), ["bar"])
                 self.crontabber()
                 self.assertEqual(self.ran(), ["foo the first time"])
@@ -104,7 +104,7 @@ class TestResetJob(ModeTestCase):
         reset = self.crontabber("--reset-job=foo")
 
         self.assertEqual((reset.returncode, reset.stdout), (0, ""))
-        self.assertRegex(reset.stderr, r"\A\S+ \S+ \S+ INFO - App reset\n\Z")
+        self.assertRegex(reset.stderr, r"\A\S+ \S+ \S+ INFO - \S+ was reset by \S+@\S+\n\S+ \S+ \S+ INFO - App reset\n\Z")
         self.assertEqual(self.names(), ["bar"])
 
     def test_an_unknown_job_is_an_error(self):
