@@ -260,6 +260,8 @@ class TestTable(AnswersCase):
         self.write_module("odd", ODD)
         self.ini("odd.Japanese|1d\nodd.Long|1d\nodd.Control|1d\nnightly.Sad|1d")
         self.crontabber()
+        # Both tables have columns of the same width.
+        self.sql("UPDATE crontabber SET next_run = now() + interval '36 hours 30 minutes'")
 
         coloured = self.on_terminal("--status")
         plain = self.on_terminal("--status", NO_COLOR="1")
