@@ -31,7 +31,7 @@ from crontabber.rules.text import one_line, shortened
 from crontabber.rules.thresholds import parse_thresholds
 from crontabber.rules.wrong_clock import CLOCK_TOLERANCE, corrected, is_ahead
 from crontabber.store.heartbeat import LastTick
-from crontabber.store.schema import WITHOUT_HOSTS
+from crontabber.store.schema import OWNER_CAN
 
 # Nagios takes 8 KiB in all, older versions and NRPE less.
 MOST_DETAILS, LONGEST_LINE = 20, 300
@@ -159,11 +159,8 @@ def _about_ticks(seen: Overview, last_tick: LastTick | None) -> Iterator[str]:
         when = short_time(last_tick.time, seen.zone)
         yield f"last tick: {when} on {last_tick.host} ({brief(last_tick.age)} ago; times in {seen.zone})"
     if seen.history and seen.tick.states:
-        lacks = seen.history.lacks()
-        yield from lacks
-        # A role that only reads may lack the right to see it.
-        if last_tick is None and not any("crontabber_host" in text for text in lacks):
-            yield WITHOUT_HOSTS
+        for text in seen.history.lacks():
+            yield f"{text.partition(OWNER_CAN)[0]}: --status has the statements for the owner of the tables"
 
 
 def _facts(report: Report) -> dict[str, Any]:

@@ -54,7 +54,8 @@ class History:
 
     def lacks(self) -> list[str]:
         """Return what crontabber does without because our role may not add it, and the statements that add it."""
-        return schema.lacks(schema.look(self._connection))
+        facts = schema.look(self._connection)
+        return schema.lacks(facts) if facts.may_run else schema.unreadable(self._connection)
 
     def last_durations(self) -> dict[str, timedelta]:
         """Return how long the last run of each job took, as far as that is cheap to find out: with the index on

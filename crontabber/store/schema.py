@@ -28,20 +28,16 @@ _NOTES = (
     " time of day or of the time zone may double or skip dates"
 )
 _HOSTS = "nothing tells whether cron still starts crontabber"
+_UNREAD = {"crontabber_job": "pauses and noted first runs are not known here", "crontabber_host": _HOSTS}
+OWNER_CAN = ". The owner of the tables can change that: "
 
 
 def _advice(what: str, so: str, statements: Iterable[str]) -> str:
-    return f"{what}: {so}. The owner of the tables can change that: {_in_one_line(statements)}"
+    return f"{what}: {so}{OWNER_CAN}{_in_one_line(statements)}"
 
 
 def _in_one_line(statements: Iterable[str]) -> str:
-    return "; ".join(" ".join(statement.split()) for statement in statements)
-
-
-WITHOUT_HOSTS = _advice(
-    "This role may not use the table crontabber_host", _HOSTS,
-    (schema_sql.CREATE_HOSTS.format(schema=""), schema_sql.GRANT.format(table="crontabber_host", role="...")),
-)  # fmt: skip
+    return " ".join(f"{' '.join(statement.split())};" for statement in statements)
 
 
 class ServerFacts(NamedTuple):
@@ -140,6 +136,8 @@ def prepare(connection: StateConnection, logger: Any) -> ServerFacts:
     connection.has_owner, connection.has_notes, connection.has_slots = facts.has_owner, facts.has_notes, facts.has_slots
     for text in lacks(facts):
         logger.debug(text)
+    if facts.note_columns and not facts.may_note:
+        logger.warning("Pauses do not hold for this role: %s", why_without_notes(facts))
     return facts
 
 
@@ -165,10 +163,18 @@ def lacks(facts: ServerFacts) -> list[str]:
     return found
 
 
+def unreadable(connection: StateConnection) -> list[str]:
+    """Return what a role that only reads does not see, each with the statement for the owner of the tables."""
+    return [
+        _advice(f"This role may not read the table {table}", _UNREAD[table], [f"GRANT SELECT ON {table} TO {role}"])
+        for table, role in connection.fetch(schema_sql.UNREADABLE)
+    ]
+
+
 def why_without_notes(facts: ServerFacts) -> str:
     """Return what is in the way of using crontabber_job, and the statements for the owner of the tables."""
     what, statements = facts.lacks_of_notes()
-    return f"{what}. The owner of the tables can change that: {_in_one_line(statements)}"
+    return f"{what}{OWNER_CAN}{_in_one_line(statements)}"
 
 
 def look(connection: StateConnection) -> ServerFacts:

@@ -129,3 +129,11 @@ ADD_SLOT = "ALTER TABLE crontabber_log ADD COLUMN slot timestamptz"
 ADD_HOST = "ALTER TABLE crontabber_log ADD COLUMN host text"
 CREATE_INDEX = "CREATE UNIQUE INDEX crontabber_unique_app_name_idx ON crontabber (app_name)"
 GRANT = "GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {role}"
+
+# Of a table that is not there, has_table_privilege tells nothing.
+UNREADABLE = """
+SELECT name, quote_ident(current_user) FROM (
+    VALUES ('crontabber_job', has_table_privilege(to_regclass('crontabber_job')::oid, 'SELECT')),
+           ('crontabber_host', has_table_privilege(to_regclass('crontabber_host')::oid, 'SELECT'))
+) AS ours (name, may_read) WHERE NOT may_read ORDER BY name DESC
+"""

@@ -62,21 +62,33 @@ class TestForeignTables(OriginalTestCase):
         self.assertEqual((pruned.returncode, self.sql("SELECT count(*) FROM crontabber_log WHERE log_time < now() - interval '180 days'")), (0, [(0,)]))
         self.assertIn("WARNING - crontabber_log has no index, and only its owner can add it: CREATE INDEX CONCURRENTLY ", pruned.stderr)
         self.assertNotIn("log_retention", waits)  # --job is no tick
-        self.assertIn("INFO - log_retention waits for the index of crontabber_log: run --prune-log once", self.crontabber().stderr)
+        self.assertIn("INFO - log_retention waits for the index of crontabber_log: run --prune-log once as its owner", self.crontabber().stderr)
+
+    def test_a_role_for_which_pauses_do_not_hold_is_warned_at_each_tick(self):
+        self.sql("CREATE TABLE crontabber_job (app_name text PRIMARY KEY, first_slot timestamptz, last_date date, last_date_for timestamptz,"
+                 " paused_at timestamptz, paused_by text, pause_reason text)")  # fmt: skip
+        self.sql("INSERT INTO crontabber_job (app_name, paused_at) VALUES ('foo', now())")
+
+        self.assertRegex(self.crontabber().stderr, r"WARNING - Pauses do not hold for this role: .* GRANT SELECT, INSERT, UPDATE, DELETE ON public\.crontabber_job TO ")
+
+        self.sql("GRANT SELECT, INSERT, UPDATE, DELETE ON crontabber_job TO foreign_worker")
+        self.sql("UPDATE crontabber SET next_run = now()")
+        # Now the pause holds.
+        self.assertEqual((self.crontabber().stderr.count("WARNING"), self.ran()), (0, ["foo the first time"]))
 
     def test_a_missing_column_of_crontabber_job_is_named(self):
         self.sql("CREATE TABLE crontabber_job (app_name text PRIMARY KEY, first_slot timestamptz, last_date date, last_date_for timestamptz)")
         self.sql("CREATE TABLE crontabber_host (host text PRIMARY KEY, last_tick timestamptz, version text)")
         self.sql("GRANT SELECT, INSERT, UPDATE, DELETE ON crontabber_job TO foreign_worker")
         statement = ("ALTER TABLE crontabber_job ADD COLUMN paused_at timestamptz, ADD COLUMN paused_by text,"
-                     " ADD COLUMN pause_reason text")  # fmt: skip
+                     " ADD COLUMN pause_reason text;")  # fmt: skip
         what = "The table crontabber_job has no column paused_at, paused_by, pause_reason"
 
         pause = self.crontabber("--pause=foo", "--yes")
 
         self.assert_said(pause, 1, "", "crontabber: state database: jobs cannot be paused:"
                                        f" {what}. The owner of the tables can change that: {statement}\n")  # fmt: skip
-        grant = "GRANT SELECT, INSERT, UPDATE, DELETE ON public.crontabber_host TO foreign_worker"
+        grant = "GRANT SELECT, INSERT, UPDATE, DELETE ON public.crontabber_host TO foreign_worker;"
         self.assertEqual(self.advice()[2:], [(what, statement), ("This role may not use the table crontabber_host", grant)])
         self.sql(statement)
         self.assertEqual(self.crontabber("--pause=foo", "--yes").returncode, 0)

@@ -100,6 +100,6 @@ class TestHeartbeat(DatabaseTestCase):
 
             self.assertEqual(tick.returncode, 0)
             self.assertIn("foo ran in", tick.stderr)
-            grant = "GRANT SELECT, INSERT, UPDATE, DELETE ON public.crontabber_host TO heartless"
+            grant = "GRANT SELECT, INSERT, UPDATE, DELETE ON public.crontabber_host TO heartless;"
             self.assertIn(f" can change that: {statement}{grant}\n", tick.stderr)
             self.sql("DROP TABLE IF EXISTS crontabber_host")
