@@ -38,6 +38,10 @@ class Explained(NamedTuple):
         return short_time(moment, self.zone)
 
     @property
+    def has_given_up(self) -> bool:
+        return any(condition.code == "gave_up" for condition in self.conditions)
+
+    @property
     def zone(self) -> tzinfo:
         return self.job.zone or self.seen.zone
 
@@ -69,7 +73,8 @@ def render_explained(explained: Explained) -> Iterator[str]:
     yield ""
     yield f"Conditions (times in {explained.zone})"
     for condition in explained.conditions:
-        yield f"  {'✗' if condition.code else '✓'} {_condition(explained, condition)}"
+        if not (explained.has_given_up and condition.code == "waiting_for_retry"):
+            yield f"  {'✗' if condition.code else '✓'} {_condition(explained, condition)}"
     yield ""
     yield "What happens next"
     yield f"  {_next(explained)}"
@@ -115,7 +120,7 @@ def _dependency(explained: Explained, condition: Condition) -> str:
     details = [f"last success {say(facts['last_success'])}"] if facts["last_success"] else []
     if facts["error_count"]:
         details.append(f"failures in a row: {facts['error_count']}")
-    if facts["next_run"]:
+    if facts["next_run"] and condition.code != "dependency_gave_up":
         details.append(f"next run {say(facts['next_run'])}")
     return f"{text} ({', '.join(details)})" if details else text
 
@@ -149,8 +154,10 @@ def _slots(explained: Explained) -> Iterator[str]:
     job, row, now, zone = explained.job, explained.step.row, explained.seen.now, explained.seen.zone
     yield ""
     yield "Next dates" if job.is_backfill else "Next runs, if they succeed"
-    for moment in upcoming(job, row, now, zone):
+    for moment in [] if explained.has_given_up else upcoming(job, row, now, zone):
         yield f"  {explained.say(moment)}" + (" (due)" if moment <= now else "")
+    if explained.has_given_up:
+        yield f"  none until --resume={job.app_name}"
     if job.is_backfill:
         dates = outstanding(explained.step, now, zone)
         yield ""

@@ -187,14 +187,14 @@ def _latest(page: Page) -> Iterator[str]:
         yield f'<p class="hint">{escape(page.no_runs)}</p>' if page.no_runs else ""
         return
     yield "<h2>Last runs</h2>"
-    yield f'<div class="card"><table class="runs">{_heading(("Result", "Job", "Took", "When"))}'
+    yield f'<div class="card"><table class="runs">{_heading(("Result", "Job", "Date", "Took", "When"))}'
     for name, run in page.latest:
         state, text = _result_of(run)
         error = f"<pre>{escape(printable(run.exc_value))}</pre>" if run.exc_value else ""
         took = brief(run.duration) if run.duration is not None else "-"
         yield (
             f'<tr><td class="{class_of(state)}">{SYMBOLS[state]} {escape(text)}<th scope="row">{escape(name)}{error}'
-            f"<td>{took}<td>{short_time(run.log_time, page.zone)}"
+            f"<td>{short_time(run.slot, page.zone)}<td>{took}<td>{short_time(run.log_time, page.zone)}"
         )
     yield "</table></div>"
 
