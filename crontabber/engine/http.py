@@ -1,9 +1,11 @@
 """Send one HTTP request that returns when the server has answered. Redirects are not followed: they would take the
 secrets of the request to another server."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import unquote_to_bytes, urlsplit, urlunsplit
 from urllib.request import HTTPRedirectHandler, HTTPSHandler, Request, build_opener
 
 
@@ -26,10 +28,23 @@ def post(
     """Return if the server accepts the request. Refused if it does not; OSError, ValueError or HTTPException if there
     is no server or no HTTP. Each step of it may take `seconds`."""
     try:
-        _opener(url, verify, ca_certs).open(Request(url, data, dict(headers)), timeout=seconds).close()
+        _opener(url, verify, ca_certs).open(_request(url, data, headers), timeout=seconds).close()
     except HTTPError as error:
         error.close()
         raise Refused(error.code, error.headers.get("X-Sentry-Error") or error.reason) from None
+
+
+def _request(url: str, data: bytes, headers: Mapping[str, str]) -> Request:
+    """Put `user:password@` of the URL into a header: urllib takes it for a part of the host's name, which it would ask
+    the DNS for."""
+    parts = urlsplit(url)
+    credentials, _, host = parts.netloc.rpartition("@")
+    request = Request(urlunsplit(parts._replace(netloc=host)), data, dict(headers))
+    if credentials:
+        user, _, password = credentials.partition(":")
+        secret = b64encode(unquote_to_bytes(f"{user}:{password}")).decode()
+        request.add_header("Authorization", f"Basic {secret}")
+    return request
 
 
 class _NoRedirect(HTTPRedirectHandler):

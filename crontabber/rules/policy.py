@@ -150,7 +150,8 @@ def _ping_url(value: Any) -> str | None:
         return None
     from urllib.parse import urlsplit
 
-    if not _URL.fullmatch(text) or not urlsplit(text).hostname:
+    parts = urlsplit(text)
+    if not _URL.fullmatch(text) or not parts.hostname or parts.port == 0:  # ValueError if it is more than 65535
         raise ValueError
     return text  # type: ignore[no-any-return]
 

@@ -10,12 +10,13 @@ SECRET = "5d0a7c1e-secret"
 
 
 class Pinged(NamedTuple):
-    """One request: the end of its path, after the name; its parameters; its body."""
+    """One request: the end of its path, after the name; its parameters; its body; who it says it is from."""
 
     name: str
     end: str
     parameters: dict[str, str]
     body: str
+    authorization: str | None = None
 
 
 class PingReceiver(SentryReceiver):
@@ -25,7 +26,7 @@ class PingReceiver(SentryReceiver):
         parts = urlsplit(path)
         empty, secret, name, *end = parts.path.split("/")
         assert (empty, secret) == ("", SECRET), path
-        return Pinged(name, "/".join(end), dict(parse_qsl(parts.query)), body.decode())
+        return Pinged(name, "/".join(end), dict(parse_qsl(parts.query)), body.decode(), headers["Authorization"])
 
     def url(self, name: str = "{app_name}") -> str:
         return f"http://127.0.0.1:{self.port}/{SECRET}/{name}"

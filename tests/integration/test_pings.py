@@ -1,5 +1,6 @@
 """Services that watch jobs are told of each run and each tick, and never get in the way."""
 
+import base64
 import signal
 import uuid
 
@@ -287,12 +288,22 @@ class TestServicesThatDoNotWork(PingsTestCase):
                 self.assertNotIn(SECRET, tick.stderr)
                 self.assertEqual(self.ran(), ["good"])
 
+    def test_a_user_and_a_password_go_into_a_header(self):
+        receiver = self.receiver()
+        self.ini("pinging.Good|1d", tick_ping_url=receiver.url("tick").replace("//", "//us%65r:p%40ss@"))
+
+        tick = self.crontabber()
+
+        self.assertEqual((tick.returncode, NOT_DELIVERED in tick.stderr), (0, False))
+        expected = f"Basic {base64.b64encode(b'user:p@ss').decode()}"
+        self.assertEqual([each.authorization for each in receiver.of("tick")], [expected, expected])
+
     def test_an_address_that_is_none_is_refused_without_being_shown(self):
         self.ini("pinging.Good|1d")
         for option, address in (
             ("crontabber.policy.ping_url", f"gopher://{SECRET}"), ("crontabber.tick_ping_url", f"{SECRET}/x"),
             ("crontabber.tick_ping_url", f"http:///{SECRET}"), ("crontabber.tick_ping_url", f"http://h/{SECRET} x"),
-            ("crontabber.policy.ping_url", f"http://[{SECRET}"),
+            ("crontabber.policy.ping_url", f"http://[{SECRET}"), ("crontabber.policy.ping_url", f"http://h:65536/{SECRET}"),
         ):
             with self.subTest(option, address=address):
                 tick = self.crontabber(f"--{option}={address}")
