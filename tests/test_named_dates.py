@@ -61,6 +61,13 @@ class TestDateNamed(unittest.TestCase):
                 date_named(text, timed, JobState("job", last_success=done and berlin(done)), BERLIN)
             self.assertEqual(str(caught.exception), said)
 
+    def test_the_ends_of_the_calendar_have_no_dates(self):
+        row = JobState("job", last_success=berlin("2026-11-16 03:00"))
+        for text in ("0001-01-01", "0001-01-01T00:00+14:00", "9999-12-31", "9999-12-31T23:59-12:00"):
+            for timed in (job("1d", "03:00"), job("1d"), job("7d", "23:59"), job("0 3 * * *")):
+                with self.subTest(text, schedule=timed.schedule), self.assertRaises(NoSuchDateError):
+                    date_named(text, timed, row, BERLIN)
+
     @given(
         st.sampled_from([job("1d", "03:00"), job("1d", "02:30"), job("3d", "00:00"), job("1d"), job("7h"), job("90m")]),
         st.datetimes(datetime(2025, 1, 1), datetime(2027, 1, 1)), st.integers(-400, 400),

@@ -19,7 +19,13 @@ FORM = "expected a date such as 2026-11-20 or 2026-11-20T06:00"
 
 def date_named(text: str, job: Job, row: JobState, zone: tzinfo) -> datetime:
     """Return the date that is meant, in UTC. NoSuchDateError, with the two nearest, if there is none such."""
-    zone = job.zone or zone
+    try:
+        return _date_named(text, job, row, job.zone or zone)
+    except OverflowError:
+        raise NoSuchDateError(f"{text} is too near the end of the calendar") from None
+
+
+def _date_named(text: str, job: Job, row: JobState, zone: tzinfo) -> datetime:
     first, after = _span(text, zone)
     slots = list(_slots_from(first, after, job, row, zone))
     if len(slots) == 1:
