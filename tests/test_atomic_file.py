@@ -74,6 +74,13 @@ class TestAtomicFile(unittest.TestCase):
         self.assertEqual(target.read_text("utf-8"), "precious")
         self.assertFalse(self.path.is_symlink())
 
+    def test_a_pipe_that_nobody_reads_is_an_error(self):
+        os.mkfifo(self.path)
+
+        write = self.run_code("import sys; from crontabber.output.atomic_file import write_file; write_file(sys.argv[1], 'text', 0o644)")
+
+        self.assertIn("No such device or address", write.stderr)
+
     def test_a_device_is_written_to_as_it_is(self):
         write_file("/dev/null", "text", 0o644)
 
