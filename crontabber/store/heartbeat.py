@@ -17,18 +17,25 @@ INSERT INTO crontabber_host (host, last_tick, version) SELECT %(host)s, clock_ti
 ON CONFLICT (host) DO UPDATE SET last_tick = EXCLUDED.last_tick, version = EXCLUDED.version
 """
 START = _BEAT.format(and_more="")
-# A host that has been silent for long is no longer in use. An idle tick does without this: it doubles the time.
+# A host that has been silent for long is no longer in use. One in the future shows that the server's clock was ahead.
+# An idle tick does without this: it doubles the time.
 END = _BEAT.format(and_more=""",
-silent AS (DELETE FROM crontabber_host WHERE last_tick < now() - interval '30 days' AND host <> %(host)s)""")
+silent AS (
+    DELETE FROM crontabber_host
+    WHERE (last_tick < now() - interval '30 days' OR last_tick > now() + interval '1 minute') AND host <> %(host)s
+)""")
+# A tick in the future would hide for as long that cron is dead.
 LAST_TICK = """
-SELECT host, last_tick, clock_timestamp() - last_tick FROM crontabber_host WHERE last_tick IS NOT NULL
+SELECT host, last_tick, clock_timestamp() - last_tick FROM crontabber_host
+WHERE last_tick < clock_timestamp() + interval '1 minute'
 ORDER BY last_tick DESC LIMIT 1
 """
 HAS_NO_TABLES = "SELECT to_regclass('crontabber') IS NULL"
 
 
 class LastTick(NamedTuple):
-    """The newest tick of all hosts. If there has been none, `time` is None, and `age` the longest there is."""
+    """The newest tick of all hosts, without those in the future. If there has been none, `time` is None, and `age` the
+    longest there is."""
 
     host: str = ""
     time: datetime | None = None

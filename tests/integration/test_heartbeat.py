@@ -66,9 +66,20 @@ class TestHeartbeat(DatabaseTestCase):
 
         self.assertEqual(self.sql("SELECT setting FROM seen"), [("off",)])
 
-    def test_hosts_that_are_silent_for_thirty_days_are_deleted(self):
+    def test_a_tick_in_the_future_does_not_hide_that_cron_is_dead(self):
+        self.crontabber()
+        self.sql("UPDATE crontabber_host SET last_tick = now() - interval '1 hour'")
+        self.sql("INSERT INTO crontabber_host VALUES ('ahead', now() + interval '1 year')")
+
+        check = self.crontabber("--check")
+
+        self.assertEqual(check.returncode, 2)
+        self.assertIn("CRITICAL: no tick for 1h", check.stdout)
+
+    def test_hosts_that_are_silent_for_thirty_days_or_ahead_are_deleted(self):
         self.crontabber()
         self.sql("INSERT INTO crontabber_host VALUES ('gone', now() - interval '31 days'), ('quiet', now() - interval '29 days')")
+        self.sql("INSERT INTO crontabber_host VALUES ('ahead', now() + interval '1 year')")
         self.due("foo")
 
         self.crontabber()
