@@ -35,6 +35,7 @@ from crontabber.generic_app import App
 from crontabber.generic_app import main as generic_main
 from crontabber.output.messages import message_for
 from crontabber.output.secrets import SecretMask
+from crontabber.process.signals import INTERRUPTION
 from crontabber.process.streams import answer, say
 from crontabber.rules.configured_jobs import ConfiguredJobs
 from crontabber.rules.job_state import JobState
@@ -122,7 +123,11 @@ class CronTabberBase(ByHand, RequiredConfig):
         """Run the requested mode. Return the exit code."""
         mode = mode_of(self.config, self.get_required_config) or "run"
         command = import_module(f"crontabber.commands.{mode.replace('-', '_')}").command
-        return command(self) or ExitCode.DONE
+        exit_code = command(self) or ExitCode.DONE
+        if mode not in ("run", "job"):
+            # It is done: starting again after a SIGHUP would rerun, or skip, dates a second time.
+            INTERRUPTION.restart = False
+        return exit_code
 
     # -- the modes
 

@@ -479,6 +479,16 @@ class TestRerun(ControlTestCase):
         self.assertIn("To go on where it stopped: --rerun=dates --from=2026-11-03T03:00+00:00 --to=2026-11-09T03:00+00:00", end.stderr)
         self.assertEqual((self.rows(), len(self.errors_logged("dates"))), (self.before, 1))
 
+    def test_a_lost_terminal_does_not_rerun_it_once_more(self):
+        self.give("slow")
+        rerun = self.start("--rerun=dates", "--from=2026-11-03", "--to=2026-11-04", "--yes")
+        wait_until(lambda: (self.folder / "ran.txt").exists(), "it does not run")
+
+        rerun.send_signal(signal.SIGHUP)
+        self.forget("slow")
+
+        self.assertEqual((self.end_of(rerun).returncode, self.ran()), (0, ["11-03", "11-04"]))
+
     def test_two_people_at_once_do_not_meet(self):
         self.give("slow")
         first = self.start("--rerun=plain", "--yes")
