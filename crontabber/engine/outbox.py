@@ -96,6 +96,8 @@ def _deliver(letter: Letter) -> str:
         if attempt:
             time.sleep(SECONDS_BETWEEN_ATTEMPTS)
         left = deadline - time.monotonic()
+        if attempt and left <= 0:
+            break
         errand = Errand(partial(_post, letter, left), lambda failure: failure)
         errand.wait_for(left)
         if errand.delivered:

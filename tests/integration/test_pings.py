@@ -3,7 +3,10 @@
 import base64
 import signal
 import uuid
+from types import SimpleNamespace
+from unittest.mock import patch
 
+from crontabber.engine.outbox import SECONDS_BETWEEN_ATTEMPTS, Letter, Outbox
 from tests.integration.ping_receiver import SECRET, PingReceiver
 from tests.support import DatabaseTestCase, wait_until
 
@@ -287,6 +290,18 @@ class TestServicesThatDoNotWork(PingsTestCase):
                 self.assertEqual(len(receiver.received), requests)
                 self.assertNotIn(SECRET, tick.stderr)
                 self.assertEqual(self.ran(), ["good"])
+
+    def test_what_leaves_no_time_for_a_second_attempt_is_reported_as_it_is(self):
+        receiver = self.receiver(503)
+        said = []
+        outbox = Outbox(SimpleNamespace(warning=lambda message, *arguments: said.append(message % arguments)))
+
+        with patch("crontabber.engine.outbox.LETTER_SECONDS", SECONDS_BETWEEN_ATTEMPTS / 2):
+            outbox.send(Letter("it", receiver.url("x")))
+            outbox.finish()
+
+        self.assertEqual(len(said), 1)
+        self.assertNotIn("ValueError", said[0])
 
     def test_a_user_and_a_password_go_into_a_header(self):
         receiver = self.receiver()
