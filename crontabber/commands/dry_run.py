@@ -7,7 +7,8 @@ from crontabber.commands.job_facts import answer_json, reason_facts, wants_json
 from crontabber.commands.overview import Overview, overview
 from crontabber.errors import ExitCode
 from crontabber.process.streams import answer
-from crontabber.rules.health import outstanding, short_time
+from crontabber.rules.backfill import date_after
+from crontabber.rules.health import outstanding, short_time, skipped
 from crontabber.rules.job import path_of
 from crontabber.rules.plan import Step
 from crontabber.rules.text import printable
@@ -55,8 +56,12 @@ def _dates(step: Step, seen: Overview) -> str:
     dates = outstanding(step, seen.now, seen.zone)
     if dates is None:
         return " for no date: none is outstanding" if step.job.is_backfill else ""
-    first, last = short_time(dates.first, seen.zone), short_time(dates.last, seen.zone)
-    return f" for {first}" if dates.number == 1 else f" for {dates.number} dates, {first} to {last}"
+    job, number, first, more = step.job, dates.number, dates.first, ""
+    if too_old := skipped(step, seen.now, seen.zone):
+        number, first = job.policy.catchup, date_after(job.schedule, too_old[1], job.zone or seen.zone)
+        more = "; it would skip those from {} to {}".format(*(short_time(moment, seen.zone) for moment in too_old))
+    begin, end = short_time(first, seen.zone), short_time(dates.last, seen.zone)
+    return (f" for {begin}" if number == 1 else f" for {number} dates, {begin} to {end}") + more
 
 
 def _facts(step: Step, seen: Overview) -> dict[str, object]:

@@ -14,7 +14,7 @@ from crontabber.output.secrets import MASK
 from crontabber.output.table import render_table
 from crontabber.process.streams import answer
 from crontabber.rules.cron import in_words
-from crontabber.rules.health import error_name, outstanding, short_time
+from crontabber.rules.health import error_name, outstanding, short_time, skipped
 from crontabber.rules.job import Job, path_of
 from crontabber.rules.plan import Step
 from crontabber.rules.text import one_line, printable
@@ -164,6 +164,8 @@ def _slots(explained: Explained) -> Iterator[str]:
         yield f"Outstanding dates: {dates.number if dates else 'none'}"
         if dates:
             yield f"  from {explained.say(dates.first)} to {explained.say(dates.last)}"
+        if too_old := skipped(explained.step, now, zone):
+            yield f"  skipped, by catchup={job.policy.catchup}: those up to {explained.say(too_old[1])}"
 
 
 def _last_run(explained: Explained) -> Iterator[str]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, tzinfo
 from typing import NamedTuple
 
-from crontabber.rules.backfill import OutstandingDates, outstanding_dates
+from crontabber.rules.backfill import OutstandingDates, dates_to_skip, outstanding_dates
 from crontabber.rules.plan import Step
 from crontabber.rules.schedule import next_slot
 from crontabber.rules.tick import Tick
@@ -37,6 +37,14 @@ def outstanding(step: Step, now: datetime, zone: tzinfo) -> OutstandingDates | N
     """Return the outstanding dates of a backfill job, if it has any."""
     job = step.job
     return outstanding_dates(job.schedule, step.row, now, job.zone or zone) if job.is_backfill else None
+
+
+def skipped(step: Step, now: datetime, zone: tzinfo) -> tuple[datetime, datetime] | None:
+    """Return the first and the last of the outstanding dates that a run skips, because the policy says so."""
+    job, catchup = step.job, step.job.policy.catchup
+    if not (job.is_backfill and catchup):
+        return None
+    return dates_to_skip(job.schedule, step.row, now, job.zone or zone, catchup)
 
 
 def short_time(moment: datetime | None, zone: tzinfo) -> str:

@@ -152,6 +152,27 @@ class TestDryRun(ModeTestCase):
         ))  # fmt: skip
         self.assertEqual(self.sql("SELECT to_regclass('crontabber')"), [(None,)])
 
+    def test_it_says_which_dates_catchup_skips(self):
+        for catchup, dates in (("2", "2 dates, {1} 00:00 to {0} 00:00"), ("latest", "{0} 00:00")):
+            with self.subTest(catchup):
+                self.ini("nightly.Back|1d|00:00", extra=f"[[policy]]\ncatchup={catchup}")
+                self.crontabber()
+                newest = self.row("back", "last_success")
+                self.sql("UPDATE crontabber SET last_success = last_success - interval '5 days', next_run = now() - interval '5 days'")
+                newer, older, oldest = (newest - timedelta(days=each) for each in (1, 2, 4))
+                last_skipped = older if catchup == "2" else newer
+
+                dry, explained = self.crontabber("--dry-run"), self.crontabber("--explain=back")
+
+                said = dates.format(newest.date(), newer.date())
+                skips = f"{oldest.date()} 00:00 to {last_skipped.date()} 00:00"
+                self.assertEqual(dry.stdout, f"back would run for {said}; it would skip those from {skips}\n")
+                self.assertRegex(explained.stdout, rf"skipped, by catchup=[12]: those up to {last_skipped.date()} 00:00\n")
+                self.ran()
+                tick = self.crontabber()
+                self.assertIn(f"back skips its dates from {oldest.date()} 00:00:00", tick.stderr)
+                self.assertEqual(len(self.ran()), 2 if catchup == "2" else 1)
+
     def test_it_says_what_is_next_if_nothing_is_due(self):
         self.ini("nightly.Foo|1d")
         self.crontabber()
