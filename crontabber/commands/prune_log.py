@@ -40,7 +40,7 @@ def prune_quickly(app: Application, retention: str) -> None:
     with suppress(StateDatabaseError):
         pruning = pruning_of(app.job_states)
         if not pruning.prune_quickly(app.current_time() - parse_age(retention)) and not pruning.has_index():
-            app.config.logger.info("log_retention waits for the index of crontabber_log: run --prune-log once as its owner")
+            app.config.logger.info("log_retention waits for an index: run --prune-log once as the owner of the log")
 
 
 def _age(text: str) -> timedelta:
