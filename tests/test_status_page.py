@@ -127,8 +127,8 @@ class TestContent(unittest.TestCase):
 
         text = page(job("a"), latest=[("a", failed), ("b", failed._replace(exc_value=None, duration=None))])
 
-        self.assertIn("failed (ValueError)<th scope=\"row\">a<pre>secret &amp; more</pre><td>2.0s<td>2026-11-27 09:15", text)
-        self.assertIn('failed (ValueError)<th scope="row">b<td>-<td>2026-11-27 09:15', text)
+        self.assertIn("failed (ValueError)<th scope=\"row\">a<pre>secret &amp; more</pre><td>-<td>2.0s<td>2026-11-27 09:15", text)
+        self.assertIn('failed (ValueError)<th scope="row">b<td>-<td>-<td>2026-11-27 09:15', text)
 
     def test_a_run_that_somebody_marked_was_none(self):
         mark = LoggedRun(NOW, timedelta(0), NOW, None, None, None, None, "anna@db1")

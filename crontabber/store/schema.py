@@ -136,7 +136,7 @@ def prepare(connection: StateConnection, logger: Any) -> ServerFacts:
     connection.has_owner, connection.has_notes, connection.has_slots = facts.has_owner, facts.has_notes, facts.has_slots
     for text in lacks(facts):
         logger.debug(text)
-    if facts.note_columns and not facts.may_note:
+    if facts.may_run and facts.note_columns and not facts.may_note:
         logger.warning("Pauses do not hold for this role: %s", why_without_notes(facts))
     return facts
 
