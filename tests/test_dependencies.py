@@ -50,6 +50,13 @@ class TestOrder(unittest.TestCase):
             self.assertIn(reported[:-1], [expected[i:] + expected[:i] for i in range(len(expected))])
             self.assertEqual(reported[0], reported[-1])
 
+    def test_a_large_circle_is_named_in_part(self):
+        with self.assertRaises(CircularDAGError) as caught:
+            reorder_dag([Item(f"n{i}", f"n{(i + 1) % 500}") for i in range(500)])
+
+        names = str(caught.exception).rpartition(": ")[2].split(" -> ")
+        self.assertEqual((len(names), names[-2], names[0]), (30, "... (500 jobs)", names[-1]))
+
     def test_toposort_gives_levels(self):
         graph = {"c": {"a", "b"}, "b": {"a"}, "z": ()}
 

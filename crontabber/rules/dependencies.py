@@ -6,6 +6,9 @@ from typing import Any, TypeVar
 
 from crontabber.errors import CircularDAGError
 
+# Names of a circle, at most.
+MOST_SHOWN = 30
+
 Item = TypeVar("Item")
 
 
@@ -39,6 +42,9 @@ def circles(graph: Mapping[str, Iterable[str]]) -> Iterator[list[str]]:
 
 
 def circular(circle: Sequence[str]) -> str:
+    """Say it. Each job of the circle is shown with this text, so most names of a large one are left out."""
+    if len(circle) > MOST_SHOWN:
+        circle = [*circle[: MOST_SHOWN - 2], f"... ({len(circle) - 1} jobs)", circle[-1]]
     return f"circular dependency: {' -> '.join(circle)}"
 
 
