@@ -119,7 +119,7 @@ def bounds(result: Result) -> dict[str, float]:
     elif mode == PAGE:
         bound |= PAGE_BOUNDS
     elif mode in REPORTS:
-        bound |= {"statements": 2, "idles": REPORTS[mode]}
+        bound |= {"statements": 4, "idles": REPORTS[mode]}
     else:
         bound |= {"statements_a_job": 8, "transactions_a_job": 2, "wal_bytes_a_job": 700}
         if jobs > 5:
