@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from tests.integration.faults import FaultTestCase
+from tests.integration.faults import WAITING, FaultTestCase
 from tests.integration.mode_case import ModeTestCase
 from tests.support import wait_until
 
@@ -568,6 +568,8 @@ class TestCursor(ControlTestCase):
                     self.wait_for_a_blocked_process()
                     self.kill(process)
                     self.terminate_holder_of_the_claim()
+                    # Or its statement would go on when the lock is free.
+                    wait_until(lambda: not self.sql(WAITING), "its session has not ended")
                 self.assertEqual(self.row("dates", "last_success"), cursor)
 
                 self.does(*arguments)
