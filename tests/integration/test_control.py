@@ -556,14 +556,14 @@ class TestCursor(ControlTestCase):
 
 
     def test_after_a_kill_the_cursor_is_where_it_was_and_the_next_command_moves_it(self):
-        self.sql("CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$")
+        self.sql("CREATE FUNCTION wait() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1, 1); RETURN NEW; END $$")
         self.addCleanup(self.sql, "DROP FUNCTION wait() CASCADE")
         self.sql("CREATE TRIGGER wait BEFORE UPDATE ON crontabber FOR EACH ROW WHEN (OLD.ongoing IS NOT NULL) EXECUTE PROCEDURE wait()")
         for arguments, ran in ((("--rewind=dates", "--to=2026-11-08"), ["11-08", "11-09", "11-10"]), (("--mark-success=dates",), ["11-12"])):
             with self.subTest(arguments):
                 self.ten_days()
                 cursor = self.row("dates", "last_success")
-                with self.holding("SELECT pg_advisory_xact_lock(1)"):
+                with self.holding("SELECT pg_advisory_xact_lock(1, 1)"):
                     process = self.start(*arguments, "--yes")
                     self.wait_for_a_blocked_process()
                     self.kill(process)
