@@ -35,6 +35,11 @@ class TestMonitorConfig(TestCase):
             config = config_of("1d", "03:07", zone)
             self.assertEqual((config["schedule"], config["timezone"]), ({"type": "crontab", "value": "7 3 * * *"}, name))
 
+    def test_a_job_with_a_zone_of_its_own_keeps_it(self):
+        job = Job("foo", object, None, parse_schedule("1d", "03:00"), zone=BERLIN)
+
+        self.assertEqual(monitor_config(job, ZoneInfo("Asia/Tokyo"), 5 * MINUTE)["timezone"], "Europe/Berlin")
+
     def test_a_time_that_no_crontab_can_express_is_an_interval(self):
         for frequency, zone, value, unit in (("7d", BERLIN, 1, "week"), ("1d", timezone(timedelta(hours=3)), 1, "day")):
             self.assertEqual(config_of(frequency, "03:00", zone)["schedule"], {"type": "interval", "value": value, "unit": unit})

@@ -88,8 +88,8 @@ class RunRecord:
 
     def log(self, outcome: Outcome, state: JobState) -> None:
         """Log how the run ended, which left the job in this state, and tell those who watch the job."""
+        self._settings.monitors.ended(self._job, self._claim.since, outcome, self._store.zone)
         zone = self._job.zone or self._store.zone
-        self._settings.monitors.ended(self._job, self._claim.since, outcome, zone)
         log_run(self._settings.logger, self._job, self._occasion.before, outcome, state, zone)
 
     def _settle_claim(self, outcome: Outcome, date: datetime | None) -> tuple[Outcome, JobState]:

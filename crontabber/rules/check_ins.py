@@ -23,7 +23,7 @@ _UNITS = {"week": 7 * DAY, "day": DAY, "hour": timedelta(hours=1), "minute": tim
 def envelope(
     job: Job, event: str, check_in_id: str, seconds: float | None, release: str, zone: tzinfo, tick_interval: timedelta
 ) -> bytes:  # fmt: skip
-    """Return the envelope that checks a run in (START) or out; a time of day is one in `zone`."""
+    """Return the envelope that checks a run in (START) or out; `zone` is the server's."""
     check_in: dict[str, Any] = {
         "check_in_id": check_in_id,
         "monitor_slug": slug(job.app_name),
@@ -48,6 +48,7 @@ def monitor_config(job: Job, zone: tzinfo, tick_interval: timedelta) -> dict[str
 
 def schedule(job: Job, zone: tzinfo) -> dict[str, Any]:
     """Return a crontab if the schedule can be written as one, otherwise an interval."""
+    zone = job.zone or zone
     every, at = job.schedule.every, job.schedule.at
     crontab = getattr(job.schedule, "cron", "")
     name = getattr(zone, "key", None) or ("UTC" if zone.utcoffset(None) == timedelta(0) else None)
