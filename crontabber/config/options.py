@@ -34,7 +34,9 @@ def required_config() -> Namespace:
         "workers", default=None, from_string_converter=_workers, doc="short for --crontabber.workers",
         exclude_from_print_conf=True, exclude_from_dump_conf=True,
     )  # fmt: skip
-    _add_crontabber(options.namespace("crontabber"))
+    crontabber = options.namespace("crontabber")
+    _add_crontabber(crontabber)
+    _add_monitoring(crontabber)
     sentry = options.namespace("sentry")
     sentry.add_option(
         "dsn", default="", secret=True, reference_value_from="secrets.sentry",
@@ -86,6 +88,13 @@ def _add_crontabber(namespace: Namespace) -> None:
         doc="how long rows of crontabber_log are kept, for example 180d; empty: for ever",
     )  # fmt: skip
     namespace.add_option(
+        "executor_class", default=None, from_string_converter=class_converter,
+        doc="the class that has other machines run the jobs, for example crontabber.engine.executors.Dask",
+    )  # fmt: skip
+
+
+def _add_monitoring(namespace: Namespace) -> None:
+    namespace.add_option(
         "tick_interval", default="5m", from_string_converter=partial(_duration, example="5m"),
         doc="how often cron starts crontabber: a job is overdue after two of it and a quarter of its own interval",
     )  # fmt: skip
@@ -94,20 +103,16 @@ def _add_crontabber(namespace: Namespace) -> None:
         doc="write metrics for Prometheus to this file after each tick; empty: none",
     )  # fmt: skip
     namespace.add_option(
-        "executor_class", default=None, from_string_converter=class_converter,
-        doc="the class that has other machines run the jobs, for example crontabber.engine.executors.Dask",
-    )  # fmt: skip
-    namespace.add_option(
-        "tick_ping_url", default="", secret=True, from_string_converter=partial(checked, "ping_url"),
-        doc="the address that is told of the start and the end of each tick; empty: none",
-    )  # fmt: skip
-    namespace.add_option(
         "status_page", default="",
         doc="the file into which ticks write an HTML page with the state of the jobs; empty: none",
     )  # fmt: skip
     namespace.add_option(
         "status_page_errors", default=False, from_string_converter=boolean_converter,
         doc="show the texts of errors on the status page, too",
+    )  # fmt: skip
+    namespace.add_option(
+        "tick_ping_url", default="", secret=True, from_string_converter=partial(checked, "ping_url"),
+        doc="the address that is told of the start and the end of each tick; empty: none",
     )  # fmt: skip
     namespace.add_option(
         "ping_format", default="healthchecks", from_string_converter=_one_of("healthchecks", "cronitor"),
