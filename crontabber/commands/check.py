@@ -13,7 +13,6 @@ from crontabber.engine.plans import cursor_ahead
 from crontabber.errors import CrontabberError, EmbeddedServerError, OutputError, StateDatabaseError
 from crontabber.output.json_text import as_document
 from crontabber.process.streams import answer
-from crontabber.rules.configured_jobs import entries_of
 from crontabber.rules.health import Health, short_time
 from crontabber.rules.measures import (
     NAMES,
@@ -104,7 +103,7 @@ def _report(seen: Overview, warning: Thresholds, critical: Thresholds) -> Report
 
 
 def _broken(seen: Overview) -> Iterator[WatchedJob]:
-    for entry in sorted(entries_of(seen.configured.faults), key=lambda entry: entry.path):
+    for entry in seen.configured.broken():
         yield WatchedJob(entry.app_name or entry.path, frozenset(("broken",)))
 
 
@@ -132,7 +131,7 @@ def _tick_age(seen: Overview, last_tick: LastTick | None) -> timedelta | None:
 
 def _details(seen: Overview, steps: Sequence[tuple[Step, Health]]) -> Iterator[str]:
     """Yield a line for each broken entry, and for each job that needs somebody."""
-    for entry in sorted(entries_of(seen.configured.faults), key=lambda entry: entry.path):
+    for entry in seen.configured.broken():
         yield f"broken: {'; '.join(faults_of(seen.configured, entry))}"
     for step, health in steps:
         row, job = step.row, step.job

@@ -8,7 +8,7 @@ from crontabber.commands import Application
 from crontabber.commands.overview import Overview, overview
 from crontabber.output.json_text import as_document
 from crontabber.process.streams import answer
-from crontabber.rules.configured_jobs import ConfiguredJobs, entries_of
+from crontabber.rules.configured_jobs import ConfiguredJobs
 from crontabber.rules.job import path_of
 from crontabber.rules.plan import Step
 from crontabber.rules.verdict import Condition
@@ -73,7 +73,7 @@ def facts_of(step: Step, seen: Overview, durations: Mapping[str, timedelta], wit
 
 def broken_facts(configured: ConfiguredJobs, with_errors: bool) -> Iterable[dict[str, Any]]:
     """Yield the facts about each broken entry."""
-    for entry in sorted(entries_of(configured.faults), key=lambda entry: entry.path):
+    for entry in configured.broken():
         facts: dict[str, Any] = dict.fromkeys(KEYS) | {
             "app_name": entry.app_name,
             "class": entry.path,

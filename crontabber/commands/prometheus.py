@@ -11,7 +11,6 @@ from crontabber.errors import ExitCode, OutputError
 from crontabber.output.atomic_file import write_file
 from crontabber.output.messages import explained
 from crontabber.output.prometheus import Gauge, render_metrics
-from crontabber.rules.configured_jobs import entries_of
 from crontabber.rules.health import STATES, Health
 from crontabber.rules.job_state import JobState
 
@@ -70,7 +69,7 @@ def _jobs(seen: Overview) -> dict[str, MeteredJob]:
     """Return all jobs and broken entries. Of several entries with one app_name there is one: Prometheus would refuse
     the whole file."""
     durations = seen.durations()
-    broken = sorted(entry.app_name or entry.path for entry in entries_of(seen.configured.faults))
+    broken = sorted(entry.app_name or entry.path for entry in seen.configured.broken())
     return {name: MeteredJob(Health("broken")) for name in broken} | {
         step.job.app_name: MeteredJob(seen.health(step), step.row, step.next_run, durations.get(step.job.app_name))
         for step in seen.steps()

@@ -18,7 +18,6 @@ from crontabber.datetimeutil import brief
 from crontabber.errors import ExitCode
 from crontabber.output.table import render_table, terminal_width
 from crontabber.process.streams import answer, is_terminal, wants_colour
-from crontabber.rules.configured_jobs import entries_of
 from crontabber.rules.health import STATES, short_time
 from crontabber.rules.plan import Step
 from crontabber.rules.text import one_line, printable
@@ -99,6 +98,6 @@ def _plan(step: Step, seen: Overview, zone: tzinfo) -> tuple[str, str]:
 
 def broken_rows(seen: Overview) -> Iterator[Sequence[str]]:
     """Yield the cells of each broken entry."""
-    for entry in sorted(entries_of(seen.configured.faults), key=lambda entry: entry.path):
+    for entry in seen.configured.broken():
         why = "; ".join(faults_of(seen.configured, entry))
         yield "broken", printable(entry.app_name or entry.path), "-", "-", "-", "-", one_line(why)

@@ -50,7 +50,7 @@ def schedule(job: Job, zone: tzinfo) -> dict[str, Any]:
     """Return a crontab if the schedule can be written as one, otherwise an interval."""
     zone = job.zone or zone
     every, at = job.schedule.every, job.schedule.at
-    crontab = getattr(job.schedule, "cron", "")
+    crontab = job.schedule.cron
     name = getattr(zone, "key", None) or ("UTC" if zone.utcoffset(None) == timedelta(0) else None)
     if not crontab and at is not None and every == DAY and name:
         crontab = f"{at.minute} {at.hour} * * *"

@@ -33,9 +33,13 @@ class ConfiguredJobs(NamedTuple):
     jobs: list[Job]
     faults: Sequence[Fault] = ()
 
+    def broken(self) -> list[BrokenEntry]:
+        """Return the broken entries, sorted by path."""
+        return sorted(entries_of(self.faults), key=lambda entry: entry.path)
+
     def nameless(self) -> list[str]:
         """Return the paths of the broken entries whose app_name is not known."""
-        return sorted(entry.path for entry in entries_of(self.faults) if entry.app_name is None)
+        return [entry.path for entry in self.broken() if entry.app_name is None]
 
     def names(self) -> set[str]:
         """Return the app_names of all entries, as far as they are known."""
