@@ -13,7 +13,7 @@ from configman import RequiredConfig
 from crontabber import __version__
 from crontabber.base import convert_frequency, reorder_dag
 from crontabber.commands.by_hand import ByHand
-from crontabber.config.command_line import asks_for, option_given
+from crontabber.config.command_line import asks_for
 from crontabber.config.entries import get_extra_as_options, line_splitter, pipe_splitter
 from crontabber.config.jobs_setting import classes_in_namespaces_converter_with_compression, configured_jobs
 from crontabber.config.modes import is_ours, mode_of
@@ -26,17 +26,15 @@ from crontabber.errors import (
     FrequencyDefinitionError,
     JobDescriptionError,
     JobNotFoundError,
-    JobsSettingError,
     OngoingJobError,
     SentryConfigurationError,
     TimeDefinitionError,
 )
 from crontabber.generic_app import App
 from crontabber.generic_app import main as generic_main
-from crontabber.output.messages import message_for
 from crontabber.output.secrets import SecretMask
 from crontabber.process.signals import INTERRUPTION
-from crontabber.process.streams import answer, say
+from crontabber.process.streams import answer
 from crontabber.rules.configured_jobs import ConfiguredJobs
 from crontabber.rules.job_state import JobState
 from crontabber.rules.schedule import check_time
@@ -98,22 +96,10 @@ class CronTabberBase(ByHand, RequiredConfig):
 
     @classmethod
     def report_misuse(cls, error: CrontabberError, arguments: Sequence[str]) -> int:
-        """Print an error: one line on stdout for --nagios and --check, a few on stderr otherwise; --configtest counts
-        faults."""
-        if asks_for(arguments, "nagios", "n"):
-            from crontabber.commands.nagios import report_misuse
+        """Print an error in the way of the mode that was asked for. Return the exit code."""
+        from crontabber.commands.misuse import report_misuse
 
-            return report_misuse(error)
-        if cls._asks_for_check(arguments):
-            from crontabber.commands import check
-
-            return check.report_misuse(error, cls.app_version, option_given(arguments, "format") == "json")
-        if asks_for(arguments, "configtest") and isinstance(error, JobsSettingError):
-            from crontabber.commands.configtest import print_faults
-
-            return print_faults(cls.app_name, error.faults)
-        say(message_for(cls.app_name, error))
-        return ExitCode.FAILED
+        return report_misuse(cls, error, arguments)
 
     @classmethod
     def _asks_for_check(cls, arguments: Sequence[str]) -> bool:
