@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from crontabber import __version__
 from crontabber.commands import Application
 from crontabber.commands.overview import Overview, overview
-from crontabber.errors import ExitCode, OutputError
-from crontabber.output.atomic_file import write_file
+from crontabber.errors import ExitCode
+from crontabber.output.atomic_file import write_report
 from crontabber.output.messages import explained
 from crontabber.output.prometheus import Gauge, render_metrics
 from crontabber.rules.health import STATES, Health
@@ -36,11 +36,7 @@ def command(app: Application) -> int:
 
 def write_metrics(app: Application, path: str) -> None:
     """Replace the file by the metrics as they are now. OutputError if it cannot be written."""
-    text = render_metrics(gauges(overview(app)))
-    try:
-        write_file(path, text, READABLE_BY_ALL)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    write_report(path, render_metrics(gauges(overview(app))), READABLE_BY_ALL)
 
 
 def write_metrics_after_tick(app: Application, path: str) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 from crontabber.commands import Application
 from crontabber.commands.overview import Overview, interval_of_ticks, overview
 from crontabber.commands.status import broken_rows, row_of, verdict_of
-from crontabber.errors import ExitCode, OutputError
-from crontabber.output.atomic_file import write_file
+from crontabber.errors import ExitCode
+from crontabber.output.atomic_file import write_report
 from crontabber.output.messages import explained
 from crontabber.output.secrets import SecretMask
 from crontabber.output.status_page import JobFacts, Page, render_page
@@ -34,11 +34,7 @@ def command(app: Application) -> int:
 
 def write_page(app: Application, path: str) -> None:
     """Replace the file by the page as it is now. OutputError if it cannot be written."""
-    text = status_page(app)
-    try:
-        write_file(path, text, MODE)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from error
+    write_report(path, status_page(app), MODE)
 
 
 def write_page_after_tick(app: Any, path: str) -> None:

@@ -3,6 +3,8 @@
 import os
 from contextlib import suppress
 
+from crontabber.errors import OutputError
+
 
 def write_file(path: str, text: str, mode: int) -> None:
     """Replace the file at `path` by one with this text and mode, whatever the umask. OSError if it cannot be written.
@@ -29,6 +31,14 @@ def write_file(path: str, text: str, mode: int) -> None:
     except BaseException:
         os.unlink(temporary)
         raise
+
+
+def write_report(path: str, text: str, mode: int) -> None:
+    """Do the same for a file that a user has asked for. OutputError if it cannot be written."""
+    try:
+        write_file(path, text, mode)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from error
 
 
 def _open_now(path: str, flags: int) -> int:
