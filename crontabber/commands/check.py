@@ -124,7 +124,7 @@ def _watched(seen: Overview, step: Step, health: Health) -> WatchedJob:
 
 def _tick_age(seen: Overview, last_tick: LastTick | None) -> timedelta | None:
     """Return the age of the last tick. One that holds the lock of a job is alive."""
-    if any(facts["holds_lock"] for facts in seen.tick.ongoing.values()):
+    if seen.is_tick_alive:
         return timedelta(0)
     return max(last_tick.age, timedelta(0)) if last_tick else None
 

@@ -49,6 +49,11 @@ class Overview(NamedTuple):
         """Return how long the last runs took, as far as that is cheap to find out."""
         return self.history.last_durations() if self.history else {}
 
+    @property
+    def is_tick_alive(self) -> bool:
+        """True if a tick holds the lock of a job now."""
+        return any(facts["holds_lock"] for facts in self.tick.ongoing.values())
+
     def health(self, step: Step) -> Health:
         return health_of(step, self.tick, self.zone, self.tick_interval)
 

@@ -50,8 +50,7 @@ def command(app: Application) -> int:
 def _silence(seen: Overview) -> Iterator[str]:
     """Yield a line if cron seems to be dead. A tick that holds the lock of a job is alive."""
     last = seen.history.last_tick() if seen.history else None
-    is_alive = any(facts["holds_lock"] for facts in seen.tick.ongoing.values())
-    if last and last.time and last.age > 3 * seen.tick_interval and not is_alive:
+    if last and last.time and last.age > 3 * seen.tick_interval and not seen.is_tick_alive:
         yield f"The last tick was {brief(last.age)} ago, on {printable(last.host)}: does cron start crontabber?"
 
 
